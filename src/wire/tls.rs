@@ -1,0 +1,1 @@
+//! TLS inside TDS packets (being written)
