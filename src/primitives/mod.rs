@@ -2,9 +2,9 @@
 //! [`PRIMITIVES`] lists them all. From a description come the Rhai registration and the argument errors (`host`), the
 //! reference (`cutover docs`, the README's table), and the tests that run every example.
 
-use rhai::{Dynamic, EvalAltResult, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult};
 
-use crate::effect::{Failure, Place, Stop};
+use crate::effect::{Ended, Failure, Stop};
 
 mod call;
 pub mod values;
@@ -118,7 +118,12 @@ pub fn find(name: &str) -> Option<&'static Primitive> {
     PRIMITIVES.iter().copied().find(|p| p.name == name)
 }
 
-#[expect(unused, reason = "names the type in the docs")]
-type Context<'a> = NativeCallContext<'a>;
-#[expect(unused, reason = "names the type in the docs")]
-type Where = Place;
+impl From<Ended> for Raised {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Failure(failure) => Self::Failure(failure),
+            Ended::Stop(stop) => Self::Stop(stop),
+            Ended::Script(error) => Self::Script(error),
+        }
+    }
+}
