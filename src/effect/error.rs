@@ -1,5 +1,4 @@
 //! Failures of an effect that are not its back end's.
-#![expect(unused_assignments, reason = "derive(Diagnostic), zkat/miette#458")]
 
 use miette::Diagnostic;
 use thiserror::Error;
