@@ -116,7 +116,12 @@ pub fn to_json(value: &Dynamic) -> Json {
         return value.iter().map(to_json).collect();
     }
     if let Some(value) = value.read_lock::<Map>() {
-        return value.iter().filter(|(_, v)| !v.is_fnptr()).map(|(k, v)| (k.to_string(), to_json(v))).collect::<serde_json::Map<_, _>>().into();
+        return value
+            .iter()
+            .filter(|(_, v)| !v.is_fnptr())
+            .map(|(k, v)| (k.to_string(), to_json(v)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
     }
     if let Some(value) = value.read_lock::<Row>() {
         return value.0.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect::<serde_json::Map<_, _>>().into();

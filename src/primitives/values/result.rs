@@ -38,11 +38,7 @@ impl SqlResult {
 
 fn rows(set: &ResultSet) -> Rows {
     let columns: Vec<rhai::ImmutableString> = set.columns.iter().map(|c| c.as_str().into()).collect();
-    let rows = set
-        .rows
-        .iter()
-        .map(|row| super::Row(Arc::new(columns.iter().cloned().zip(row.values().map(from_sql)).collect())))
-        .collect();
+    let rows = set.rows.iter().map(|row| super::Row(Arc::new(columns.iter().cloned().zip(row.values().map(from_sql)).collect()))).collect();
     Rows { columns: Arc::new(columns), rows: Arc::new(rows) }
 }
 

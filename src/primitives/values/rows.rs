@@ -36,7 +36,11 @@ impl Row {
 
     fn same(&self, other: &Self) -> bool {
         self.0.len() == other.0.len()
-            && self.0.iter().zip(other.0.iter()).all(|((a, x), (b, y))| a == b && text_of(x) == text_of(y) && x.type_name() == y.type_name())
+            && self
+                .0
+                .iter()
+                .zip(other.0.iter())
+                .all(|((a, x), (b, y))| a == b && text_of(x) == text_of(y) && x.type_name() == y.type_name())
     }
 }
 

@@ -60,8 +60,14 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("to_string", |time: &mut Time| time.to_string());
     engine.register_fn("to_debug", |time: &mut Time| time.to_string());
     type Compare = fn(Ordering) -> bool;
-    let operators: [(&str, Compare); 6] =
-        [("==", Ordering::is_eq), ("!=", Ordering::is_ne), ("<", Ordering::is_lt), ("<=", Ordering::is_le), (">", Ordering::is_gt), (">=", Ordering::is_ge)];
+    let operators: [(&str, Compare); 6] = [
+        ("==", Ordering::is_eq),
+        ("!=", Ordering::is_ne),
+        ("<", Ordering::is_lt),
+        ("<=", Ordering::is_le),
+        (">", Ordering::is_gt),
+        (">=", Ordering::is_ge),
+    ];
     for (name, holds) in operators {
         engine.register_fn(name, move |a: Time, b: Time| order(a, b).map(holds));
     }
