@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use super::{ArgumentError, Raised, closure, duration, values};
 use crate::effect::{Class, Effect, Effects, Place, Test};
+use crate::sqlserver::Servers;
 
 /// What all calls of one run share.
 pub struct Run {
     pub effects: Effects,
+    pub servers: Servers,
 }
 
 /// One call of a primitive.

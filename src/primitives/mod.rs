@@ -15,6 +15,8 @@ mod fail;
 mod keep;
 mod manual;
 mod note;
+mod query;
+mod sql;
 mod step;
 pub mod values;
 mod wait_until;
@@ -123,6 +125,8 @@ pub struct ArgumentError {
 
 /// Every primitive, in the order of the reference.
 pub static PRIMITIVES: &[&Primitive] = &[
+    &sql::SQL,
+    &query::QUERY,
     &confirm::CONFIRM,
     &ask::ASK,
     &manual::MANUAL,
@@ -162,4 +166,15 @@ impl From<Ended> for Raised {
             Ended::Script(error) => Self::Script(error),
         }
     }
+}
+
+/// "did you mean `x`? ", or nothing when no candidate is near.
+pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+    let lower = written.to_lowercase();
+    candidates
+        .map(|c| (strsim::jaro_winkler(&lower, &c.to_lowercase()), c))
+        .filter(|(near, _)| *near > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, c)| format!("did you mean `{c}`? "))
+        .unwrap_or_default()
 }
