@@ -1,39 +1,55 @@
-//! Effects: one call of a primitive in one run. [`perform`] is the one function that every effect passes through: the only
-//! place that records, asks, times, cancels and reports.
+//! Effects: one call of a primitive in one run. [`Effects::perform`] is the one function that every effect passes through:
+//! the only place that records, asks, times, cancels and reports. A primitive describes the effect and hands over the work;
+//! only `perform` runs it. Used by `primitives`; knows nothing of Rhai but the error of a closure that it was given.
 
-/// Where a call stands in the text of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Place {
-    /// The frames that led here, innermost first: the call itself, then who called that.
-    pub frames: Vec<Frame>,
+mod cancel;
+mod error;
+mod perform;
+mod place;
+mod question;
+
+pub use cancel::Cancel;
+pub use error::EffectError;
+pub use perform::{Cause, Effect, Effects, Ended, Outcome, Setup, Test};
+pub use place::{Frame, Place};
+
+/// What an effect does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Reads,
+    Changes,
+    Asks,
+    /// Talks to the operator and the record only.
+    Tells,
 }
 
-/// One frame: a position in a file of the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Frame {
-    /// Index of the file in the script.
-    pub file: usize,
-    /// Bytes in that file's text.
-    pub start: usize,
-    pub end: usize,
-    /// From 1, for display.
-    pub line: usize,
-    pub column: usize,
-    /// The function whose body this is; empty at the top of a file and in closures.
-    pub function: String,
+impl Class {
+    /// The word in records and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Changes => "changes",
+            Self::Asks => "asks",
+            Self::Tells => "tells",
+        }
+    }
 }
 
-/// Why a run stops other than by failing.
+/// Why a run stops other than by failing. Latched: no runbook can catch it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The operator said no or stop; the text says to what.
     Refused(String),
-    /// An answer was needed and there was nobody to give it.
+    /// An answer was needed and there was nobody to give it; the text says to what and how to give it.
     NoAnswer(String),
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C or SIGTERM, after the effect in flight was finished.
     Interrupted,
+    /// A second Ctrl-C cut off a change: it may or may not have happened.
+    InDoubt(String),
     /// A primitive was called other than by a call written out in the text.
     IndirectCall(String),
+    /// The record cannot be written; the text says why.
+    NoRecord(String),
 }
 
 /// A failed effect, as a runbook may catch it and as the report shows it.
@@ -45,19 +61,11 @@ pub struct Failure {
     pub message: String,
     /// SQL Server's error number that decides, if there is one.
     pub number: Option<i32>,
+    /// The change may have happened although it failed.
+    pub in_doubt: bool,
     pub place: Place,
+    /// The title of the step it was part of.
+    pub step: Option<String>,
     /// The whole story, for the report.
     pub cause: std::sync::Arc<dyn miette::Diagnostic + Send + Sync>,
-}
-
-/// What one run's effects pass through.
-pub struct Effects {}
-
-impl Effects {
-    /// Set once the run is to stop; the host ends the script at its next operation.
-    pub fn stopped(&self) -> Option<Stop> {
-        None
-    }
-    /// Latches a stop; the first one stays.
-    pub fn stop(&self, _stop: Stop) {}
 }
