@@ -8,9 +8,9 @@ use indexmap::IndexMap;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Span, ToSpan};
 use rust_decimal::Decimal;
+use tds_protocol::types::TypeId;
 use tiberius::numeric::Numeric;
 use tiberius::{Column, ColumnData, ColumnType, time};
-use tds_protocol::types::TypeId;
 
 use super::error::Failure;
 use super::tap::Declared;
@@ -138,9 +138,7 @@ fn cell(data: ColumnData<'static>, ty: ColumnType, lsn: bool) -> Result<Value, S
             .transpose()?
             .map(Value::DateTime),
         ColumnData::Date(v) => v.map(|d| day(DATE_EPOCH, d.days().into())).transpose()?.map(Value::Date),
-        ColumnData::Time(v) => {
-            v.map(|t| moment(DATE_EPOCH, 0, nanoseconds(t)?)).transpose()?.map(|m| Value::Time(m.time()))
-        }
+        ColumnData::Time(v) => v.map(|t| moment(DATE_EPOCH, 0, nanoseconds(t)?)).transpose()?.map(|m| Value::Time(m.time())),
         ColumnData::DateTime2(v) => v.map(datetime2).transpose()?.map(Value::DateTime),
         ColumnData::DateTimeOffset(v) => v
             .map(|d| {
@@ -155,7 +153,8 @@ fn cell(data: ColumnData<'static>, ty: ColumnType, lsn: bool) -> Result<Value, S
 }
 
 fn numeric(n: Numeric, lsn: bool) -> Result<Value, String> {
-    if lsn && n.scale() == 0
+    if lsn
+        && n.scale() == 0
         && let Ok(value) = u128::try_from(n.value())
     {
         return Ok(Value::Lsn(Lsn(value)));

@@ -161,13 +161,7 @@ impl Connection {
         Ok(connection)
     }
 
-    async fn login(
-        target: Arc<Target>,
-        tcp: TcpStream,
-        address: &str,
-        password: String,
-        shared: Arc<Shared>,
-    ) -> Result<Self, Failure> {
+    async fn login(target: Arc<Target>, tcp: TcpStream, address: &str, password: String, shared: Arc<Shared>) -> Result<Self, Failure> {
         let (near, hello) = tls::start(&target, tcp, address, Arc::clone(&shared)).await?;
         let mut config = Config::new();
         config.host(&target.host);

@@ -1,6 +1,5 @@
 //! What can go wrong between us and a SQL Server, split by what the operator does next. Made here and in the files beside
 //! it; shown by the report, which also lists every message of the server ([`Failure::messages`]).
-#![expect(unused_assignments, reason = "derive(Diagnostic), zkat/miette#458")]
 
 use std::fmt;
 use std::io;
@@ -20,7 +19,12 @@ pub enum Unreachable {
         code(cutover::sqlserver::unknown_host),
         help("check the spelling of `server` under `[sql.{server}]`, or give its IP address")
     )]
-    UnknownHost { server: String, host: String, #[source] source: Arc<io::Error> },
+    UnknownHost {
+        server: String,
+        host: String,
+        #[source]
+        source: Arc<io::Error>,
+    },
 
     /// The machine answers, the port does not.
     #[error("`{server}` refused the connection to `{address}`")]
@@ -28,7 +32,12 @@ pub enum Unreachable {
         code(cutover::sqlserver::refused),
         help("check that the SQL Server service runs and listens on that port: a named instance has a port of its own")
     )]
-    Refused { server: String, address: String, #[source] source: Arc<io::Error> },
+    Refused {
+        server: String,
+        address: String,
+        #[source]
+        source: Arc<io::Error>,
+    },
 
     /// Nothing came back at all.
     #[error("`{server}` did not answer at `{address}` within {}", seconds(limit))]
@@ -41,7 +50,12 @@ pub enum Unreachable {
     /// Any other refusal of the network.
     #[error("`{server}` cannot be reached at `{address}`: {source}")]
     #[diagnostic(code(cutover::sqlserver::no_route), help("look at the route and the firewall between here and `{address}`"))]
-    NoRoute { server: String, address: String, #[source] source: Arc<io::Error> },
+    NoRoute {
+        server: String,
+        address: String,
+        #[source]
+        source: Arc<io::Error>,
+    },
 
     /// Connected, but the other side does not speak TDS.
     #[error("what listens at `{address}` for `{server}` does not answer like a SQL Server: {what}")]
@@ -88,7 +102,9 @@ pub enum Tls {
     #[error("`{server}` ended the TLS handshake early: probably it speaks only TLS older than 1.2")]
     #[diagnostic(
         code(cutover::sqlserver::tls_ended_early),
-        help("enable TLS 1.2 on the server (SQL Server 2008 to 2014 need an update for it), or run on the server itself with `tls = \"off\"` over loopback")
+        help(
+            "enable TLS 1.2 on the server (SQL Server 2008 to 2014 need an update for it), or run on the server itself with `tls = \"off\"` over loopback"
+        )
     )]
     EndedEarly { server: String },
 
@@ -112,7 +128,9 @@ pub enum Tls {
     #[error("the certificate of `{server}` is not for `{host}`: it names {names}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_name),
-        help("write `server` under `[sql.{server}]` as the certificate names it; if it names another machine, stop: you may be talking to the wrong one")
+        help(
+            "write `server` under `[sql.{server}]` as the certificate names it; if it names another machine, stop: you may be talking to the wrong one"
+        )
     )]
     WrongName { server: String, host: String, names: String },
 
@@ -120,7 +138,9 @@ pub enum Tls {
     #[error("the certificate of `{server}` is not valid now: {detail}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_time),
-        help("compare this machine's clock with the certificate's dates; if it has expired, renew it or say `tls = \"trust-any\"` for this run")
+        help(
+            "compare this machine's clock with the certificate's dates; if it has expired, renew it or say `tls = \"trust-any\"` for this run"
+        )
     )]
     NotNow { server: String, detail: String },
 
@@ -243,10 +263,7 @@ impl Failure {
 
     /// True if the server could not be talked to at all: no connection, no TLS, no login.
     pub fn before_login(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownServer { .. } | Self::Unreachable(_) | Self::Tls(_) | Self::Password { .. } | Self::Login { .. }
-        )
+        matches!(self, Self::UnknownServer { .. } | Self::Unreachable(_) | Self::Tls(_) | Self::Password { .. } | Self::Login { .. })
     }
 }
 

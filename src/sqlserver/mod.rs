@@ -11,7 +11,7 @@ mod tap;
 mod tls;
 pub mod value;
 
-pub use batch::{Batch, Progress, OnProgress, TimeLimit};
+pub use batch::{Batch, OnProgress, Progress, TimeLimit};
 pub use connection::{Connection, Password, Target};
 pub use error::Failure;
 pub use servers::Servers;

@@ -47,10 +47,7 @@ impl Servers {
     }
 
     fn server(&self, key: &str) -> Result<&Server, Failure> {
-        self.0.get(key).ok_or_else(|| Failure::UnknownServer {
-            server: key.into(),
-            known: self.keys().map(str::to_owned).collect(),
-        })
+        self.0.get(key).ok_or_else(|| Failure::UnknownServer { server: key.into(), known: self.keys().map(str::to_owned).collect() })
     }
 
     /// Runs one batch on the server's connection; batches for one server wait for each other.

@@ -350,18 +350,12 @@ where
 async fn greet(pipe: &mut DuplexStream, answer: &PreLogin) -> io::Result<()> {
     read_message(pipe, PRELOGIN_LIMIT).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let version = answer.get(option::VERSION).map_or_else(|| vec![0; 6], <[u8]>::to_vec);
-    let answer = PreLogin {
-        options: vec![(option::VERSION, version), (option::ENCRYPTION, vec![encrypt::NOT_SUPPORTED])],
-    };
+    let answer = PreLogin { options: vec![(option::VERSION, version), (option::ENCRYPTION, vec![encrypt::NOT_SUPPORTED])] };
     pipe.write_all(&packets(kind::RESPONSE, 0, PRELOGIN_LIMIT, &answer.write(), true, &mut 0)).await
 }
 
 /// From tiberius to the server, whole packets only, so that an attention never lands inside one.
-async fn upward<S: AsyncRead + AsyncWrite>(
-    mut from: ReadHalf<DuplexStream>,
-    mut to: WriteHalf<S>,
-    shared: &Shared,
-) {
+async fn upward<S: AsyncRead + AsyncWrite>(mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<S>, shared: &Shared) {
     let mut inside_message = false;
     loop {
         let packet = tokio::select! {
