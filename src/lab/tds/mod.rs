@@ -26,7 +26,10 @@ pub enum Cell {
     BigInt(i64),
     Real(f32),
     Float(f64),
-    Numeric { value: i128, scale: u8 },
+    Numeric {
+        value: i128,
+        scale: u8,
+    },
     /// in ten-thousandths
     Money(i64),
     Text(String),
@@ -48,7 +51,10 @@ pub enum Type {
     BigInt,
     Real,
     Float,
-    Numeric { precision: u8, scale: u8 },
+    Numeric {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     NVarChar(Option<u16>),
@@ -140,7 +146,13 @@ pub trait Engine: Send + Sync + 'static {
     /// major, minor, build: (12, 0, 6024) is SQL Server 2014.
     fn version(&self) -> (u8, u8, u16);
     /// Something arrived: returns the record's number, to be completed by [`Engine::answered`].
-    fn received(&self, session: u16, kind: &'static str, text: &str, parameters: &[Parameter]) -> u64;
+    fn received(
+        &self,
+        session: u16,
+        kind: &'static str,
+        text: &str,
+        parameters: &[Parameter],
+    ) -> u64;
     /// The answer to record `n` ended with these errors, in order.
     fn answered(&self, n: u64, errors: Vec<i32>);
 }
