@@ -7,14 +7,17 @@ use rhai::{Dynamic, EvalAltResult};
 use crate::effect::{Ended, Failure, Stop};
 
 mod ask;
+mod backups;
 mod call;
 mod closure;
 mod confirm;
+mod copy_backups;
 mod evidence;
 mod fail;
 mod keep;
 mod manual;
 mod note;
+mod ps;
 mod query;
 mod sql;
 mod step;
@@ -22,7 +25,7 @@ pub mod values;
 mod wait_until;
 mod warn;
 
-pub use call::{Call, Run};
+pub use call::{Call, Run, Shell};
 
 /// What a call may do to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +130,9 @@ pub struct ArgumentError {
 pub static PRIMITIVES: &[&Primitive] = &[
     &sql::SQL,
     &query::QUERY,
+    &backups::BACKUPS,
+    &copy_backups::COPY_BACKUPS,
+    &ps::PS,
     &confirm::CONFIRM,
     &ask::ASK,
     &manual::MANUAL,
