@@ -1,9 +1,7 @@
 //! Our own view of the AST: every statement and expression once, in an order that is the same on every run. Rhai's own walk
 //! visits functions in hash order and `switch` cases twice.
 
-use std::sync::Arc;
-
-use rhai::{AST, Expr, Position, ScriptFuncDef, Stmt};
+use rhai::{AST, ASTNode, Expr, FnAccess, Position, Stmt};
 
 /// One node.
 #[derive(Clone, Copy)]
@@ -12,28 +10,60 @@ pub enum Node<'a> {
     Expr(&'a Expr),
 }
 
-/// The functions of a file, closures among them (`anon$…`), by their place in the text.
-pub fn functions(ast: &AST) -> Vec<&Arc<ScriptFuncDef>> {
-    let mut functions: Vec<_> = ast.shared_lib().iter_script_fn_info().map(|(_, _, _, _, def)| def).collect();
-    functions.sort_by_key(|f| place(f.body.start_position()));
+/// A function of a file, closures among them.
+pub struct Function {
+    pub name: String,
+    pub parameters: Vec<String>,
+    pub private: bool,
+    /// Where the body starts.
+    pub position: Position,
+    pub statements: Vec<Stmt>,
+}
+
+impl Function {
+    /// True for the function that a closure compiles to.
+    pub fn is_closure(&self) -> bool {
+        is_closure(&self.name)
+    }
+}
+
+/// True for the name of a function that a closure compiles to; such a name never leaves the program.
+pub fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
+/// The functions of a file by their place in the text.
+pub fn functions(ast: &AST) -> Vec<Function> {
+    let mut functions: Vec<Function> = ast
+        .shared_lib()
+        .iter_script_fn_info()
+        .map(|(_, access, name, arity, def)| Function {
+            name: name.to_owned(),
+            parameters: def.params.iter().map(ToString::to_string).collect(),
+            private: access == FnAccess::Private,
+            position: def.body.start_position(),
+            statements: statements_of(ast, name, arity),
+        })
+        .collect();
+    functions.sort_by_key(|f| place(f.position));
     functions
 }
 
-/// True for the function that a closure compiles to.
-pub fn is_closure(def: &ScriptFuncDef) -> bool {
-    def.name.starts_with("anon$")
+/// Rhai does not export the type of a body, so it is taken from a walk over a copy that holds this function alone.
+fn statements_of(ast: &AST, name: &str, arity: usize) -> Vec<Stmt> {
+    let mut statements = Vec::new();
+    ast.clone_functions_only_filtered(|_, _, _, n, a| n == name && a == arity).walk(&mut |path| {
+        if let [ASTNode::Stmt(stmt)] = path {
+            statements.push((*stmt).clone());
+        }
+        true
+    });
+    statements
 }
 
 /// Sorts positions: line, then column.
 pub fn place(position: Position) -> (usize, usize) {
     (position.line().unwrap_or(0), position.position().unwrap_or(0))
-}
-
-/// The statements of a function's body.
-pub fn body(def: &ScriptFuncDef) -> &[Stmt] {
-    match &def.body {
-        rhai_payload!(block) => block.statements(),
-    }
 }
 
 /// Visits every node of these statements, outer before inner, in the order of the text.
