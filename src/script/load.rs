@@ -1,5 +1,6 @@
 //! Reads a runbook, finds its imports, compiles every file into the one line space and checks it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -82,7 +83,18 @@ impl Script {
         for (file, functions) in loader.files.iter().zip(&loader.functions) {
             calls.add(&file.ast, functions, &|name| options.names.primitives.contains(name));
         }
-        Ok(Script { files: loader.files, calls })
+        let mut closures = HashMap::new();
+        let mut defined = BTreeSet::new();
+        for (file, functions) in loader.functions.into_iter().enumerate() {
+            for function in functions {
+                if function.is_closure() {
+                    closures.insert(function.name, (file, function.parameters.len()));
+                } else {
+                    defined.insert(function.name);
+                }
+            }
+        }
+        Ok(Script { files: loader.files, calls, names: options.names.clone(), closures, functions: defined })
     }
 }
 

@@ -14,7 +14,7 @@ pub mod stdlib;
 mod syntax;
 pub mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -141,12 +141,27 @@ pub struct Script {
     /// The runbook first.
     pub files: Vec<SourceFile>,
     pub calls: Calls,
+    /// What it was loaded with.
+    pub names: Names,
+    /// Every closure: its file and how many parameters it has, captured values among them.
+    closures: HashMap<String, (usize, usize)>,
+    functions: BTreeSet<String>,
 }
 
 impl Script {
     /// The runbook itself.
     pub fn runbook(&self) -> &SourceFile {
         &self.files[0]
+    }
+
+    /// The file that wrote a closure, and how many parameters it has, captured values among them.
+    pub fn closure(&self, name: &str) -> Option<(usize, usize)> {
+        self.closures.get(name).copied()
+    }
+
+    /// True if a file of the script defines a function of that name.
+    pub fn defines(&self, function: &str) -> bool {
+        self.functions.contains(function)
     }
 
     /// The file that a line of the run belongs to.
