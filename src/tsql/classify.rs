@@ -295,7 +295,6 @@ fn exec_change(exec: &Exec, range: &Range<usize>) -> Option<Change> {
 /// Session options that change nothing outside the session and nothing about what runs.
 fn harmless(option: &SetOption) -> bool {
     const HARMLESS: &[&str] = &[
-        "ANSI_DEFAULTS",
         "ANSI_NULLS",
         "ANSI_NULL_DFLT_ON",
         "ANSI_PADDING",
@@ -324,8 +323,7 @@ fn harmless(option: &SetOption) -> bool {
                 "READ UNCOMMITTED" | "READ COMMITTED" | "SNAPSHOT"
             )
         }
-        // ANSI_DEFAULTS turns IMPLICIT_TRANSACTIONS on as well ("SET ANSI_DEFAULTS")
-        "ANSI_DEFAULTS" => false,
+        // not among them: ANSI_DEFAULTS, which turns IMPLICIT_TRANSACTIONS on as well ("SET ANSI_DEFAULTS")
         names => names.split(", ").all(|name| HARMLESS.contains(&name)),
     }
 }
@@ -470,5 +468,214 @@ fn collect(statement: &Statement, points: &mut Vec<PointOfNoReturn>) {
                 .for_each(|statement| collect(statement, points));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READS: &[&str] = &[
+        "",
+        "-- nothing",
+        "SELECT 1",
+        "SELECT name, state_desc FROM sys.databases WHERE name = @db ORDER BY name",
+        "select top (5) * from msdb.dbo.restorehistory with (nolock) order by restore_date desc option (recompile)",
+        "SELECT TOP ({n}) name FROM {db}.sys.tables",
+        "SELECT * FROM sys.dm_exec_requests r CROSS APPLY sys.dm_exec_sql_text(r.sql_handle) t",
+        "SELECT CASE WHEN a = 1 THEN 'x' ELSE 'y' END FROM t; SELECT 2",
+        "SELECT 1 SELECT 2 UNION ALL SELECT 3",
+        "WITH x AS (SELECT 1 AS a) SELECT a FROM x",
+        "SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE'), IS_SRVROLEMEMBER('sysadmin')",
+        "SELECT @@SPID, @@SERVERNAME, GETDATE(), CONVERT(varchar(30), SERVERPROPERTY('Edition'))",
+        "SELECT MIN(redo_start_lsn) AS lsn, redo_start_fork_guid FROM sys.master_files WHERE database_id = DB_ID(@db) GROUP BY redo_start_fork_guid",
+        "SELECT DATEDIFF(second, a, b) FROM t WHERE c LIKE 'LS%' AND EXISTS (SELECT 1 FROM u WHERE u.i = t.i)",
+        "SELECT msdb.dbo.agent_datetime(run_date, run_time) FROM msdb.dbo.sysjobhistory",
+        "SELECT * FROM sys.fn_my_permissions(NULL, 'SERVER')",
+        "SELECT 'INTO OPENROWSET' AS [into]",
+        "RESTORE HEADERONLY FROM DISK = N'D:\\LogShip\\a.trn' WITH NOUNLOAD",
+        "restore filelistonly from disk = @path with file = 2",
+        "RESTORE LABELONLY FROM DISK = 'x'",
+        "sp_who2",
+        "exec sp_who2 'active'",
+        "EXEC msdb.dbo.sp_help_job @job_name = N'x'",
+        "EXEC master..xp_fixeddrives",
+        "exec master.dbo.xp_dirtree @path, 1, 1",
+        "EXEC [master].[sys].[sp_help_log_shipping_secondary_database] @secondary_database = @db",
+        "EXEC @rc = sp_lock",
+        "EXEC sp_configure 'remote access'",
+        "USE master; SET NOCOUNT ON; SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; SELECT 1",
+        "DECLARE @a int = 1, @b datetime = GETDATE(); SET @a = (SELECT COUNT(*) FROM sys.databases); PRINT @a",
+        "IF EXISTS (SELECT 1 FROM sys.databases) SELECT 1; ELSE SELECT 2",
+        "IF @a = 1 BEGIN SELECT 1 END ELSE BEGIN PRINT 'no' END",
+        "WHILE @i < 3 BEGIN WAITFOR DELAY '00:00:01'; SET @i += 1 END",
+        "KILL 57 WITH STATUSONLY",
+        "RAISERROR('x', 10, 1) WITH NOWAIT",
+        "BEGIN TRY SELECT 1 END TRY BEGIN CATCH SELECT ERROR_MESSAGE() END CATCH",
+    ];
+
+    const CHANGES: &[(&str, &str)] = &[
+        (
+            "RESTORE DATABASE mgc WITH RECOVERY",
+            "RESTORE DATABASE mgc WITH RECOVERY",
+        ),
+        (
+            "RESTORE LOG mgc FROM DISK = @p WITH NORECOVERY",
+            "RESTORE LOG mgc FROM DISK = @p WITH NORECOVERY",
+        ),
+        (
+            "RESTORE VERIFYONLY FROM DISK = 'x'",
+            "RESTORE VERIFYONLY FROM DISK = 'x'",
+        ),
+        ("SELECT * INTO t FROM u", "INTO"),
+        ("SELECT 1; KILL {spid}", "KILL {spid}"),
+        ("SELECT * FROM OPENQUERY(s, 'DROP TABLE x')", "OPENQUERY"),
+        (
+            "SELECT * FROM OPENROWSET(BULK 'x', SINGLE_CLOB) a",
+            "OPENROWSET",
+        ),
+        (
+            "SELECT * FROM OPENDATASOURCE('a', 'b').c.d.e",
+            "OPENDATASOURCE",
+        ),
+        ("SELECT * FROM [fn_dump_dblog](NULL)", "[fn_dump_dblog]"),
+        ("SELECT * FROM t WITH (UPDLOCK)", "UPDLOCK"),
+        ("SELECT * FROM t (holdlock)", "holdlock"),
+        ("SELECT NEXT VALUE FOR s", "FOR"),
+        ("SELECT dbo.f(1)", "SELECT dbo.f(1)"),
+        ("SELECT * FROM f(1)", "SELECT * FROM f(1)"),
+        ("SELECT 1 DROP TABLE t", "DROP TABLE t"),
+        ("SELECT 1 EXEC sp_x", "EXEC sp_x"),
+        ("SELECT this is no (", "SELECT this is no ("),
+        (
+            "EXEC sp_delete_log_shipping_secondary_database mgc",
+            "EXEC sp_delete_log_shipping_secondary_database mgc",
+        ),
+        ("sp_configure 'x', 1", "sp_configure 'x', 1"),
+        (
+            "EXEC sp_spaceused @updateusage = 'true'",
+            "EXEC sp_spaceused @updateusage = 'true'",
+        ),
+        ("EXEC mine.sp_who", "EXEC mine.sp_who"),
+        ("EXEC sp_who2 EXEC sp_x", "EXEC sp_x"),
+        ("EXEC ('SELECT 1')", "EXEC ('SELECT 1')"),
+        ("EXEC @p", "EXEC @p"),
+        (
+            "EXEC sp_executesql N'SELECT 1'",
+            "EXEC sp_executesql N'SELECT 1'",
+        ),
+        ("EXEC xp_cmdshell 'dir'", "EXEC xp_cmdshell 'dir'"),
+        ("INSERT INTO t EXEC sp_who", "INSERT INTO t EXEC sp_who"),
+        (
+            "WITH x AS (SELECT 1 AS a) DELETE FROM x",
+            "WITH x AS (SELECT 1 AS a) DELETE FROM x",
+        ),
+        (
+            "IF EXISTS (SELECT 1) DROP DATABASE mgc",
+            "DROP DATABASE mgc",
+        ),
+        ("IF dbo.f() = 1 SELECT 1", "dbo.f() = 1"),
+        ("SELECT 1 BEGIN TRAN", "BEGIN TRAN"),
+        (
+            "SET IMPLICIT_TRANSACTIONS ON",
+            "SET IMPLICIT_TRANSACTIONS ON",
+        ),
+        ("SET IDENTITY_INSERT t ON", "SET IDENTITY_INSERT t ON"),
+        (
+            "ALTER DATABASE mgc SET MULTI_USER",
+            "ALTER DATABASE mgc SET MULTI_USER",
+        ),
+        ("DBCC CHECKDB", "DBCC CHECKDB"),
+        ("SELECT 'unclosed", "'unclosed"),
+        ("WAITFOR (RECEIVE * FROM q)", "WAITFOR (RECEIVE * FROM q)"),
+        ("SELECT 1; RECEIVE * FROM q", "RECEIVE * FROM q"),
+        (
+            "RAISERROR('x', 20, 1) WITH LOG",
+            "RAISERROR('x', 20, 1) WITH LOG",
+        ),
+        ("SELECT 1 /* never closed", "/* never closed"),
+    ];
+
+    #[test]
+    fn what_is_proven_to_read_reads() {
+        for text in READS {
+            assert_eq!(
+                classify(text),
+                Classified {
+                    class: Class::Reads,
+                    change: None
+                },
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_else_changes_and_says_where() {
+        for (text, place) in CHANGES {
+            let classified = classify(text);
+            assert_eq!(classified.class, Class::Changes, "{text}");
+            let change = classified.change.expect("a change says what made it one");
+            assert_eq!(&text[change.range], *place, "{text}: {}", change.why);
+        }
+    }
+
+    #[test]
+    fn the_list_of_reading_procedures_is_sorted() {
+        assert!(READING_PROCEDURES.is_sorted());
+    }
+
+    #[test]
+    fn a_restore_or_backup_is_seen_wherever_it_hides() {
+        for text in [
+            "RESTORE DATABASE mgc WITH RECOVERY",
+            "select 1 backup log mgc to disk = 'x'",
+            "EXEC ('restore log [x] from disk = ''y''')",
+            "RESTORE HEADERONLY FROM DISK = @p",
+        ] {
+            assert!(is_restore_or_backup(text), "{text}");
+        }
+        for text in [
+            "SELECT 'restored database'",
+            "SELECT 1 -- RESTORE DATABASE",
+            "SELECT backup_set FROM restore_log",
+        ] {
+            assert!(!is_restore_or_backup(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn points_of_no_return_are_named_with_their_database() {
+        let found = |text: &str| -> Vec<(NoReturn, Option<String>, String)> {
+            points_of_no_return(text)
+                .into_iter()
+                .map(|p| (p.kind, p.database, text[p.range].to_owned()))
+                .collect()
+        };
+        let mgc = || Some("mgc".to_owned());
+        assert_eq!(
+            found("RESTORE DATABASE [mgc] WITH RECOVERY, REPLACE"),
+            [
+                (NoReturn::Recovery, mgc(), "RECOVERY".to_owned()),
+                (NoReturn::Replace, mgc(), "REPLACE".to_owned())
+            ]
+        );
+        assert_eq!(
+            found("IF 1 = 1 RESTORE LOG @db FROM DISK = 'x' WITH STATS = 5"),
+            [(
+                NoReturn::Recovery,
+                None,
+                "RESTORE LOG @db FROM DISK = 'x' WITH STATS = 5".to_owned()
+            )]
+        );
+        assert_eq!(found("RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVERY"), []);
+        assert_eq!(
+            found("DROP DATABASE mgc"),
+            [(NoReturn::Drop, mgc(), "DROP DATABASE mgc".to_owned())]
+        );
+        assert_eq!(
+            found("ALTER DATABASE mgc SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS")[0].0,
+            NoReturn::ForceService
+        );
     }
 }

@@ -533,3 +533,261 @@ fn fill(hole: &Hole, values: &BTreeMap<String, PlaceholderValue>) -> Result<Stri
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{ProptestConfig, proptest};
+
+    fn said(mentions: &[Mention]) -> Vec<&str> {
+        mentions
+            .iter()
+            .map(|mention| mention.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn uses_declarations_and_argument_names_are_told_apart() {
+        // text, uses, declared, argument names
+        type Row = (
+            &'static str,
+            &'static [&'static str],
+            &'static [&'static str],
+            &'static [&'static str],
+        );
+        let table: &[Row] = &[
+            (
+                "SELECT @a, '@b', [@c], \"@d\" -- @e\n/* @f */ , @@SPID",
+                &["a"],
+                &[],
+                &[],
+            ),
+            (
+                "DECLARE @a int = 1, @b varchar(10) = @c; SET @b = @a",
+                &["c", "b", "a"],
+                &["a", "b"],
+                &[],
+            ),
+            (
+                "DECLARE @t TABLE (a int, b int) SELECT @x",
+                &["x"],
+                &["t"],
+                &[],
+            ),
+            ("DECLARE c CURSOR FOR SELECT @a, @b", &["a", "b"], &[], &[]),
+            (
+                "EXEC p @a = @b, @c = 1 OUTPUT, @d = @e OUTPUT SELECT @f = 1",
+                &["b", "e", "f"],
+                &[],
+                &["a", "c", "d"],
+            ),
+            ("EXEC @rc = p @a = 1", &["rc"], &[], &["a"]),
+            ("EXEC @rc = @p @a = 1", &["rc", "p"], &[], &["a"]),
+            ("EXEC @p @a = @b", &["p", "b"], &[], &["a"]),
+            (
+                "EXECUTE master.dbo.[xp] @a, 1; SELECT @b = 2",
+                &["a", "b"],
+                &[],
+                &[],
+            ),
+            ("sp_help_job @job_name = @j", &["j"], &[], &["job_name"]),
+            ("EXEC (@sql) SELECT @a = 1", &["sql", "a"], &[], &[]),
+            (
+                "SELECT @a = x FROM t WHERE f(@b = 1)",
+                &["a", "b"],
+                &[],
+                &[],
+            ),
+            (
+                "CREATE PROC p @a int AS SELECT @a, @b",
+                &[],
+                &["a", "a", "b"],
+                &[],
+            ),
+            (
+                "RESTORE LOG @db FROM DISK = @path",
+                &["db", "path"],
+                &[],
+                &[],
+            ),
+        ];
+        for (text, uses, declared, arguments) in table {
+            let found = names(text);
+            assert_eq!(said(&found.uses), *uses, "uses in {text}");
+            assert_eq!(said(&found.declared), *declared, "declared in {text}");
+            assert_eq!(
+                said(&found.arguments),
+                *arguments,
+                "argument names in {text}"
+            );
+            for mention in found.uses {
+                assert_eq!(text[mention.range], format!("@{}", mention.name));
+            }
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_hole_decides_what_it_takes() {
+        let table: &[(&str, Place)] = &[
+            ("KILL {n}", Place::Integer),
+            ("KILL {n} WITH STATUSONLY", Place::Integer),
+            (
+                "RESTORE LOG x FROM DISK = @p WITH FILE = {n}",
+                Place::Integer,
+            ),
+            (
+                "RESTORE LOG x FROM DISK = @p WITH stats={n}",
+                Place::Integer,
+            ),
+            ("SELECT TOP ({n}) a FROM t", Place::Integer),
+            ("SELECT TOP {n} a FROM t", Place::Integer),
+            (
+                "ALTER DATABASE x SET SINGLE_USER WITH ROLLBACK AFTER {n}",
+                Place::Integer,
+            ),
+            ("DBCC INPUTBUFFER({n})", Place::Integer),
+            ("SELECT a FROM t ORDER BY a OFFSET {n} ROWS", Place::Integer),
+            (
+                "SELECT a FROM t ORDER BY a OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
+                Place::Integer,
+            ),
+            ("RESTORE DATABASE {n} WITH RECOVERY", Place::Identifier),
+            ("USE {n}", Place::Identifier),
+            ("SELECT * FROM {n}.sys.tables", Place::Identifier),
+            ("SELECT * FROM t WHERE session_id = {n}", Place::Identifier),
+        ];
+        for (text, place) in table {
+            assert_eq!(names(text).holes[0].place, *place, "{text}");
+        }
+        assert_eq!(names("SELECT '{a}' -- {b}").holes, []);
+    }
+
+    #[test]
+    fn bindings_point_at_what_is_wrong() {
+        assert_eq!(
+            bindings("SELECT @a, @a, @b", &["a", "b"]),
+            Ok(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(bindings("USE {a}", &["a"]), Ok(vec![]));
+        assert_eq!(bindings("DECLARE @A int; SET @a = 1", &[]), Ok(vec![]));
+        let wrong = |text: &str, keys: &[&str]| -> Vec<(String, Option<String>)> {
+            bindings(text, keys)
+                .expect_err(text)
+                .iter()
+                .map(|error| {
+                    (
+                        error.to_string(),
+                        error.range().map(|range| text[range].to_owned()),
+                    )
+                })
+                .collect()
+        };
+        assert_eq!(
+            wrong("SELECT @a", &["b"]),
+            [
+                (
+                    "`@a` is neither bound nor declared".to_owned(),
+                    Some("@a".to_owned())
+                ),
+                ("the text never mentions `b`".to_owned(), None),
+            ]
+        );
+        assert_eq!(wrong("SELECT @DB", &["db"]).len(), 1);
+        assert_eq!(
+            wrong("DECLARE @a int SELECT @a", &["a"]),
+            [(
+                "`@a` is bound and declared".to_owned(),
+                Some("@a".to_owned())
+            )]
+        );
+    }
+
+    fn filled(text: &str, values: &[(&str, PlaceholderValue)]) -> Result<String, Vec<String>> {
+        let values = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        render(text, &values)
+            .map(|rendered| rendered.text)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn holes_are_filled_with_integers_or_quoted_names() {
+        let n = PlaceholderValue::Integer;
+        let t = |text: &str| PlaceholderValue::Text(text.to_owned());
+        assert_eq!(
+            filled("KILL {s}", &[("s", n(57))]),
+            Ok("KILL 57".to_owned())
+        );
+        assert_eq!(
+            filled("KILL {s}", &[("s", t(" 57  "))]),
+            Ok("KILL 57".to_owned())
+        );
+        assert_eq!(
+            filled(
+                "RESTORE DATABASE {d} WITH RECOVERY -- {x}",
+                &[("d", t("m]gc"))]
+            ),
+            Ok("RESTORE DATABASE [m]]gc] WITH RECOVERY -- {x}".to_owned())
+        );
+        assert_eq!(
+            filled("USE {d}", &[("d", t("2024"))]),
+            Ok("USE [2024]".to_owned())
+        );
+    }
+
+    #[test]
+    fn nothing_else_gets_through_a_hole() {
+        let n = PlaceholderValue::Integer;
+        let t = |text: &str| PlaceholderValue::Text(text.to_owned());
+        let wrong = |text, values: &[_]| filled(text, values).expect_err(text).join("; ");
+        assert_eq!(
+            wrong("KILL {s}", &[("s", t("57; DROP"))]),
+            "`{s}` stands where T-SQL wants a whole number, but is the text \"57; DROP\""
+        );
+        assert_eq!(
+            wrong("KILL {s}", &[("s", n(-2))]),
+            "`{s}` stands where T-SQL wants a whole number, but is negative (-2)"
+        );
+        assert_eq!(
+            wrong("USE {d}", &[("d", n(5))]),
+            "`{d}` stands where T-SQL wants a name, but is the integer 5"
+        );
+        assert_eq!(
+            wrong("USE {d}", &[("d", t(""))]),
+            "`{d}` stands where T-SQL wants a name, but is empty"
+        );
+        assert_eq!(
+            wrong("USE {d}", &[("d", t(&"x".repeat(129)))]),
+            "`{d}` stands where T-SQL wants a name, but is 129 characters long"
+        );
+        assert_eq!(
+            wrong("USE {db}", &[("d", t("x"))]),
+            "nothing is given for `{db}`"
+        );
+        assert_eq!(
+            wrong(
+                "USE {d}",
+                &[("d", PlaceholderValue::Unfit("a map".to_owned()))]
+            ),
+            "`{d}` stands where T-SQL wants a name, but is a map"
+        );
+        assert!(wrong("KILL{s}", &[("s", n(5))]).contains("touches"));
+        assert!(wrong("USE {d}]", &[("d", t("x"))]).contains("touches"));
+        assert!(wrong("USE {d}{d}]", &[("d", t("x"))]).contains("touches"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn no_text_and_no_value_makes_it_panic(
+            text in "(?s)((EXEC|DECLARE|KILL|USE|SELECT|TOP|FILE)|[ @a={}()\\[\\]',;]|\\{d\\}|.){0,30}",
+            value in "(?s).{0,10}",
+        ) {
+            let values = [("d".to_owned(), PlaceholderValue::Text(value))].into();
+            let _ = bindings(&text, &["a", "d"]);
+            let _ = render(&text, &values);
+        }
+    }
+}

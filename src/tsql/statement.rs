@@ -915,3 +915,257 @@ impl Parser<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::syntax::{DatabaseChangeKind, Options, RestoreKind, Termination};
+    use super::*;
+    use proptest::prelude::{ProptestConfig, proptest};
+
+    fn one(text: &str) -> StatementKind {
+        let mut batch = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(batch.statements.len(), 1, "{text}: {:?}", batch.statements);
+        batch.statements.remove(0).kind
+    }
+
+    fn pieces(text: &str) -> Vec<&str> {
+        let batch = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        batch
+            .statements
+            .into_iter()
+            .map(|statement| &text[statement.range])
+            .collect()
+    }
+
+    #[test]
+    fn the_words_that_begin_statements_can_be_searched() {
+        for word in [
+            "ALTER", "RESTORE", "RETURN", "REVERT", "REVOKE", "SELECT", "WAITFOR", "USE", "while",
+            "kill",
+        ] {
+            assert!(begins_statement(word), "{word}");
+        }
+        assert!(!begins_statement("FROM"));
+    }
+
+    #[test]
+    fn statements_need_no_semicolons() {
+        assert_eq!(
+            pieces(
+                "USE master ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMMEDIATE \
+                 RESTORE DATABASE mgc WITH RECOVERY ;; SELECT 1"
+            ),
+            [
+                "USE master",
+                "ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMMEDIATE",
+                "RESTORE DATABASE mgc WITH RECOVERY",
+                "SELECT 1",
+            ]
+        );
+        assert_eq!(
+            pieces("INSERT INTO t SELECT 1 UPDATE t SET a = 2 DELETE t"),
+            ["INSERT INTO t SELECT 1", "UPDATE t SET a = 2", "DELETE t"]
+        );
+        assert_eq!(
+            pieces(
+                "SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END FROM t ORDER BY a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY PRINT 'x'"
+            ),
+            [
+                "SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END FROM t ORDER BY a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY",
+                "PRINT 'x'"
+            ]
+        );
+    }
+
+    #[test]
+    fn restore_keeps_everything_that_is_said() {
+        let StatementKind::Restore(restore) = one(
+            "restore log [mgc] from disk = N'D:\\a b.trn', disk = @p with file = 2, norecovery, stats = 5, \
+             move 'mgc' to 'E:\\x.mdf', stopat = '2014-02-05', medianame = 'm', checksum",
+        ) else {
+            panic!("a RESTORE")
+        };
+        assert_eq!(restore.kind, RestoreKind::Log);
+        assert_eq!(
+            restore.database.as_ref().and_then(Value::literal),
+            Some("mgc")
+        );
+        assert_eq!(restore.from[0].place.literal(), Some("D:\\a b.trn"));
+        assert_eq!(restore.from[1].place.variable(), Some("@p"));
+        assert_eq!(restore.value("FILE").and_then(Value::integer), Some(2));
+        assert!(restore.has("NORECOVERY") && restore.has("CHECKSUM") && !restore.recovers());
+        let moved = restore.option("MOVE").expect("MOVE is given");
+        assert_eq!(moved.value.as_ref().and_then(Value::literal), Some("mgc"));
+        assert_eq!(
+            moved.to.as_ref().and_then(Value::literal),
+            Some("E:\\x.mdf")
+        );
+        let StatementKind::Restore(restore) = one("RESTORE LOG @db FROM DISK = @path") else {
+            panic!("a RESTORE")
+        };
+        assert_eq!(
+            restore.database.as_ref().and_then(Value::variable),
+            Some("@db")
+        );
+        assert!(restore.recovers());
+        let StatementKind::Restore(restore) = one("RESTORE DATABASE mgc WITH STANDBY = 'x.tuf'")
+        else {
+            panic!("a RESTORE")
+        };
+        assert!(!restore.recovers() && restore.from.is_empty());
+    }
+
+    #[test]
+    fn backup_kill_alter_and_drop_are_read() {
+        let StatementKind::Backup(backup) =
+            one("BACKUP LOG mgc TO DISK = 'x' WITH NORECOVERY, NO_TRUNCATE, COMPRESSION, STATS")
+        else {
+            panic!("a BACKUP")
+        };
+        assert!(backup.log && backup.has("NO_TRUNCATE") && backup.has("STATS"));
+        let StatementKind::Kill(kill) = one("kill 57 with statusonly") else {
+            panic!("a KILL")
+        };
+        assert!(kill.status_only && kill.session.integer() == Some(57));
+        let StatementKind::AlterDatabase(alter) = one(
+            "ALTER DATABASE [mgc] SET RESTRICTED_USER, RECOVERY FULL WITH ROLLBACK AFTER 30 SECONDS",
+        ) else {
+            panic!("an ALTER DATABASE")
+        };
+        assert_eq!(alter.changes[0].kind, DatabaseChangeKind::RestrictedUser);
+        assert_eq!(
+            alter.changes[1].kind,
+            DatabaseChangeKind::Recovery("FULL".to_owned())
+        );
+        assert_eq!(
+            alter.termination,
+            Some(Termination::RollbackAfter(Some(30)))
+        );
+        let StatementKind::AlterDatabase(alter) =
+            one("ALTER DATABASE mgc SET PARTNER = 'TCP://a:5022'")
+        else {
+            panic!("an ALTER DATABASE")
+        };
+        assert!(
+            matches!(&alter.changes[0].kind, DatabaseChangeKind::Partner(v) if v.literal() == Some("TCP://a:5022"))
+        );
+        let StatementKind::DropDatabase(drop) = one("DROP DATABASE IF EXISTS a, [b]") else {
+            panic!("a DROP DATABASE")
+        };
+        assert!(drop.if_exists && drop.databases.len() == 2);
+    }
+
+    #[test]
+    fn procedures_are_called_in_every_documented_way() {
+        let exec = |text: &str| match one(text) {
+            StatementKind::Exec(exec) => exec,
+            other => panic!("{text}: {other:?}"),
+        };
+        let call = exec("exec sp_delete_log_shipping_secondary_database mgc");
+        assert_eq!(
+            call.target.name().as_deref(),
+            Some("sp_delete_log_shipping_secondary_database")
+        );
+        assert_eq!(call.arguments[0].value.literal(), Some("mgc"));
+        let call = exec(
+            "EXECUTE @rc = [msdb]..[sp_x] N'a', @b = -1, @c = @d OUTPUT, @e = NULL WITH RECOMPILE",
+        );
+        assert_eq!(
+            call.status.as_ref().map(|name| name.text.as_str()),
+            Some("@rc")
+        );
+        assert_eq!(call.target.name().as_deref(), Some("msdb..sp_x"));
+        assert_eq!(call.arguments[1].value.integer(), Some(-1));
+        assert!(call.arguments[2].output && call.arguments[3].value.kind == ValueKind::Null);
+        assert_eq!(exec("sp_who2").target.name().as_deref(), Some("sp_who2"));
+        assert_eq!(exec("[sp_who2] 'active'").arguments.len(), 1);
+        assert!(matches!(
+            exec("EXEC ('a' + @b) AT srv").target,
+            ExecTarget::Text(_)
+        ));
+        assert!(matches!(exec("EXEC @p 1").target, ExecTarget::Variable(_)));
+    }
+
+    #[test]
+    fn blocks_hold_their_statements() {
+        let StatementKind::If {
+            then, otherwise, ..
+        } = one(
+            "IF (SELECT COUNT(*) FROM t) > 0 BEGIN EXEC a; KILL 5 END ELSE IF 1 = 2 PRINT 'x' ELSE SELECT 3",
+        )
+        else {
+            panic!("an IF")
+        };
+        assert!(matches!(then.kind, StatementKind::Block(body) if body.len() == 2));
+        assert!(matches!(
+            otherwise.map(|s| s.kind),
+            Some(StatementKind::If { .. })
+        ));
+        assert_eq!(
+            pieces("DECLARE @a int = 1, @t TABLE (a int, b int) SET @a += 1 SET LOCK_TIMEOUT 5000")
+                .len(),
+            3
+        );
+        assert!(matches!(
+            one("WAITFOR DELAY '00:00:05'"),
+            StatementKind::WaitDelay(_)
+        ));
+        assert!(matches!(one("COMMIT TRAN"), StatementKind::Commit));
+    }
+
+    #[test]
+    fn errors_name_the_near_token_as_sql_server_does() {
+        let table: &[(&str, i32, &str)] = &[
+            ("RESTORE LOG mgc FROM", 102, "FROM"),
+            ("RESTORE mgc", 102, "mgc"),
+            ("RESTORE LOG mgc FROM DISK = x", 102, "x"),
+            ("RESTORE DATABASE mgc", 102, "mgc"),
+            (
+                "RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVRY",
+                155,
+                "NORECOVRY",
+            ),
+            ("KILL @spid", 102, "@spid"),
+            ("SELECT 1; sp_who2", 102, "sp_who2"),
+            ("BEGIN SELECT 1", 102, "1"),
+            ("SELECT 1 END", 102, "END"),
+            ("SELECT 'a", 105, "'a"),
+            ("SELECT [a", 105, "[a"),
+            ("SELECT 1 /* x", 113, "/* x"),
+            ("ALTER DATABASE mgc SET PARTNER NONSENSE", 102, "NONSENSE"),
+            ("EXEC p 1 2", 102, "2"),
+        ];
+        for (text, number, near) in table {
+            let error = parse(text).expect_err(text);
+            assert_eq!(
+                (error.number(), &text[error.range()]),
+                (*number, *near),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn endless_nesting_is_refused_before_the_stack_ends() {
+        let text = "IF 1 = 1 ".repeat(10_000);
+        assert_eq!(parse(&text).expect_err("too deep").number(), 191);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+        #[test]
+        fn no_text_makes_it_panic(
+            text in "((RESTORE|LOG|DATABASE|FROM|DISK|WITH|MOVE|TO|FILE|BACKUP|KILL|EXEC|SET|ALTER|PARTNER|IF|ELSE|BEGIN|\
+                     END|TRY|CATCH|DECLARE|SELECT|CASE|DROP|@a|@|'x'|[(),;=.-]|[a-z]|5|.) ?){0,25}",
+        ) {
+            if let Err(error) = parse(&text) {
+                let _ = &text[error.range()];
+            }
+            let classified = crate::tsql::classify::classify(&text);
+            if let Some(change) = classified.change {
+                let _ = &text[change.range];
+            }
+            crate::tsql::classify::points_of_no_return(&text);
+        }
+    }
+}
