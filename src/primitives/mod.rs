@@ -184,3 +184,32 @@ pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &
         .map(|(_, c)| format!("did you mean `{c}`? "))
         .unwrap_or_default()
 }
+
+/// A class as the reference names it.
+pub fn class_in_words(class: Class) -> &'static str {
+    match class {
+        Class::Reads => "reads",
+        Class::Changes => "changes",
+        Class::Asks => "asks",
+        Class::Tells => "tells",
+        Class::FromText => "from the text: reads or changes",
+        Class::FromCmdlet => "from the cmdlet: reads or changes",
+    }
+}
+
+/// A type as the reference names it.
+pub fn type_in_words(ty: Type) -> String {
+    match ty {
+        Type::Text => "text".to_owned(),
+        Type::Duration => "duration such as `90s`, `5m`, `2h`".to_owned(),
+        Type::Integer => "integer".to_owned(),
+        Type::Boolean => "true or false".to_owned(),
+        Type::Map => "map".to_owned(),
+        Type::Options => "map of options".to_owned(),
+        Type::Closure(0) => "closure".to_owned(),
+        Type::Closure(n) => format!("closure with {n} parameters"),
+        Type::TextList => "list of text".to_owned(),
+        Type::Word(words) => words.iter().map(|w| format!("`\"{w}\"`")).collect::<Vec<_>>().join(" or "),
+        Type::Evidence => "rows, map, list or text".to_owned(),
+    }
+}
