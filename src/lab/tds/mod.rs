@@ -125,15 +125,9 @@ pub struct ServerMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// A batch of text; with parameters when it came inside `sp_executesql`.
-    Batch {
-        text: String,
-        parameters: Vec<Parameter>,
-    },
+    Batch { text: String, parameters: Vec<Parameter> },
     /// A procedure by RPC, by name.
-    Procedure {
-        name: String,
-        parameters: Vec<Parameter>,
-    },
+    Procedure { name: String, parameters: Vec<Parameter> },
 }
 
 /// Where a session puts its answer. Calls block when the client does not read.
