@@ -1,5 +1,4 @@
 //! Failures of an effect that are not its back end's.
-#![expect(unused_assignments, reason = "derive(Diagnostic), zkat/miette#458")]
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -9,10 +8,7 @@ use thiserror::Error;
 pub enum EffectError {
     /// `done_when` and `wait_until` run any number of times, so they may only read.
     #[error("a test may only read: `{summary}` would change something")]
-    #[diagnostic(
-        code(cutover::effect::change_in_test),
-        help("move the change out of `done_when` or `wait_until`, into a call of its own")
-    )]
+    #[diagnostic(code(cutover::effect::change_in_test), help("move the change out of `done_when` or `wait_until`, into a call of its own"))]
     ChangeInTest { summary: String },
     /// The server or shell reported success, yet the change is not there.
     #[error("`{summary}` reported success, but its `done_when` is not true{within}")]

@@ -244,10 +244,13 @@ impl Effects {
         self.emit(&Event::Note { step: self.step(), level, text: text.to_owned() })
     }
 
-    /// Keeps a file in the run folder; returns its path.
-    pub fn keep(&self, name: &str, text: &str) -> Result<PathBuf, Ended> {
+    /// Keeps a file in the run folder, as an effect of its own; returns its path.
+    pub fn keep(&self, effect: &Effect, name: &str, text: &str) -> Result<PathBuf, Ended> {
+        let begun = self.begin(effect)?;
         let kept = self.journal().keep(name, text);
-        kept.map_err(|error| self.no_record(&error))
+        let path = kept.map_err(|error| self.no_record(&error))?;
+        self.finished(effect, &begun, Value::String(path.display().to_string()), false, false)?;
+        Ok(path)
     }
 
     /// A failure without an effect of its own.
@@ -342,7 +345,12 @@ impl Effects {
     /// Carries out one effect: announces and records it, asks its test before and after, runs the work, and can cut it off.
     ///
     /// If the machine dies in here, the record holds the effect's start, flushed before a change was begun, and no end.
-    pub fn perform<T, F>(&self, effect: &Effect, mut test: Option<Test<'_>>, work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F) -> Result<T, Ended>
+    pub fn perform<T, F>(
+        &self,
+        effect: &Effect,
+        mut test: Option<Test<'_>>,
+        work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F,
+    ) -> Result<T, Ended>
     where
         T: Outcome,
         F: Future<Output = Result<T, Cause>>,
@@ -367,7 +375,12 @@ impl Effects {
         Ok(outcome)
     }
 
-    fn work<T, F>(&self, effect: &Effect, begun: &Begun, work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F) -> Result<Result<T, Cause>, Ended>
+    fn work<T, F>(
+        &self,
+        effect: &Effect,
+        begun: &Begun,
+        work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F,
+    ) -> Result<Result<T, Cause>, Ended>
     where
         F: Future<Output = Result<T, Cause>>,
     {

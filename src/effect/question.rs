@@ -28,7 +28,10 @@ impl Effects {
         if test.accept {
             return Ok(true);
         }
-        let text = format!("`{}`: its `done_when` is true before the change. Somebody else did it, perhaps too early or elsewhere", effect.summary);
+        let text = format!(
+            "`{}`: its `done_when` is true before the change. Somebody else did it, perhaps too early or elsewhere",
+            effect.summary
+        );
         let evidence = vec![Evidence { title: "what the test read".to_owned(), table: None, text: reads.to_vec() }];
         match self.answer(effect, begun, &Question::TooEarly { text: text.clone(), evidence })? {
             Answer::Accept => Ok(true),
@@ -43,7 +46,9 @@ impl Effects {
 
     fn answer(&self, effect: &Effect, begun: &Begun, question: &Question) -> Result<Answer, Ended> {
         let (id, kind, text, choices, typed, irreversible) = match question {
-            Question::Confirm { id, text, typed, irreversible, .. } => (id.clone(), QuestionKind::Confirm, text, Vec::new(), typed.clone(), *irreversible),
+            Question::Confirm { id, text, typed, irreversible, .. } => {
+                (id.clone(), QuestionKind::Confirm, text, Vec::new(), typed.clone(), *irreversible)
+            }
             Question::Ask { id, text, choices, .. } => (id.clone(), QuestionKind::Ask, text, choices.clone(), None, false),
             Question::Manual { id, title, .. } => (id.clone(), QuestionKind::Manual, title, Vec::new(), None, false),
             Question::TooEarly { text, .. } => (None, QuestionKind::TooEarly, text, Vec::new(), None, false),

@@ -1,5 +1,4 @@
 //! Why a run has no record.
-#![expect(unused_assignments, reason = "derive(Diagnostic), zkat/miette#458")]
 
 use std::path::PathBuf;
 

@@ -6,8 +6,19 @@ use rhai::{Dynamic, EvalAltResult};
 
 use crate::effect::{Ended, Failure, Stop};
 
+mod ask;
 mod call;
+mod closure;
+mod confirm;
+mod evidence;
+mod fail;
+mod keep;
+mod manual;
+mod note;
+mod step;
 pub mod values;
+mod wait_until;
+mod warn;
 
 pub use call::{Call, Run};
 
@@ -110,8 +121,33 @@ pub struct ArgumentError {
     pub help: String,
 }
 
-/// Every primitive, by name.
-pub static PRIMITIVES: &[&Primitive] = &[];
+/// Every primitive, in the order of the reference.
+pub static PRIMITIVES: &[&Primitive] = &[
+    &confirm::CONFIRM,
+    &ask::ASK,
+    &manual::MANUAL,
+    &step::STEP,
+    &keep::KEEP,
+    &note::NOTE,
+    &warn::WARN,
+    &fail::FAIL,
+    &wait_until::WAIT_UNTIL,
+];
+
+/// A duration as runbooks write it: `500ms`, `90s`, `5m`, `2h`.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..digits].parse().ok()?;
+    let millis = match text[digits..].trim() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(std::time::Duration::from_millis(number.checked_mul(millis)?))
+}
 
 /// The primitive of that name.
 pub fn find(name: &str) -> Option<&'static Primitive> {

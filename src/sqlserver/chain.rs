@@ -515,3 +515,6 @@ impl Fork {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

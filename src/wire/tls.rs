@@ -116,29 +116,13 @@ impl Header {
         if usize::from(length) < Self::SIZE {
             return Err(Malformed::Length(length));
         }
-        Ok(Self {
-            kind,
-            status,
-            length,
-            spid: u16::from_be_bytes([s0, s1]),
-            packet_id,
-            window,
-        })
+        Ok(Self { kind, status, length, spid: u16::from_be_bytes([s0, s1]), packet_id, window })
     }
 
     pub fn write(&self) -> [u8; Self::SIZE] {
         let [l0, l1] = self.length.to_be_bytes();
         let [s0, s1] = self.spid.to_be_bytes();
-        [
-            self.kind,
-            self.status,
-            l0,
-            l1,
-            s0,
-            s1,
-            self.packet_id,
-            self.window,
-        ]
+        [self.kind, self.status, l0, l1, s0, s1, self.packet_id, self.window]
     }
 
     /// Bytes that follow this header.
@@ -154,14 +138,7 @@ impl Header {
 
 /// Cuts a message into packets of at most `packet_size` bytes; the last one has [`status::END`]. An empty message is one
 /// empty packet. `packet_id` is the number of the next packet and is moved on.
-pub fn packets(
-    kind: u8,
-    spid: u16,
-    packet_size: usize,
-    message: &[u8],
-    end: bool,
-    packet_id: &mut u8,
-) -> Vec<u8> {
+pub fn packets(kind: u8, spid: u16, packet_size: usize, message: &[u8], end: bool, packet_id: &mut u8) -> Vec<u8> {
     let body = packet_size.clamp(Header::SIZE + 1, usize::from(u16::MAX)) - Header::SIZE;
     let mut out = Vec::with_capacity(message.len() + (message.len() / body + 1) * Header::SIZE);
     let mut rest = message;
@@ -170,11 +147,7 @@ pub fn packets(
         rest = later;
         let header = Header {
             kind,
-            status: if end && rest.is_empty() {
-                status::END
-            } else {
-                0
-            },
+            status: if end && rest.is_empty() { status::END } else { 0 },
             length: u16::try_from(now.len() + Header::SIZE).unwrap_or(u16::MAX),
             spid,
             packet_id: *packet_id,
@@ -190,9 +163,7 @@ pub fn packets(
 }
 
 /// Reads one packet; `None` if the stream ended before its first byte.
-pub async fn read_packet<S: AsyncRead + Unpin>(
-    stream: &mut S,
-) -> io::Result<Option<(Header, Vec<u8>)>> {
+pub async fn read_packet<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<(Header, Vec<u8>)>> {
     let mut head = [0; Header::SIZE];
     if stream.read(&mut head[..1]).await? == 0 {
         return Ok(None);
@@ -214,10 +185,7 @@ pub struct Message {
 }
 
 /// Reads packets up to the one marked last; `None` if the stream ended before the first byte.
-pub async fn read_message<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    limit: usize,
-) -> io::Result<Option<Message>> {
+pub async fn read_message<S: AsyncRead + Unpin>(stream: &mut S, limit: usize) -> io::Result<Option<Message>> {
     let Some((first, mut body)) = read_packet(stream).await? else {
         return Ok(None);
     };
@@ -228,21 +196,11 @@ pub async fn read_message<S: AsyncRead + Unpin>(
             return Err(Malformed::TooLong(limit).into());
         }
         if last {
-            return Ok(Some(Message {
-                kind: first.kind,
-                status,
-                body,
-            }));
+            return Ok(Some(Message { kind: first.kind, status, body }));
         }
-        let (header, more) = read_packet(stream)
-            .await?
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (header, more) = read_packet(stream).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
         if header.kind != first.kind {
-            return Err(Malformed::Mixed {
-                message: first.kind,
-                found: header.kind,
-            }
-            .into());
+            return Err(Malformed::Mixed { message: first.kind, found: header.kind }.into());
         }
         status |= header.status;
         last = header.last();
@@ -266,18 +224,13 @@ impl PreLogin {
             if *body.get(at).ok_or(Malformed::PreLogin)? == option::END {
                 return Ok(Self { options });
             }
-            let entry = body
-                .get(at..at + 5)
-                .and_then(|e| <[u8; 5]>::try_from(e).ok())
-                .ok_or(Malformed::PreLogin)?;
+            let entry = body.get(at..at + 5).and_then(|e| <[u8; 5]>::try_from(e).ok()).ok_or(Malformed::PreLogin)?;
             let [token, o0, o1, l0, l1] = entry;
             let offset = usize::from(u16::from_be_bytes([o0, o1]));
             let length = usize::from(u16::from_be_bytes([l0, l1]));
             let data = match length {
                 0 => &[],
-                _ => body
-                    .get(offset..offset + length)
-                    .ok_or(Malformed::PreLogin)?,
+                _ => body.get(offset..offset + length).ok_or(Malformed::PreLogin)?,
             };
             options.push((token, data.to_vec()));
             at += 5;
@@ -291,11 +244,7 @@ impl PreLogin {
         let start = self.options.len() * 5 + 1;
         for (token, value) in &self.options {
             table.push(*token);
-            table.extend_from_slice(
-                &u16::try_from(start + data.len())
-                    .unwrap_or(u16::MAX)
-                    .to_be_bytes(),
-            );
+            table.extend_from_slice(&u16::try_from(start + data.len()).unwrap_or(u16::MAX).to_be_bytes());
             table.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
             data.extend_from_slice(value);
         }
@@ -305,25 +254,17 @@ impl PreLogin {
     }
 
     pub fn get(&self, token: u8) -> Option<&[u8]> {
-        self.options
-            .iter()
-            .find(|(t, _)| *t == token)
-            .map(|(_, data)| data.as_slice())
+        self.options.iter().find(|(t, _)| *t == token).map(|(_, data)| data.as_slice())
     }
 
     /// One of [`encrypt`]'s values; `None` if the option is absent or empty.
     pub fn encryption(&self) -> Option<u8> {
-        self.get(option::ENCRYPTION)
-            .and_then(|data| data.first().copied())
+        self.get(option::ENCRYPTION).and_then(|data| data.first().copied())
     }
 
     /// Sets the ENCRYPT byte, adding the option if it is absent.
     pub fn set_encryption(&mut self, value: u8) {
-        match self
-            .options
-            .iter_mut()
-            .find(|(t, _)| *t == option::ENCRYPTION)
-        {
+        match self.options.iter_mut().find(|(t, _)| *t == option::ENCRYPTION) {
             Some((_, data)) => *data = vec![value],
             None => self.options.push((option::ENCRYPTION, vec![value])),
         }
@@ -416,14 +357,7 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
 
     fn frame_gathered(&mut self) {
         if !self.gathered.is_empty() {
-            let framed = packets(
-                kind::PRELOGIN,
-                0,
-                self.packet_size,
-                &self.gathered,
-                true,
-                &mut self.packet_id,
-            );
+            let framed = packets(kind::PRELOGIN, 0, self.packet_size, &self.gathered, true, &mut self.packet_id);
             self.outgoing.extend_from_slice(&framed);
             self.gathered.clear();
         }
@@ -431,11 +365,7 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // what a flush could not push out must not wait for the next flush: the other side may be waiting for it
         if this.sent < this.outgoing.len()
@@ -488,11 +418,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.framing {
             this.gathered.extend_from_slice(bytes);
@@ -538,23 +464,14 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
     }
 
     #[test]
     fn a_header_shorter_than_itself_is_refused() {
-        assert_eq!(
-            Header::read(&[4, 1, 0, 7, 0, 0, 0, 0]),
-            Err(Malformed::Length(7))
-        );
+        assert_eq!(Header::read(&[4, 1, 0, 7, 0, 0, 0, 0]), Err(Malformed::Length(7)));
         let header = Header::read(&[4, 1, 0x10, 0, 0, 51, 3, 0]).unwrap();
-        assert_eq!(
-            (header.length, header.spid, header.body()),
-            (4096, 51, 4088)
-        );
+        assert_eq!((header.length, header.spid, header.body()), (4096, 51, 4088));
         assert_eq!(header.write(), [4, 1, 0x10, 0, 0, 51, 3, 0]);
     }
 
@@ -580,35 +497,17 @@ mod tests {
     fn prelogin_whose_table_points_outside_is_refused() {
         assert_eq!(PreLogin::read(&[]), Err(Malformed::PreLogin));
         assert_eq!(PreLogin::read(&[1, 0, 6, 0, 1]), Err(Malformed::PreLogin));
-        assert_eq!(
-            PreLogin::read(&[1, 0, 6, 0, 1, 0xFF]),
-            Err(Malformed::PreLogin)
-        );
-        assert_eq!(
-            PreLogin::read(&[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
-            Err(Malformed::PreLogin)
-        );
+        assert_eq!(PreLogin::read(&[1, 0, 6, 0, 1, 0xFF]), Err(Malformed::PreLogin));
+        assert_eq!(PreLogin::read(&[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), Err(Malformed::PreLogin));
     }
 
     #[test]
     fn messages_are_cut_and_joined_again() {
         let message: Vec<u8> = (0..=255).cycle().take(1000).collect();
         let wire = packets(kind::BATCH, 0, 100, &message, true, &mut 0);
-        let read = runtime()
-            .block_on(read_message(&mut wire.as_slice(), 4096))
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            read,
-            Message {
-                kind: kind::BATCH,
-                status: status::END,
-                body: message
-            }
-        );
-        let refused = runtime()
-            .block_on(read_message(&mut wire.as_slice(), 500))
-            .unwrap_err();
+        let read = runtime().block_on(read_message(&mut wire.as_slice(), 4096)).unwrap().unwrap();
+        assert_eq!(read, Message { kind: kind::BATCH, status: status::END, body: message });
+        let refused = runtime().block_on(read_message(&mut wire.as_slice(), 500)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
     }
 
@@ -650,9 +549,7 @@ mod tests {
     fn a_packet_of_a_foreign_type_ends_the_handshake() {
         runtime().block_on(async {
             let (mut near, far) = tokio::io::duplex(64);
-            near.write_all(&packets(kind::LOGIN, 0, 100, b"x", true, &mut 0))
-                .await
-                .unwrap();
+            near.write_all(&packets(kind::LOGIN, 0, 100, b"x", true, &mut 0)).await.unwrap();
             let mut byte = [0];
             let error = Framed::new(far).read(&mut byte).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);

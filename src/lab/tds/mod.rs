@@ -26,7 +26,10 @@ pub enum Cell {
     BigInt(i64),
     Real(f32),
     Float(f64),
-    Numeric { value: i128, scale: u8 },
+    Numeric {
+        value: i128,
+        scale: u8,
+    },
     /// in ten-thousandths
     Money(i64),
     Text(String),
@@ -48,7 +51,10 @@ pub enum Type {
     BigInt,
     Real,
     Float,
-    Numeric { precision: u8, scale: u8 },
+    Numeric {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     NVarChar(Option<u16>),
@@ -99,15 +105,9 @@ pub struct ServerMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// A batch of text; with parameters when it came inside `sp_executesql`.
-    Batch {
-        text: String,
-        parameters: Vec<Parameter>,
-    },
+    Batch { text: String, parameters: Vec<Parameter> },
     /// A procedure by RPC, by name.
-    Procedure {
-        name: String,
-        parameters: Vec<Parameter>,
-    },
+    Procedure { name: String, parameters: Vec<Parameter> },
 }
 
 /// Where a session puts its answer. Calls block when the client does not read.
