@@ -347,11 +347,7 @@ pub fn plan(standing: &Standing, sets: &[Arc<BackupSet>]) -> Plan {
     Plan {
         gap,
         branch,
-        left_out: sets
-            .iter()
-            .zip(reasons)
-            .filter_map(|(set, reason)| Some(LeftOut { set: set.clone(), reason: reason? }))
-            .collect(),
+        left_out: sets.iter().zip(reasons).filter_map(|(set, reason)| Some(LeftOut { set: set.clone(), reason: reason? })).collect(),
         apply: applied.iter().map(|&index| sets[index].clone()).collect(),
         end: redo,
         end_fork: fork,
@@ -363,9 +359,7 @@ pub fn plan(standing: &Standing, sets: &[Arc<BackupSet>]) -> Plan {
 fn unfit(standing: &Standing, set: &BackupSet) -> Option<Reason> {
     if set.backup_type != 2 {
         Some(Reason::NotALogBackup)
-    } else if !set.database.eq_ignore_ascii_case(&standing.database)
-        && set.database.to_lowercase() != standing.database.to_lowercase()
-    {
+    } else if !set.database.eq_ignore_ascii_case(&standing.database) && set.database.to_lowercase() != standing.database.to_lowercase() {
         Some(Reason::OtherDatabase { name: set.database.clone() })
     } else if standing.family.is_some() && set.family != standing.family {
         Some(Reason::OtherFamily)
@@ -407,9 +401,7 @@ fn place(legs: &HashMap<Uuid, Leg>, set: &BackupSet) -> Place {
         (None, _) if set.last_lsn > leg.until => Place::Beyond,
         (None, _) => Place::Covered,
         (Some((_, at)), false) if set.last_lsn <= at => Place::Covered,
-        (Some((to, _)), true)
-            if set.last_fork == Some(to) && legs.get(&to).is_some_and(|next| set.last_lsn <= next.until) =>
-        {
+        (Some((to, _)), true) if set.last_fork == Some(to) && legs.get(&to).is_some_and(|next| set.last_lsn <= next.until) => {
             Place::Covered
         }
         (Some(_), _) => Place::Off,
@@ -427,9 +419,7 @@ fn find_gap(end: Lsn, before: Option<&Arc<BackupSet>>, ours: &[(&Arc<BackupSet>,
     };
     let causes = ours
         .iter()
-        .filter(|(set, reason)| {
-            matches!(reason, Reason::Damaged | Reason::OtherFork) && set.first_lsn < to && set.last_lsn > end
-        })
+        .filter(|(set, reason)| matches!(reason, Reason::Damaged | Reason::OtherFork) && set.first_lsn < to && set.last_lsn > end)
         .map(|(set, reason)| format!("`{}`: {reason}", set.title()))
         .collect();
     Some(Gap {
@@ -475,13 +465,7 @@ fn find_branch(
 
 impl Fork {
     fn new() -> Self {
-        Self {
-            sorted: Vec::new(),
-            reached: 0,
-            ordinary: Heap::new(),
-            copy_only: Heap::new(),
-            crossing: Heap::new(),
-        }
+        Self { sorted: Vec::new(), reached: 0, ordinary: Heap::new(), copy_only: Heap::new(), crossing: Heap::new() }
     }
 
     /// The set that carries furthest from `redo`.

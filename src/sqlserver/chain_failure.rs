@@ -54,11 +54,7 @@ pub enum ChainFailure {
         code(cutover::sqlserver::chain_server),
         help("see to the server or the connection, then run this step again: it looks where the database stands and goes on from there")
     )]
-    Server {
-        doing: String,
-        world: World,
-        failure: Box<Failure>,
-    },
+    Server { doing: String, world: World, failure: Box<Failure> },
 
     /// No row in sys.databases.
     #[error("there is no database `{database}` on `{server}`; nothing was changed")]
@@ -72,7 +68,9 @@ pub enum ChainFailure {
     #[error("`{database}` on `{server}` is already recovered: no further log can ever be applied to it; {applied}")]
     #[diagnostic(
         code(cutover::sqlserver::already_recovered),
-        help("find out who recovered it and when (msdb..restorehistory, the error log) before anything else: what was not applied by then is lost on this copy")
+        help(
+            "find out who recovered it and when (msdb..restorehistory, the error log) before anything else: what was not applied by then is lost on this copy"
+        )
     )]
     AlreadyRecovered { server: String, database: String, applied: String },
 
@@ -85,7 +83,9 @@ pub enum ChainFailure {
     #[error("where `{database}` on `{server}` stands is not clear: {why}; nothing was applied")]
     #[diagnostic(
         code(cutover::sqlserver::unclear_redo_point),
-        help("if a restore was interrupted, repeat that same RESTORE LOG by hand and run this step again; else look at sys.master_files and msdb..restorehistory before going on")
+        help(
+            "if a restore was interrupted, repeat that same RESTORE LOG by hand and run this step again; else look at sys.master_files and msdb..restorehistory before going on"
+        )
     )]
     UnclearRedo { server: String, database: String, why: String },
 
@@ -98,7 +98,9 @@ pub enum ChainFailure {
     #[error("newer log backups belong to another recovery fork: {}; {world}", describe(.branch))]
     #[diagnostic(
         code(cutover::sqlserver::fork),
-        help("find out which server was recovered or restored at that time and which history is the right one, then move the files of the other out of the folder")
+        help(
+            "find out which server was recovered or restored at that time and which history is the right one, then move the files of the other out of the folder"
+        )
     )]
     Fork { branch: Box<Branch>, world: World },
 
@@ -111,7 +113,9 @@ pub enum ChainFailure {
     #[error("somebody else is restoring `{}` on `{}`: {sign}; {world}", .world.database, .world.server)]
     #[diagnostic(
         code(cutover::sqlserver::somebody_else),
-        help("stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done")
+        help(
+            "stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done"
+        )
     )]
     SomebodyElse { sign: String, world: World },
 
@@ -126,19 +130,11 @@ pub enum ChainFailure {
     /// RESTORE LOG failed on a set that was proven to be next.
     #[error("RESTORE LOG from `{file}` failed: {failure}; {world}")]
     #[diagnostic(code(cutover::sqlserver::restore_refused), help("{act}"))]
-    Refused {
-        file: String,
-        act: String,
-        world: World,
-        failure: Box<Failure>,
-    },
+    Refused { file: String, act: String, world: World, failure: Box<Failure> },
 
     /// The operator stopped it between two files.
     #[error("stopped on request; {world}")]
-    #[diagnostic(
-        code(cutover::sqlserver::restore_stopped),
-        help("run this step again to go on with the next log backup")
-    )]
+    #[diagnostic(code(cutover::sqlserver::restore_stopped), help("run this step again to go on with the next log backup"))]
     Stopped { world: World },
 }
 

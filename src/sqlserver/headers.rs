@@ -72,9 +72,7 @@ impl Trouble {
         let text = message.text.clone();
         match message.number {
             3201 | 3203 => Some(Self::CannotOpen { os: os_error(&text), text }),
-            3241 | 3242 | 3254 | 3256 | 3266 | 3270 | 3186 | 3189 | 3279 => {
-                Some(Self::NotWhole { number: message.number, text })
-            }
+            3241 | 3242 | 3254 | 3256 | 3266 | 3270 | 3186 | 3189 | 3279 => Some(Self::NotWhole { number: message.number, text }),
             _ => None,
         }
     }

@@ -79,9 +79,7 @@ impl Loss {
             offset_minutes: offset,
             safe_until_utc,
             uncertain_until_utc,
-            server_ahead_seconds: server_now
-                .and_then(|at| Offset::UTC.to_timestamp(at).ok())
-                .map(|at| at.duration_since(now).as_secs()),
+            server_ahead_seconds: server_now.and_then(|at| Offset::UTC.to_timestamp(at).ok()).map(|at| at.duration_since(now).as_secs()),
             last_file,
             now,
             could_not_serve,
@@ -157,8 +155,7 @@ fn zone(minutes: i32) -> String {
 
 /// `3 d 4 h`, `2 h 5 min`, `14 min 10 s`, `10 s`.
 fn span(seconds: i64) -> String {
-    let (days, hours, minutes, seconds) =
-        (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let (days, hours, minutes, seconds) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, _) => format!("{minutes} min {seconds} s"),

@@ -40,8 +40,7 @@ pub struct LastRestored {
 /// Catalogue and msdb answer at once, or something is wrong (an msdb that is never purged is slow).
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
-const STATE: &str =
-    "SELECT name, database_id, state, state_desc, is_in_standby FROM sys.databases WHERE name = @database";
+const STATE: &str = "SELECT name, database_id, state, state_desc, is_in_standby FROM sys.databases WHERE name = @database";
 
 const REDO: &str = "SELECT file_id, redo_start_lsn, redo_start_fork_guid FROM sys.master_files \
                     WHERE database_id = @id AND type = 0";
@@ -104,16 +103,13 @@ pub(super) async fn read<I: Instance>(
 
     let id = int(row, "database_id").ok_or_else(|| unclear("sys.databases gave no database_id".into()))?;
     let answer = ask(REDO, vec![("id", Value::Int(id))], "reading the redo point").await?;
-    let files: Vec<(Option<Lsn>, Option<Uuid>)> = answer
-        .sets
-        .iter()
-        .flat_map(|set| &set.rows)
-        .map(|row| (lsn(row, "redo_start_lsn"), guid(row, "redo_start_fork_guid")))
-        .collect();
+    let files: Vec<(Option<Lsn>, Option<Uuid>)> =
+        answer.sets.iter().flat_map(|set| &set.rows).map(|row| (lsn(row, "redo_start_lsn"), guid(row, "redo_start_fork_guid"))).collect();
     let (lsn, fork) = match files.first() {
         None => {
             return Err(unclear(
-                "sys.master_files shows no data file of it: the login lacks VIEW ANY DEFINITION, or the full backup was never restored".into(),
+                "sys.master_files shows no data file of it: the login lacks VIEW ANY DEFINITION, or the full backup was never restored"
+                    .into(),
             ));
         }
         Some(&(Some(lsn), Some(fork))) if files.iter().all(|file| *file == (Some(lsn), Some(fork))) => (lsn, fork),
@@ -150,8 +146,6 @@ fn last_restored(row: &Row) -> LastRestored {
         database: text(row, "database_name").map(str::to_owned),
         start: datetime(row, "backup_start_date"),
         finish: datetime(row, "backup_finish_date"),
-        file: text(row, "physical_device_name")
-            .and_then(|path| path.rsplit(['\\', '/']).next())
-            .map(str::to_owned),
+        file: text(row, "physical_device_name").and_then(|path| path.rsplit(['\\', '/']).next()).map(str::to_owned),
     }
 }

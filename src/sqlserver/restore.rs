@@ -27,12 +27,8 @@ use crate::wire::lsn::Lsn;
 /// What this file needs of a SQL Server: two kinds of batch on one server, autocommit, database `master`.
 pub trait Instance: Sync {
     /// A batch that only reads; `@name` in the text is bound from `params`.
-    fn read(
-        &self,
-        text: &str,
-        params: Vec<(&'static str, Value)>,
-        limit: Duration,
-    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
+    fn read(&self, text: &str, params: Vec<(&'static str, Value)>, limit: Duration)
+    -> impl Future<Output = Result<Answer, Failure>> + Send;
 
     /// A RESTORE: no time limit; `percent` is told how far the server is, 0 to 100.
     fn restore(&self, text: &str, percent: &Percent<'_>) -> impl Future<Output = Result<Answer, Failure>> + Send;
@@ -59,7 +55,9 @@ impl Instance for OnServer {
     async fn restore(&self, text: &str, percent: &Percent<'_>) -> Result<Answer, Failure> {
         let (told, mut hear) = mpsc::unbounded_channel();
         // nobody hears it any more once the batch has ended: that is no error
-        let batch = Batch::change(text).without_limit().on_progress(move |progress| drop(told.send(progress.percent)));
+        let batch = Batch::change(text).without_limit().on_progress(move |progress| {
+            let _ = told.send(progress.percent);
+        });
         let batch = Batch { cancel: self.cancel.clone(), on_message: self.on_message.clone(), ..batch };
         let mut done = pin!(self.servers.run(&self.key, &batch));
         loop {
@@ -171,12 +169,7 @@ pub struct Restored {
 
 /// Reads where the database stands and the headers that can matter, and works out the chain. Changes nothing; a gap or a
 /// fork is part of the answer, see [`Chain::refusal`].
-pub async fn plan<I: Instance>(
-    instance: &I,
-    order: &Order<'_>,
-    cache: &HeaderCache,
-    hooks: Hooks<'_>,
-) -> Result<Chain, ChainFailure> {
+pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCache, hooks: Hooks<'_>) -> Result<Chain, ChainFailure> {
     let world = World::before(order);
     let redo = redo::read(instance, order.server, order.database, &world, true).await?;
     let last = redo.last.as_ref();
@@ -230,18 +223,12 @@ impl Chain {
 
 /// Applies a chain: one RESTORE LOG per set, and the redo point read back after each. Refuses before the first RESTORE what
 /// [`Chain::refusal`] names. If the process dies here, planning again goes on from where the server stands.
-pub async fn apply<I: Instance>(
-    instance: &I,
-    order: &Order<'_>,
-    chain: &Chain,
-    hooks: Hooks<'_>,
-) -> Result<Restored, ChainFailure> {
+pub async fn apply<I: Instance>(instance: &I, order: &Order<'_>, chain: &Chain, hooks: Hooks<'_>) -> Result<Restored, ChainFailure> {
     if let Some(refusal) = chain.refusal(order) {
         return Err(refusal);
     }
     let of = chain.plan.apply.len();
-    let mut world =
-        World { redo: Some(chain.redo.lsn), in_standby: chain.redo.in_standby, applied: 0, of, ..World::before(order) };
+    let mut world = World { redo: Some(chain.redo.lsn), in_standby: chain.redo.in_standby, applied: 0, of, ..World::before(order) };
     let mut applied = Vec::with_capacity(of);
     if of > 0 {
         let now = redo::read(instance, order.server, order.database, &world, false).await?;
@@ -385,25 +372,11 @@ fn path_on_server(folder: &str, name: &str) -> String {
 
 impl World {
     fn before(order: &Order<'_>) -> Self {
-        Self {
-            server: order.server.to_owned(),
-            database: order.database.to_owned(),
-            redo: None,
-            in_standby: false,
-            applied: 0,
-            of: 0,
-        }
+        Self { server: order.server.to_owned(), database: order.database.to_owned(), redo: None, in_standby: false, applied: 0, of: 0 }
     }
 }
 
-fn loss(
-    order: &Order<'_>,
-    plan: &Plan,
-    redo: &Redo,
-    unread: &[Unread],
-    sets: &[Arc<BackupSet>],
-    server_now: Option<DateTime>,
-) -> Loss {
+fn loss(order: &Order<'_>, plan: &Plan, redo: &Redo, unread: &[Unread], sets: &[Arc<BackupSet>], server_now: Option<DateTime>) -> Loss {
     // where the plan ends is what is kept: its last set, else the one that the redo point comes from
     let at_redo = || sets.iter().find(|set| set.last_lsn == redo.lsn && set.last_fork == Some(redo.fork) && set.first_lsn < set.last_lsn);
     let (last_file, start, finish) = match plan.apply.last().or_else(at_redo) {
@@ -412,7 +385,10 @@ fn loss(
     };
     let useless = || plan.left_out.iter().filter(|left| !left.reason.is_ordinary() && left.set.last_lsn > plan.end);
     let mut could_not_serve: Vec<(String, String)> = useless().map(|left| (left.set.title(), left.reason.to_string())).collect();
-    could_not_serve.extend(unread.iter().map(|file| (file.file.clone(), file.trouble.to_string())));
+    let named = |file: &str| headers::named_time(file);
+    let restored_last = redo.last.as_ref().and_then(|last| named(last.file.as_deref()?));
+    let later = unread.iter().filter(|unread| named(&unread.file).is_none_or(|at| restored_last.is_none_or(|last| at > last)));
+    could_not_serve.extend(later.map(|file| (file.file.clone(), file.trouble.to_string())));
     Loss::new(Evidence {
         last_file,
         start,
@@ -470,9 +446,7 @@ impl<'a, I: Instance> Walk<'a, I> {
             .filter(|file| !file.name.to_ascii_lowercase().ends_with(".wrk") && matches(order.matching, &file.name))
             .collect();
         files.sort_by_key(|file| (file.hint(), &file.name));
-        let is_ours = |file: &&Listed| {
-            file.stamp().is_none_or(|(prefix, _)| prefixes.iter().any(|ours| *ours == prefix.to_lowercase()))
-        };
+        let is_ours = |file: &&Listed| file.stamp().is_none_or(|(prefix, _)| prefixes.iter().any(|ours| *ours == prefix.to_lowercase()));
         let (mut ours, mut others): (Vec<&Listed>, Vec<&Listed>) = files.into_iter().partition(is_ours);
         if !ours.iter().any(|file| file.stamp().is_some()) {
             // nothing is named as expected: names say nothing here
@@ -590,9 +564,8 @@ impl<'a, I: Instance> Walk<'a, I> {
             Some(file) => Some(file.hint()),
             None => headers::named_time(&name),
         });
-        let is_ours = |file: &Listed| {
-            file.stamp().is_some_and(|(prefix, _)| self.prefixes.iter().any(|ours| *ours == prefix.to_lowercase()))
-        };
+        let is_ours =
+            |file: &Listed| file.stamp().is_some_and(|(prefix, _)| self.prefixes.iter().any(|ours| *ours == prefix.to_lowercase()));
         let unread = self.trouble.iter().map(|(file, trouble)| Unread {
             file: file.name.clone(),
             trouble: trouble.clone(),
@@ -605,8 +578,7 @@ impl<'a, I: Instance> Walk<'a, I> {
 
 /// `*` any text, `?` one character, the rest itself, without regard to case.
 fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) =
-        (pattern.to_lowercase().chars().collect(), name.to_lowercase().chars().collect());
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.to_lowercase().chars().collect(), name.to_lowercase().chars().collect());
     let (mut p, mut n) = (0, 0);
     // where to go on after the last star, if what follows it did not fit
     let mut retry: Option<(usize, usize)> = None;

@@ -23,11 +23,8 @@ fn standing(redo: u128) -> Standing {
 
 /// A log backup of the database on fork 1.
 fn log(file: &str, first: u128, last: u128) -> BackupSet {
-    let time = |lsn: u128| {
-        DateTime::constant(2024, 1, 31, 0, 0, 0, 0)
-            .checked_add(jiff::SignedDuration::from_secs(lsn.min(1 << 20) as i64))
-            .ok()
-    };
+    let time =
+        |lsn: u128| DateTime::constant(2024, 1, 31, 0, 0, 0, 0).checked_add(jiff::SignedDuration::from_secs(lsn.min(1 << 20) as i64)).ok();
     BackupSet {
         file: file.into(),
         position: 1,
@@ -290,9 +287,7 @@ fn model(standing: &Standing, sets: &[Arc<BackupSet>]) -> (Vec<usize>, Lsn, Uuid
                 continue;
             }
             let class = if crosses { 0 } else { 2 - u8::from(set.copy_only) };
-            let better = best.is_none_or(|(c, last, copy_only, _)| {
-                (class, set.last_lsn, !set.copy_only) > (c, last, !copy_only)
-            });
+            let better = best.is_none_or(|(c, last, copy_only, _)| (class, set.last_lsn, !set.copy_only) > (c, last, !copy_only));
             if better {
                 best = Some((class, set.last_lsn, set.copy_only, index));
             }

@@ -64,9 +64,7 @@ pub fn name(prefix: &str, n: usize) -> String {
 }
 
 fn quarter(n: usize) -> DateTime {
-    DateTime::constant(2024, 1, 1, 0, 0, 0, 0)
-        .checked_add(jiff::SignedDuration::from_mins(15 * n as i64))
-        .expect("within this century")
+    DateTime::constant(2024, 1, 1, 0, 0, 0, 0).checked_add(jiff::SignedDuration::from_mins(15 * n as i64)).expect("within this century")
 }
 
 /// Log backup `n` of a healthy chain, written two hours east of Greenwich: LSNs from `n` × 100 up to the next.
@@ -243,10 +241,9 @@ impl Instance for Fake {
             match world.files.get(path) {
                 Some(File::Sets(sets) | File::Payload(sets, _)) => Ok(table(sets.iter().map(header).collect())),
                 Some(File::Broken(number)) => Err(refused(*number, "The media family is incorrectly formed.")),
-                Some(File::CannotOpen(os)) => Err(refused(
-                    3201,
-                    &format!("Cannot open backup device '{path}'. Operating system error {os}(the reason (in words))."),
-                )),
+                Some(File::CannotOpen(os)) => {
+                    Err(refused(3201, &format!("Cannot open backup device '{path}'. Operating system error {os}(the reason (in words)).")))
+                }
                 None => Err(refused(3201, "Cannot open backup device. Operating system error 2(not found).")),
             }
         } else if text.contains("sys.databases") {
