@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::report::{self, Style};
 
+pub use docs::{reference, table};
 pub use error::CliError;
 
 /// Carries out documented disaster-recovery procedures, written as runbooks that a site can edit.

@@ -41,7 +41,7 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
     let site = load_site(&site_file, &arguments.set)?;
     let runtime = super::runtime()?;
     let asked = Asked {
-        runbook: Source::File(&arguments.runbook),
+        runbook: Source::Path(&arguments.runbook),
         journal: arguments.journal.clone(),
         yes: arguments.yes,
         approve: arguments.approve.clone(),

@@ -159,6 +159,11 @@ impl Effects {
         state.latch.clone()
     }
 
+    /// True once the operator asked to stop: what is under way ends at its next good place.
+    pub fn stop_requested(&self) -> bool {
+        self.cancel.requested()
+    }
+
     /// Latches a stop; the first one stays.
     pub fn stop(&self, stop: Stop) {
         self.state().latch.get_or_insert(stop);

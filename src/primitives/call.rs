@@ -10,6 +10,7 @@ use super::{ArgumentError, Raised, closure, duration, values};
 use crate::effect::{Class, Effect, Effects, Place, Test};
 use crate::powershell::Session;
 use crate::sqlserver::Servers;
+use crate::sqlserver::headers::HeaderCache;
 
 /// What all calls of one run share.
 pub struct Run {
@@ -17,6 +18,8 @@ pub struct Run {
     pub servers: Servers,
     /// None when the site has no `[powershell]`.
     pub shell: Option<Shell>,
+    /// Headers read in this run: a file that did not change is not asked for twice.
+    pub headers: Arc<HeaderCache>,
 }
 
 /// The management shell, and which of its changing cmdlets the site allows.

@@ -15,10 +15,12 @@ mod copy_backups;
 mod evidence;
 mod fail;
 mod keep;
+mod log_chain;
 mod manual;
 mod note;
 mod ps;
 mod query;
+mod restore_logs;
 mod sql;
 mod step;
 pub mod values;
@@ -132,6 +134,8 @@ pub static PRIMITIVES: &[&Primitive] = &[
     &query::QUERY,
     &backups::BACKUPS,
     &copy_backups::COPY_BACKUPS,
+    &log_chain::LOG_CHAIN,
+    &restore_logs::RESTORE_LOGS,
     &ps::PS,
     &confirm::CONFIRM,
     &ask::ASK,
