@@ -54,7 +54,7 @@ pub enum ChainFailure {
         code(cutover::sqlserver::chain_server),
         help("see to the server or the connection, then run this step again: it looks where the database stands and goes on from there")
     )]
-    Server { doing: String, world: World, failure: Box<Failure> },
+    Server { doing: String, world: Box<World>, failure: Box<Failure> },
 
     /// No row in sys.databases.
     #[error("there is no database `{database}` on `{server}`; nothing was changed")]
@@ -92,7 +92,7 @@ pub enum ChainFailure {
     /// Log is missing in the middle.
     #[error("the log chain has a gap: {gap}{}; {world}", causes(.gap))]
     #[diagnostic(code(cutover::sqlserver::gap), help("{}", .gap.advice().join("; ")))]
-    Gap { gap: Box<Gap>, world: World },
+    Gap { gap: Box<Gap>, world: Box<World> },
 
     /// Newer log on a fork that this chain does not take.
     #[error("newer log backups belong to another recovery fork: {}; {world}", describe(.branch))]
@@ -102,12 +102,12 @@ pub enum ChainFailure {
             "find out which server was recovered or restored at that time and which history is the right one, then move the files of the other out of the folder"
         )
     )]
-    Fork { branch: Box<Branch>, world: World },
+    Fork { branch: Box<Branch>, world: Box<World> },
 
     /// A file that may hold the newest log cannot be read.
     #[error("`{file}` may hold newer log than all others, and {trouble}; {world}")]
     #[diagnostic(code(cutover::sqlserver::unreadable_backup), help("{}", .trouble.act()))]
-    Unreadable { file: String, trouble: Trouble, world: World },
+    Unreadable { file: String, trouble: Trouble, world: Box<World> },
 
     /// The database moved without us.
     #[error("somebody else is restoring `{}` on `{}`: {sign}; {world}", .world.database, .world.server)]
@@ -117,7 +117,7 @@ pub enum ChainFailure {
             "stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done"
         )
     )]
-    SomebodyElse { sign: String, world: World },
+    SomebodyElse { sign: String, world: Box<World> },
 
     /// RESTORE succeeded, but the redo point is not where the header says.
     #[error("the server accepted `{file}`, but its redo point is {redo}, short of LSN {expected}; {world}")]
@@ -125,17 +125,17 @@ pub enum ChainFailure {
         code(cutover::sqlserver::redo_did_not_advance),
         help("look at the SQL Server's error log and sys.master_files before going on")
     )]
-    NotAdvanced { file: String, redo: Lsn, expected: Lsn, world: World },
+    NotAdvanced { file: String, redo: Lsn, expected: Lsn, world: Box<World> },
 
     /// RESTORE LOG failed on a set that was proven to be next.
     #[error("RESTORE LOG from `{file}` failed: {failure}; {world}")]
     #[diagnostic(code(cutover::sqlserver::restore_refused), help("{act}"))]
-    Refused { file: String, act: String, world: World, failure: Box<Failure> },
+    Refused { file: String, act: String, world: Box<World>, failure: Box<Failure> },
 
     /// The operator stopped it between two files.
     #[error("stopped on request; {world}")]
     #[diagnostic(code(cutover::sqlserver::restore_stopped), help("run this step again to go on with the next log backup"))]
-    Stopped { world: World },
+    Stopped { world: Box<World> },
 }
 
 impl ChainFailure {

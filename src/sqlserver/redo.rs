@@ -65,7 +65,7 @@ pub(super) async fn read<I: Instance>(
     let ask = async |text: &str, params: Vec<(&'static str, Value)>, doing: &'static str| {
         instance.read(text, params, LIMIT).await.map_err(|failure| ChainFailure::Server {
             doing: doing.to_owned(),
-            world: world.clone(),
+            world: Box::new(world.clone()),
             failure: Box::new(failure),
         })
     };

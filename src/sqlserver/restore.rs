@@ -201,11 +201,19 @@ pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCa
 impl Chain {
     /// Why nothing of this chain may be applied: a gap, a fork, or a file that may hold the newest log and can't be read.
     pub fn refusal(&self, order: &Order<'_>) -> Option<ChainFailure> {
-        let world =
-            World { redo: Some(self.redo.lsn), in_standby: self.redo.in_standby, of: self.plan.apply.len(), ..World::before(order) };
+        let of = self.plan.apply.len();
+        let world = World { redo: Some(self.redo.lsn), in_standby: self.redo.in_standby, of, ..World::before(order) };
+        let world = Box::new(world);
         if let Some(gap) = &self.plan.gap {
             let mut gap = gap.clone();
-            gap.causes.extend(self.unread.iter().map(|file| format!("`{}`: {}", file.file, file.trouble)));
+            // a name is only a hint, but good enough to tell which of the unreadable files may hold what is missing
+            let named = |file: &Option<String>| file.as_deref().and_then(headers::named_time);
+            let (before, after) = (named(&gap.before), named(&gap.after));
+            let may_hold = |file: &&Unread| {
+                let at = headers::named_time(&file.file);
+                at.is_none_or(|at| before.is_none_or(|before| at > before) && after.is_none_or(|after| at < after))
+            };
+            gap.causes.extend(self.unread.iter().filter(may_hold).map(|file| format!("`{}`: {}", file.file, file.trouble)));
             return Some(ChainFailure::Gap { gap: Box::new(gap), world });
         }
         if let Some(branch) = &self.plan.branch {
@@ -234,13 +242,13 @@ pub async fn apply<I: Instance>(instance: &I, order: &Order<'_>, chain: &Chain, 
         let now = redo::read(instance, order.server, order.database, &world, false).await?;
         if (now.lsn, now.fork) != (chain.redo.lsn, chain.redo.fork) {
             let sign = format!("its redo point moved from LSN {} to {} since the chain was worked out", chain.redo.lsn, now.lsn);
-            return Err(ChainFailure::SomebodyElse { sign, world: World { redo: Some(now.lsn), ..world } });
+            return Err(ChainFailure::SomebodyElse { sign, world: Box::new(World { redo: Some(now.lsn), ..world }) });
         }
     }
     let mut last_lsn = chain.redo.lsn;
     for (index, set) in chain.plan.apply.iter().enumerate() {
         if (hooks.stop)() {
-            return Err(ChainFailure::Stopped { world });
+            return Err(ChainFailure::Stopped { world: Box::new(world) });
         }
         let number = index + 1;
         let keep = if number == of { &order.keep } else { &Keep::NoRecovery };
@@ -252,7 +260,7 @@ pub async fn apply<I: Instance>(instance: &I, order: &Order<'_>, chain: &Chain, 
         let now = redo::read(instance, order.server, order.database, &world, false).await?;
         world = World { redo: Some(now.lsn), in_standby: now.in_standby, applied: number, of, ..world };
         if now.lsn < set.last_lsn {
-            return Err(ChainFailure::NotAdvanced { file: set.title(), redo: now.lsn, expected: set.last_lsn, world });
+            return Err(ChainFailure::NotAdvanced { file: set.title(), redo: now.lsn, expected: set.last_lsn, world: Box::new(world) });
         }
         last_lsn = now.lsn;
         (hooks.progress)(Progress::Applied { number, of, set, redo: now.lsn });
@@ -305,7 +313,7 @@ async fn restore_one<I: Instance>(
             Err(again) => failure = again,
         }
     }
-    let world = world.clone();
+    let world = Box::new(world.clone());
     let file = set.title();
     let act = match failure.number() {
         _ if !matches!(failure, Failure::Refused { .. }) => {
@@ -529,7 +537,7 @@ impl<'a, I: Instance> Walk<'a, I> {
             Some(sets) => Ok(sets),
             None => {
                 if (self.hooks.stop)() {
-                    return Err(ChainFailure::Stopped { world: self.world.clone() });
+                    return Err(ChainFailure::Stopped { world: Box::new(self.world.clone()) });
                 }
                 self.asked += 1;
                 (self.hooks.progress)(Progress::Header { asked: self.asked, file: &file.name });
@@ -537,7 +545,7 @@ impl<'a, I: Instance> Walk<'a, I> {
                 let answer = self.instance.read("RESTORE HEADERONLY FROM DISK = @path", params, HEADER_LIMIT).await;
                 let read = headers::read(&file.name, answer).map_err(|failure| ChainFailure::Server {
                     doing: format!("reading the header of `{}`", file.name),
-                    world: self.world.clone(),
+                    world: Box::new(self.world.clone()),
                     failure: Box::new(failure),
                 })?;
                 if let Ok(sets) = &read {
