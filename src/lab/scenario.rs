@@ -1,0 +1,273 @@
+//! A scenario: the scene a lab opens with, and what is wrong in it. Read from TOML; the embedded ones lie in
+//! `runbooks/scenarios/`. Says what is there, never how a server answers.
+
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+use jiff::Timestamp;
+use miette::Diagnostic;
+use serde::Deserialize;
+
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/runbooks/scenarios");
+
+/// The scene and its faults. Log backups of mgc are counted from 1, oldest first; times are in seconds at pace 1.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// one line for the list of scenarios
+    pub summary: String,
+    /// the lab's time when it opens; without it: now, at the full minute
+    pub now: Option<Timestamp>,
+    /// what the servers' clocks show besides UTC: headers and msdb hold local time, file names UTC
+    pub utc_offset_minutes: i32,
+    /// log backups of mgc on the share
+    pub logs: u32,
+    /// of those, the first that are applied on the backup instance
+    pub applied: u32,
+    /// how many more are in the copy folder, not applied
+    pub copied: u32,
+    pub minutes_between: u32,
+    /// age of the newest log backup when the lab opens
+    pub newest_minutes_ago: u32,
+    /// payload of a log backup
+    pub bytes: u64,
+    /// `.wrk` files left on the share by the primary
+    pub work_files: u32,
+    /// mgc is read-only between restores (STANDBY) instead of RESTORING
+    pub standby: bool,
+    /// sessions that read mgc in STANDBY
+    pub readers: u16,
+    /// they are back at once after a KILL
+    pub readers_reconnect: bool,
+    /// how long LSCopy still runs after the lab has opened
+    pub copy_job_seconds: f64,
+    /// simulated duration of one RESTORE LOG
+    pub restore_seconds: f64,
+    /// simulated duration of recovery
+    pub recovery_seconds: f64,
+    /// what is wrong, in order
+    #[serde(rename = "fault")]
+    pub faults: Vec<Fault>,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            summary: String::new(),
+            now: None,
+            utc_offset_minutes: 0,
+            logs: 24,
+            applied: 12,
+            copied: 4,
+            minutes_between: 15,
+            newest_minutes_ago: 6,
+            bytes: 64 * 1024,
+            work_files: 1,
+            standby: false,
+            readers: 0,
+            readers_reconnect: false,
+            copy_job_seconds: 1.0,
+            restore_seconds: 0.3,
+            recovery_seconds: 0.5,
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// Where a file fault strikes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    Share,
+    Copy,
+    #[default]
+    Everywhere,
+}
+
+/// One thing that is wrong. `log` names a log backup by its number.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Fault {
+    /// the file is not there
+    MissingLog {
+        log: u32,
+        #[serde(default)]
+        place: Place,
+    },
+    /// the file ends early: after `keep` bytes (default: in the middle of the payload)
+    TruncatedLog {
+        log: u32,
+        #[serde(default)]
+        place: Place,
+        #[serde(default)]
+        keep: Option<u64>,
+    },
+    /// a byte in the payload differs from what was written
+    DamagedLog {
+        log: u32,
+        #[serde(default)]
+        place: Place,
+    },
+    /// the file is there and has no byte
+    EmptyFile {
+        log: u32,
+        #[serde(default)]
+        place: Place,
+    },
+    /// one more file, of another database, taken with log backup `log`; `name` is its file name
+    OtherDatabase {
+        log: u32,
+        #[serde(default)]
+        place: Place,
+        #[serde(default)]
+        database: Option<String>,
+        #[serde(default)]
+        name: Option<String>,
+    },
+    /// one more file of mgc, of another recovery fork, taken with log backup `log`
+    OtherFork {
+        log: u32,
+        #[serde(default)]
+        place: Place,
+    },
+    /// log backups `log` up to `last` are sets of the first one's file
+    SeveralSets { log: u32, last: u32 },
+    /// one more file after log backup `log`: a log backup in which nothing happened
+    EmptyLog { log: u32 },
+    /// one more file with the same part of the log as `log`, taken with COPY_ONLY
+    CopyOnlyLog { log: u32 },
+    /// the nth RESTORE LOG on the backup instance raises this number although the set fits
+    RestoreFails { nth: u32, number: i32 },
+    /// the login is refused on this server
+    LoginFails { server: String },
+}
+
+/// Why a scenario cannot be had.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ScenarioError {
+    #[error("there is no scenario `{name}`")]
+    #[diagnostic(code(cutover::lab::unknown_scenario), help("name one of {known}, or a .toml file"))]
+    Unknown { name: String, known: String },
+    #[error("cannot read the scenario `{name}`")]
+    #[diagnostic(code(cutover::lab::unreadable_scenario), help("give the path of a .toml file that can be read"))]
+    Unreadable {
+        name: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the scenario `{name}` is not understood: {message}")]
+    #[diagnostic(code(cutover::lab::bad_scenario), help("correct the marked place"))]
+    Malformed {
+        name: String,
+        message: String,
+        #[source_code]
+        text: miette::NamedSource<String>,
+        #[label("here")]
+        span: Option<miette::SourceSpan>,
+    },
+    #[error("the scenario `{name}` contradicts itself: {problem}")]
+    #[diagnostic(code(cutover::lab::impossible_scenario), help("change the numbers so that they fit together"))]
+    Impossible { name: String, problem: String },
+}
+
+impl Scenario {
+    /// The names of the embedded scenarios, sorted.
+    pub fn names() -> Vec<String> {
+        let mut names: Vec<String> = EMBEDDED
+            .files()
+            .filter_map(|file| Some(file.path().file_name()?.to_str()?.strip_suffix(".toml")?.to_owned()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// An embedded scenario by name, or one in a file if `name` ends in `.toml`.
+    pub fn load(name: &str) -> Result<Self, ScenarioError> {
+        if name.ends_with(".toml") {
+            let text = std::fs::read_to_string(Path::new(name))
+                .map_err(|source| ScenarioError::Unreadable { name: name.to_owned(), source })?;
+            return Self::parse(name, &text);
+        }
+        match EMBEDDED.get_file(format!("{name}.toml")).and_then(|file| file.contents_utf8()) {
+            Some(text) => Self::parse(name, text),
+            None => Err(ScenarioError::Unknown { name: name.to_owned(), known: Self::names().join(", ") }),
+        }
+    }
+
+    /// Reads a scenario's text; `name` is for messages.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text).map_err(|error| ScenarioError::Malformed {
+            name: name.to_owned(),
+            message: error.message().to_owned(),
+            text: miette::NamedSource::new(name, text.to_owned()),
+            span: error.span().map(Into::into),
+        })?;
+        scenario.possible().map_err(|problem| ScenarioError::Impossible { name: name.to_owned(), problem })?;
+        Ok(scenario)
+    }
+
+    fn possible(&self) -> Result<(), String> {
+        if self.applied + self.copied > self.logs {
+            return Err(format!(
+                "{} applied and {} copied are more than {} log backups",
+                self.applied, self.copied, self.logs
+            ));
+        }
+        if self.applied == 0 {
+            return Err("at least one log backup must be applied".to_owned());
+        }
+        if self.minutes_between == 0 || self.logs > 100_000 {
+            return Err("log backups need at least a minute each, and at most 100000 are made".to_owned());
+        }
+        if [self.copy_job_seconds, self.restore_seconds, self.recovery_seconds].iter().any(|s| !(0.0..=86_400.0).contains(s)) {
+            return Err("durations are between 0 and 86400 seconds".to_owned());
+        }
+        for fault in &self.faults {
+            let log = match fault {
+                Fault::MissingLog { log, .. }
+                | Fault::TruncatedLog { log, .. }
+                | Fault::DamagedLog { log, .. }
+                | Fault::EmptyFile { log, .. }
+                | Fault::OtherDatabase { log, .. }
+                | Fault::OtherFork { log, .. }
+                | Fault::EmptyLog { log }
+                | Fault::CopyOnlyLog { log } => *log,
+                Fault::SeveralSets { log, last } if last > log => *last,
+                Fault::SeveralSets { .. } => return Err("several-sets needs `last` greater than `log`".to_owned()),
+                Fault::RestoreFails { .. } | Fault::LoginFails { .. } => continue,
+            };
+            if log == 0 || log > self.logs {
+                return Err(format!("a fault names log backup {log}; there are {}", self.logs));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_scenario_is_understood_and_quiet_is_the_default_scene() {
+        for name in Scenario::names() {
+            Scenario::load(&name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let quiet = Scenario::load("quiet").unwrap();
+        assert_eq!(quiet, Scenario { summary: quiet.summary.clone(), ..Scenario::default() });
+    }
+
+    #[test]
+    fn a_misspelt_key_is_pointed_at() {
+        let error = Scenario::parse("x", "logs = 3\naplied = 1\n").unwrap_err();
+        let ScenarioError::Malformed { message, span, .. } = error else { panic!("{error}") };
+        assert!(message.contains("aplied"), "{message}");
+        assert!(span.is_some());
+        assert!(matches!(
+            Scenario::parse("x", "logs = 3\napplied = 2\ncopied = 2"),
+            Err(ScenarioError::Impossible { .. })
+        ));
+        let faults = Scenario::parse("x", "[[fault]]\nkind = \"missing-log\"\nlog = 15\nplace = \"share\"\n").unwrap().faults;
+        assert_eq!(faults, [Fault::MissingLog { log: 15, place: Place::Share }]);
+    }
+}
