@@ -5,13 +5,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use tiberius::{AuthMethod, Client, Command, CommandItem, Config, QueryItem};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 use super::batch::{self, Batch, Bound, TimeLimit};
@@ -143,16 +143,15 @@ impl Connection {
         let tcp = connect(target, &address).await?;
         let shared = Arc::new(Shared::default());
         let limit = target.login_time_limit;
-        let login = Self::login(Arc::clone(target), tcp, &address, password, Arc::clone(&shared));
-        let mut connection = match timeout(limit, login).await {
-            Ok(done) => done?,
-            Err(_) => {
-                let what = format!("did not finish the login within {} s", limit.as_secs_f32());
-                return Err(Unreachable::Stalled { server: server(), address, what }.into());
-            }
-        };
-        let answer = connection.run(&Batch::read(SET_UP).within(limit)).await?;
-        drop(answer);
+        let until = Instant::now() + limit;
+        let (near, hello) = tls::start(target, tcp, &address, until, Arc::clone(&shared)).await?;
+        let login = Self::login(Arc::clone(target), near, hello, &address, password, shared);
+        let mut connection = timeout_at(until, login).await.map_err(|_| Unreachable::Stalled {
+            server: server(),
+            address: address.clone(),
+            what: format!("did not finish the login within {} s", limit.as_secs_f32()),
+        })??;
+        connection.run(&Batch::read(SET_UP).within(limit)).await?;
         connection.session = connection.shared.spid.load(Ordering::Acquire);
         if connection.session == 0 {
             let answer = connection.run(&Batch::read("SELECT @@SPID AS session_id;").within(limit)).await?;
@@ -161,8 +160,14 @@ impl Connection {
         Ok(connection)
     }
 
-    async fn login(target: Arc<Target>, tcp: TcpStream, address: &str, password: String, shared: Arc<Shared>) -> Result<Self, Failure> {
-        let (near, hello) = tls::start(&target, tcp, address, Arc::clone(&shared)).await?;
+    async fn login(
+        target: Arc<Target>,
+        near: DuplexStream,
+        hello: Hello,
+        address: &str,
+        password: String,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Failure> {
         let mut config = Config::new();
         config.host(&target.host);
         config.port(target.port);

@@ -180,17 +180,15 @@ impl State {
                     line: u32::try_from(line).unwrap_or(0),
                 });
             }
-            Token::ColMetaData(columns) => {
-                if !columns.is_empty() {
-                    let declared = |c: &tds_protocol::token::ColumnData| Declared {
-                        ty: c.type_id,
-                        precision: c.type_info.precision,
-                        scale: c.type_info.scale,
-                    };
-                    self.record.sets.push(columns.columns.iter().map(declared).collect());
-                    self.returned_rows = true;
-                    self.columns = Some(columns);
-                }
+            Token::ColMetaData(columns) if !columns.is_empty() => {
+                let declared = |c: &tds_protocol::token::ColumnData| Declared {
+                    ty: c.type_id,
+                    precision: c.type_info.precision,
+                    scale: c.type_info.scale,
+                };
+                self.record.sets.push(columns.columns.iter().map(declared).collect());
+                self.returned_rows = true;
+                self.columns = Some(columns);
             }
             Token::Done(d) => self.done(d.status, d.cur_cmd, d.row_count),
             Token::DoneInProc(d) => self.done(d.status, d.cur_cmd, d.row_count),
