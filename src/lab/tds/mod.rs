@@ -1,7 +1,26 @@
 //! The server's side of TDS 7.4: sockets, TLS, login, packets and tokens. What a statement means is decided behind the
 //! [`Engine`] trait (`lab/statements.rs`); here are only bytes.
 
+mod answer;
+pub mod certificate;
+mod cursor;
+pub mod error;
+mod link;
+mod login;
+mod requests;
+pub mod server;
+mod session;
+mod tokens;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
+
+pub use self::certificate::Certificate;
+pub use self::error::StartError;
+pub use self::server::{Connections, Encryption, Server, ServerOptions, TlsAge};
 
 /// What a client said in LOGIN7.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +57,7 @@ pub enum Cell {
     Date(jiff::civil::Date),
     Time(jiff::civil::Time),
     DateTime(jiff::civil::DateTime),
+    /// the local time and its distance from UTC in minutes
     DateTimeOffset(jiff::civil::DateTime, i16),
 }
 
@@ -129,6 +149,8 @@ pub trait Reply {
     fn disconnected(&self) -> bool;
     /// Sleeps at most `time`; returns true, early, once [`Reply::cancelled`].
     fn wait(&mut self, time: Duration) -> bool;
+    /// Closes the connection at once, without an answer, as a cut cable does. What is said after it goes nowhere.
+    fn cut(&mut self) {}
 }
 
 /// One instance of SQL Server behind a listening socket.
@@ -158,4 +180,8 @@ pub trait Session: Send {
     /// The database the login ended up in.
     fn database(&self) -> String;
     fn run(&mut self, request: &Request, reply: &mut dyn Reply);
+    /// A transaction was opened or ended by the transaction manager's requests, which carry no text.
+    fn transaction(&mut self, _open: bool) {}
+    /// The client takes the connection from its pool and wants it as after login.
+    fn reset(&mut self) {}
 }
