@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Target;
 use super::error::{Failure, Tls, Unreachable};
 use super::tap::Tap;
-use crate::wire::tls::{Framed, PreLogin, encrypt, kind, option, packets, read_message, read_packet};
+use crate::wire::tls::{Framed, Malformed, PreLogin, encrypt, kind, option, packets, read_message, read_packet};
 
 /// How a connection is protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,7 +145,12 @@ async fn prelogin(target: &Target, tcp: &mut TcpStream, address: &str, want: u8)
     let bytes = packets(kind::PRELOGIN, 0, PRELOGIN_LIMIT, &ours.write(), true, &mut 0);
     let exchange = async {
         tcp.write_all(&bytes).await?;
-        read_message(tcp, PRELOGIN_LIMIT).await
+        // what is no answer to PRELOGIN may claim any length: look before reading on
+        let mut first = [0];
+        match tcp.peek(&mut first).await? {
+            1 if first != [kind::RESPONSE] => Err(Malformed::Kind(first[0]).into()),
+            _ => read_message(tcp, PRELOGIN_LIMIT).await,
+        }
     };
     let message = match exchange.await {
         Ok(Some(message)) => message,
@@ -153,9 +158,6 @@ async fn prelogin(target: &Target, tcp: &mut TcpStream, address: &str, want: u8)
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(not_sql(error.to_string()).into()),
         Err(error) => return Err(not_sql(format!("it broke the connection ({error})")).into()),
     };
-    if message.kind != kind::RESPONSE {
-        return Err(not_sql(format!("a packet of type {:#04x} came first", message.kind)).into());
-    }
     PreLogin::read(&message.body).map_err(|error| not_sql(error.to_string()).into())
 }
 
