@@ -1,5 +1,6 @@
 //! What a batch answers: result sets with their columns in order, counts, and every message.
 
+use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -63,6 +64,30 @@ impl Message {
     }
 }
 
+impl fmt::Display for Message {
+    /// One line, in the order that SQL Server's own tools print it: number, level, state, procedure, line, text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // PRINT and RAISERROR WITH NOWAIT at severity 0: text for people
+        if self.number == 0 {
+            return f.write_str(&self.text);
+        }
+        let Self { number, severity, state, line, .. } = self;
+        write!(f, "Msg {number}, Level {severity}, State {state}")?;
+        if !self.procedure.is_empty() {
+            write!(f, ", Procedure {}", self.procedure)?;
+        }
+        write!(f, ", Line {line}: {}", self.text)
+    }
+}
+
+impl std::error::Error for Message {}
+
+impl miette::Diagnostic for Message {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(if self.is_error() { miette::Severity::Error } else { miette::Severity::Advice })
+    }
+}
+
 /// The whole answer to one batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
@@ -71,6 +96,59 @@ pub struct Answer {
     pub affected: Vec<u64>,
     /// every message of the batch, in order
     pub messages: Vec<Message>,
-    /// return code of a procedure, when one was called by RPC
+    /// the last return code of a procedure that the batch called; of `sp_executesql` itself when there were parameters
     pub status: Option<i32>,
+    /// the answer held something that only half of it could be read around: numbers of messages, or counts, may be missing
+    pub incomplete: bool,
+}
+
+impl Answer {
+    /// The first cell of the first row of the first set.
+    pub fn value(&self) -> Option<&Value> {
+        self.sets.first()?.rows.first()?.first().map(|(_, value)| value)
+    }
+
+    /// [`Answer::value`] if it is an integer or a bit.
+    pub fn integer(&self) -> Option<i64> {
+        match self.value()? {
+            Value::Int(n) => Some(*n),
+            Value::Bit(b) => Some(i64::from(*b)),
+            _ => None,
+        }
+    }
+
+    /// Rows of the first set.
+    pub fn rows(&self) -> &[Row] {
+        self.sets.first().map_or(&[], |set| set.rows.as_slice())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(n: i64) -> Self {
+        Self::Int(n)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(b: bool) -> Self {
+        Self::Bit(b)
+    }
+}
+
+impl From<Lsn> for Value {
+    fn from(lsn: Lsn) -> Self {
+        Self::Lsn(lsn)
+    }
 }

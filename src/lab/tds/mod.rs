@@ -1,7 +1,26 @@
 //! The server's side of TDS 7.4: sockets, TLS, login, packets and tokens. What a statement means is decided behind the
 //! [`Engine`] trait (`lab/statements.rs`); here are only bytes.
 
+mod answer;
+pub mod certificate;
+mod cursor;
+pub mod error;
+mod link;
+mod login;
+mod requests;
+pub mod server;
+mod session;
+mod tokens;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
+
+pub use self::certificate::Certificate;
+pub use self::error::StartError;
+pub use self::server::{Connections, Encryption, Server, ServerOptions, TlsAge};
 
 /// What a client said in LOGIN7.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +45,10 @@ pub enum Cell {
     BigInt(i64),
     Real(f32),
     Float(f64),
-    Numeric { value: i128, scale: u8 },
+    Numeric {
+        value: i128,
+        scale: u8,
+    },
     /// in ten-thousandths
     Money(i64),
     Text(String),
@@ -35,6 +57,7 @@ pub enum Cell {
     Date(jiff::civil::Date),
     Time(jiff::civil::Time),
     DateTime(jiff::civil::DateTime),
+    /// the local time and its distance from UTC in minutes
     DateTimeOffset(jiff::civil::DateTime, i16),
 }
 
@@ -48,7 +71,10 @@ pub enum Type {
     BigInt,
     Real,
     Float,
-    Numeric { precision: u8, scale: u8 },
+    Numeric {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     NVarChar(Option<u16>),
@@ -99,15 +125,9 @@ pub struct ServerMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// A batch of text; with parameters when it came inside `sp_executesql`.
-    Batch {
-        text: String,
-        parameters: Vec<Parameter>,
-    },
+    Batch { text: String, parameters: Vec<Parameter> },
     /// A procedure by RPC, by name.
-    Procedure {
-        name: String,
-        parameters: Vec<Parameter>,
-    },
+    Procedure { name: String, parameters: Vec<Parameter> },
 }
 
 /// Where a session puts its answer. Calls block when the client does not read.
@@ -129,6 +149,8 @@ pub trait Reply {
     fn disconnected(&self) -> bool;
     /// Sleeps at most `time`; returns true, early, once [`Reply::cancelled`].
     fn wait(&mut self, time: Duration) -> bool;
+    /// Closes the connection at once, without an answer, as a cut cable does. What is said after it goes nowhere.
+    fn cut(&mut self) {}
 }
 
 /// One instance of SQL Server behind a listening socket.
@@ -140,7 +162,13 @@ pub trait Engine: Send + Sync + 'static {
     /// major, minor, build: (12, 0, 6024) is SQL Server 2014.
     fn version(&self) -> (u8, u8, u16);
     /// Something arrived: returns the record's number, to be completed by [`Engine::answered`].
-    fn received(&self, session: u16, kind: &'static str, text: &str, parameters: &[Parameter]) -> u64;
+    fn received(
+        &self,
+        session: u16,
+        kind: &'static str,
+        text: &str,
+        parameters: &[Parameter],
+    ) -> u64;
     /// The answer to record `n` ended with these errors, in order.
     fn answered(&self, n: u64, errors: Vec<i32>);
 }
@@ -152,4 +180,8 @@ pub trait Session: Send {
     /// The database the login ended up in.
     fn database(&self) -> String;
     fn run(&mut self, request: &Request, reply: &mut dyn Reply);
+    /// A transaction was opened or ended by the transaction manager's requests, which carry no text.
+    fn transaction(&mut self, _open: bool) {}
+    /// The client takes the connection from its pool and wants it as after login.
+    fn reset(&mut self) {}
 }

@@ -1,0 +1,35 @@
+//! Failures of an effect that are not its back end's.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// What the machinery around an effect refuses.
+#[derive(Debug, Error, Diagnostic)]
+pub enum EffectError {
+    /// `done_when` and `wait_until` run any number of times, so they may only read.
+    #[error("a test may only read: `{summary}` would change something")]
+    #[diagnostic(code(cutover::effect::change_in_test), help("move the change out of `done_when` or `wait_until`, into a call of its own"))]
+    ChangeInTest { summary: String },
+    /// The server or shell reported success, yet the change is not there.
+    #[error("`{summary}` reported success, but its `done_when` is not true{within}")]
+    #[diagnostic(
+        code(cutover::effect::not_verified),
+        help("look at what the test read, above; if the change needs longer to show, give `within: \"5m\"`")
+    )]
+    NotVerified { summary: String, within: String },
+    /// Titles name the place in a run, so each may be used once.
+    #[error("there are two steps titled `{title}`")]
+    #[diagnostic(code(cutover::effect::duplicate_step), help("give each step a title of its own"))]
+    DuplicateStep { title: String },
+    /// A condition did not come true in time.
+    #[error("waited {limit} for {what}: it did not come true")]
+    #[diagnostic(
+        code(cutover::effect::waited_in_vain),
+        help("look at what the wait read last, above; then run the runbook again, or give the wait a longer limit")
+    )]
+    WaitedInVain { what: String, limit: String },
+    /// The runbook itself gave up.
+    #[error("{message}")]
+    #[diagnostic(code(cutover::effect::given_up), help("{help}"))]
+    GivenUp { message: String, help: String },
+}

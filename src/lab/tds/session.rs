@@ -1,0 +1,337 @@
+//! A connection's thread: login, then one request after the other, each handed to the engine's [`Session`].
+
+use tokio::sync::mpsc;
+
+use super::answer::{Answer, Outlet, acknowledge};
+use super::cursor::Bad;
+use super::link::{Item, Link};
+use super::login::Login7;
+use super::requests::{self, Call, Transaction, error};
+use super::tokens::{self, Change, DoneKind, done};
+use super::{Engine, Request, ServerMessage, Session};
+use crate::wire::tls::{DEFAULT_PACKET_SIZE, Malformed, Message, kind, status};
+
+/// TDS 7.4 and 7.3, as LOGIN7 and LOGINACK number them.
+const TDS_74: u32 = 0x7400_0004;
+const TDS_73: u32 = 0x730B_0003;
+const TDS_72: u32 = 0x7209_0002;
+
+/// Serves one connection to its end. Runs on a thread of its own; everything it sends goes to `sender`.
+pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender<Vec<u8>>) {
+    let packet_size = match usize::try_from(login.packet_size).unwrap_or(usize::MAX) {
+        0 => DEFAULT_PACKET_SIZE,
+        asked => asked.clamp(512, 32_767),
+    };
+    let server = engine.server_name();
+    let mut outlet = Outlet::new(sender, packet_size);
+    let Some(tds) = tds_version(login.tds_version, engine.version()) else {
+        tracing::warn!(
+            version = format!("{:#x}", login.tds_version),
+            "the client speaks a TDS before 7.2"
+        );
+        return;
+    };
+    let opened = match login.integrated {
+        true => Err(no_windows_logins()),
+        false => engine.login(&login.login),
+    };
+    let session = match opened {
+        Ok(session) => session,
+        Err(refusal) => {
+            let record = engine.received(0, "login", "", &[]);
+            tokens::write_message(outlet.buffer(), &refusal, &server);
+            tokens::write_done(outlet.buffer(), DoneKind::Done, done::ERROR, 0, 0);
+            engine.answered(record, vec![refusal.number]);
+            outlet.send(link, true);
+            return;
+        }
+    };
+    let id = session.id();
+    link.set_session(id);
+    outlet.session = id;
+    let record = engine.received(id, "login", "", &[]);
+    accept(&mut outlet, &login, tds, engine, &*session, &server);
+    engine.answered(record, Vec::new());
+    outlet.send(link, true);
+    let mut thread = Thread {
+        session,
+        engine,
+        link,
+        outlet,
+        server,
+        tds,
+        transactions: 0,
+        open: None,
+    };
+    if let Err(bad) = thread.serve() {
+        tracing::warn!(session = id, error = %bad, "connection ended by the lab: malformed request");
+    }
+    let record = engine.received(id, "logout", "", &[]);
+    engine.answered(record, Vec::new());
+}
+
+/// The version both speak: the client's, but at most the server's; `None` below 7.2.
+fn tds_version(client: u32, server: (u8, u8, u16)) -> Option<u32> {
+    let most = if server.0 >= 11 { TDS_74 } else { TDS_73 };
+    match client >> 24 {
+        0x74.. => Some(most),
+        0x73 => Some(client.min(TDS_73)),
+        0x72 => Some(TDS_72),
+        _ => None,
+    }
+}
+
+fn no_windows_logins() -> ServerMessage {
+    let text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.";
+    error(18452, 14, 1, text)
+}
+
+/// The answer to a login that succeeded.
+fn accept(
+    outlet: &mut Outlet,
+    login: &Login7,
+    tds: u32,
+    engine: &dyn Engine,
+    session: &dyn Session,
+    server: &str,
+) {
+    let database = session.database();
+    let granted = outlet.packet_size.to_string();
+    let info = |number, state, text: String| ServerMessage {
+        line: 1,
+        ..error(number, 10, state, &text)
+    };
+    let out = outlet.buffer();
+    tokens::write_change_text(out, Change::Database, &database, "master");
+    tokens::write_message(
+        out,
+        &info(
+            5701,
+            2,
+            format!("Changed database context to '{database}'."),
+        ),
+        server,
+    );
+    tokens::write_collation_change(out);
+    tokens::write_change_text(out, Change::Language, "us_english", "");
+    tokens::write_message(
+        out,
+        &info(5703, 1, "Changed language setting to us_english.".into()),
+        server,
+    );
+    tokens::write_login_ack(out, tds, engine.version());
+    tokens::write_change_text(
+        out,
+        Change::PacketSize,
+        &granted,
+        &DEFAULT_PACKET_SIZE.to_string(),
+    );
+    if !login.features.is_empty() && tds == TDS_74 {
+        tokens::write_features(out, &login.features);
+    }
+    tokens::write_done(out, DoneKind::Done, 0, 0, 0);
+}
+
+/// Why a connection is closed after login.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Bad(#[from] Bad),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+struct Thread<'a> {
+    session: Box<dyn Session>,
+    engine: &'a dyn Engine,
+    link: &'a Link,
+    outlet: Outlet,
+    server: String,
+    tds: u32,
+    /// transactions begun so far: the next one's descriptor
+    transactions: u64,
+    /// the descriptor of the open one
+    open: Option<u64>,
+}
+
+impl Thread<'_> {
+    fn serve(&mut self) -> Result<(), Fault> {
+        while let Some(item) = self.link.next() {
+            let ends = match item {
+                Item::Attention(record) => {
+                    tokens::write_done(self.outlet.buffer(), DoneKind::Done, done::ATTENTION, 0, 0);
+                    self.engine.answered(record, Vec::new());
+                    self.outlet.send(self.link, true);
+                    false
+                }
+                Item::TakenBack => {
+                    tokens::write_done(self.outlet.buffer(), DoneKind::Done, done::ERROR, 0, 0);
+                    self.outlet.send(self.link, true);
+                    false
+                }
+                Item::Message { message, .. } => {
+                    let ends = self.answer(&message)?;
+                    for record in acknowledge(&mut self.outlet, self.link) {
+                        self.engine.answered(record, Vec::new());
+                    }
+                    self.outlet.send(self.link, true);
+                    ends
+                }
+            };
+            if ends {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers a message up to its last token; true if the connection ends with it.
+    fn answer(&mut self, message: &Message) -> Result<bool, Fault> {
+        if message.status & (status::RESET | status::RESET_KEEP_TRANSACTION) != 0 {
+            self.reset(message.status & status::RESET != 0);
+        }
+        match message.kind {
+            kind::BATCH => {
+                let text = requests::read_batch(&message.body)?;
+                let request = Request::Batch {
+                    text: text.clone(),
+                    parameters: Vec::new(),
+                };
+                Ok(self.run("batch", &text, Ok(request), None, false))
+            }
+            kind::RPC => {
+                let calls = requests::read_calls(&message.body)?;
+                if calls.is_empty() {
+                    return Err(Bad::Invalid("RPC without a call").into());
+                }
+                let last = calls.len() - 1;
+                for (
+                    i,
+                    Call {
+                        request,
+                        text,
+                        given,
+                    },
+                ) in calls.into_iter().enumerate()
+                {
+                    if i > 0 && self.link.cancelled() {
+                        break;
+                    }
+                    if self.run("rpc", &text, request, Some(&given), i < last) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            kind::TRANSACTION => {
+                let request = requests::read_transaction(&message.body)?;
+                self.transact(request);
+                Ok(false)
+            }
+            other => Err(Malformed::Kind(other).into()),
+        }
+    }
+
+    /// One batch or one call; `given` tells a call.
+    fn run(
+        &mut self,
+        kind: &'static str,
+        text: &str,
+        request: Result<Request, ServerMessage>,
+        given: Option<&[requests::Given]>,
+        more: bool,
+    ) -> bool {
+        let parameters = match &request {
+            Ok(Request::Batch { parameters, .. } | Request::Procedure { parameters, .. }) => {
+                parameters.as_slice()
+            }
+            Err(_) => &[],
+        };
+        let record = self
+            .engine
+            .received(self.session.id(), kind, text, parameters);
+        let mut answer = Answer::new(
+            &mut self.outlet,
+            self.link,
+            &self.server,
+            self.tds >= TDS_73,
+        );
+        if let Some(given) = given {
+            answer = answer.for_call(given);
+        }
+        match &request {
+            Ok(request) => self.session.run(request, &mut answer),
+            Err(refusal) => super::Reply::message(&mut answer, refusal.clone()),
+        }
+        let (errors, ends) = answer.end(more);
+        self.engine.answered(record, errors);
+        ends
+    }
+
+    fn reset(&mut self, transaction_too: bool) {
+        if transaction_too && self.open.take().is_some() {
+            self.session.transaction(false);
+        }
+        self.session.reset();
+        tokens::write_change_bytes(self.outlet.buffer(), Change::Reset, &[], &[]);
+    }
+
+    fn begin(&mut self) {
+        self.transactions += 1;
+        self.open = Some(self.transactions);
+        self.session.transaction(true);
+        tokens::write_change_bytes(
+            self.outlet.buffer(),
+            Change::Began,
+            &self.transactions.to_le_bytes(),
+            &[],
+        );
+    }
+
+    fn transact(&mut self, request: Option<Transaction>) {
+        let (change, begin) = match request {
+            Some(Transaction::Begin) => {
+                self.begin();
+                return self.transacted(None);
+            }
+            Some(Transaction::Save) => return self.transacted(None),
+            Some(Transaction::Commit { begin }) => (Change::Committed, begin),
+            Some(Transaction::Rollback { begin }) => (Change::RolledBack, begin),
+            None => {
+                let text = "This version of Microsoft SQL Server does not support distributed transactions.";
+                return self.transacted(Some(error(3930, 16, 1, text)));
+            }
+        };
+        let Some(descriptor) = self.open.take() else {
+            let text = match change {
+                Change::Committed => {
+                    "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."
+                }
+                _ => "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.",
+            };
+            let number = if change == Change::Committed {
+                3902
+            } else {
+                3903
+            };
+            return self.transacted(Some(error(number, 16, 1, text)));
+        };
+        self.session.transaction(false);
+        tokens::write_change_bytes(self.outlet.buffer(), change, &[], &descriptor.to_le_bytes());
+        if begin {
+            self.begin();
+        }
+        self.transacted(None);
+    }
+
+    fn transacted(&mut self, failure: Option<ServerMessage>) {
+        let status = match &failure {
+            Some(failure) => {
+                tokens::write_message(self.outlet.buffer(), failure, &self.server);
+                done::ERROR
+            }
+            None => 0,
+        };
+        tokens::write_done(self.outlet.buffer(), DoneKind::Done, status, 0, 0);
+    }
+}

@@ -1,0 +1,65 @@
+//! What an operator is shown before a question, from a runbook's values.
+
+use rhai::{Array, Dynamic, Map};
+
+use super::values::{Row, Rows, SqlResult, text_of};
+use crate::operator::{Evidence, Table};
+
+/// Evidence from the option `show`: text, rows, a map (one line a key), or a list of `[title, value]` pairs, in order.
+pub fn evidence(show: Option<&Dynamic>) -> Vec<Evidence> {
+    let Some(show) = show else { return Vec::new() };
+    let show = show.flatten_clone();
+    match show.clone().try_cast::<Array>() {
+        Some(list) if !list.is_empty() && list.iter().all(is_pair) => {
+            list.into_iter().filter_map(|pair| pair.try_cast::<Array>()).map(|pair| one(pair[0].to_string(), &pair[1])).collect()
+        }
+        _ => vec![one(String::new(), &show)],
+    }
+}
+
+fn is_pair(value: &Dynamic) -> bool {
+    value.read_lock::<Array>().is_some_and(|pair| pair.len() == 2 && pair[0].is_string())
+}
+
+fn one(title: String, value: &Dynamic) -> Evidence {
+    let value = value.flatten_clone();
+    let table = |rows: &Rows| Table {
+        columns: rows.columns.iter().map(|c| c.to_string()).collect(),
+        rows: rows.rows.iter().map(|row| rows.columns.iter().map(|c| row.0.get(c).map(text_of).unwrap_or_default()).collect()).collect(),
+    };
+    let facts = |pairs: Vec<(String, String)>| Table { columns: Vec::new(), rows: pairs.into_iter().map(|(k, v)| vec![k, v]).collect() };
+    if let Some(rows) = value.read_lock::<Rows>() {
+        return shown(title, table(&rows));
+    }
+    if let Some(result) = value.read_lock::<SqlResult>() {
+        return shown(title, table(&result.rows()));
+    }
+    if let Some(row) = value.read_lock::<Row>() {
+        return shown(title, facts(row.0.iter().map(|(k, v)| (k.to_string(), text_of(v))).collect()));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return shown(title, facts(map.iter().filter(|(_, v)| !v.is_fnptr()).map(|(k, v)| (k.to_string(), text_of(v))).collect()));
+    }
+    if let Some(list) = value.read_lock::<Array>() {
+        let rows: Option<Vec<Row>> = list
+            .iter()
+            .map(|item| match item.read_lock::<Map>() {
+                Some(map) => Some(Row(std::sync::Arc::new(map.iter().map(|(k, v)| (k.as_str().into(), v.clone())).collect()))),
+                None => item.read_lock::<Row>().map(|row| row.clone()),
+            })
+            .collect();
+        return match rows {
+            Some(rows) if !rows.is_empty() => shown(title, table(&Rows::of(rows))),
+            _ => Evidence { title, table: None, text: list.iter().map(text_of).collect() },
+        };
+    }
+    Evidence { title, table: None, text: text_of(&value).lines().map(str::to_owned).collect() }
+}
+
+/// A table without rows says so: silence could be taken for a failure to look.
+fn shown(title: String, table: Table) -> Evidence {
+    if table.rows.is_empty() {
+        return Evidence { title, table: None, text: vec!["(none)".to_owned()] };
+    }
+    Evidence { title, table: Some(table), text: Vec::new() }
+}

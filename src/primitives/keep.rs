@@ -1,0 +1,37 @@
+//! `keep`: a file in the run folder.
+
+use rhai::Dynamic;
+
+use super::{Call, Class, Parameter, Primitive, Raised, Type};
+use crate::effect;
+
+pub static KEEP: Primitive = Primitive {
+    name: "keep",
+    parameters: &[
+        Parameter::required("name", Type::Text, "a file name, without folders"),
+        Parameter::required("text", Type::Text, "what to keep"),
+    ],
+    options: &[],
+    class: Class::Tells,
+    returns: "the file's path",
+    doc: "Keeps a file in the run folder, beside the record: a script that undoes a step, a capture of what a step destroys.",
+    examples: &[r#"let path = keep("capture.txt", "what the server knew"); note(path);"#],
+    run,
+};
+
+fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
+    let name = call.text(0);
+    let plain = !name.is_empty()
+        && name != "journal.jsonl"
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_. ".contains(c));
+    if !plain {
+        return call.wrong(0, None, format!("`{name}` is not a plain file name"), "use letters, digits, `-`, `_` and `.`, without folders");
+    }
+    let mut effect = call.effect(&KEEP, effect::Class::Tells, None, format!("keep {name}"));
+    // the text is in the file; the record holds its digest
+    let text = call.text(1);
+    effect.arguments = serde_json::json!({ "name": name, "bytes": text.len(), "blake3": blake3::hash(text.as_bytes()).to_hex().as_str() });
+    let path = call.run.effects.keep(&effect, &name, &text)?;
+    Ok(path.display().to_string().into())
+}

@@ -1,0 +1,14 @@
+//! A failed effect as a runbook catches it: `.message`, `.number`, `.primitive`.
+
+use rhai::{Dynamic, Engine};
+
+use crate::effect::Failure;
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Failure>("Failure");
+    engine.register_get("message", |failure: &mut Failure| failure.message.clone());
+    engine.register_get("number", |failure: &mut Failure| failure.number.map_or(Dynamic::UNIT, |n| i64::from(n).into()));
+    engine.register_get("primitive", |failure: &mut Failure| failure.primitive.clone());
+    engine.register_fn("to_string", |failure: &mut Failure| failure.message.clone());
+    engine.register_fn("to_debug", |failure: &mut Failure| failure.message.clone());
+}

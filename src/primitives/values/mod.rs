@@ -1,0 +1,35 @@
+//! Values of ours in a runbook: rows, what a batch returns, log sequence numbers, times, failures. Read-only all of them:
+//! what a server or a shell said is evidence.
+
+mod convert;
+mod failure;
+mod lsn;
+mod result;
+mod rows;
+mod time;
+
+pub use convert::{from_json, from_sql, text_of, to_json, to_sql};
+pub use result::SqlResult;
+pub use rows::{Row, Rows};
+pub use time::Time;
+
+use rhai::{Engine, EvalAltResult, Position};
+
+/// Registers every value's properties, methods and operators.
+pub fn register(engine: &mut Engine) {
+    rows::register(engine);
+    result::register(engine);
+    lsn::register(engine);
+    time::register(engine);
+    failure::register(engine);
+}
+
+/// A runbook's mistake in using a value; the call's position is filled in by the engine.
+fn mistake<T>(text: String) -> Result<T, Box<EvalAltResult>> {
+    Err(Box::new(EvalAltResult::ErrorRuntime(text.into(), Position::NONE)))
+}
+
+/// "a, b, c"
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,74 @@
+//! Dates and times as SQL Server gives them: without a zone unless the type has one; ordered, and printed as ISO 8601 text.
+
+use std::cmp::Ordering;
+
+use rhai::{Engine, EvalAltResult};
+
+use super::mistake;
+
+/// A date, time, datetime, datetime2, smalldatetime or datetimeoffset.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Time {
+    Date(jiff::civil::Date),
+    Time(jiff::civil::Time),
+    DateTime(jiff::civil::DateTime),
+    /// local time and its offset from UTC in minutes
+    Offset(jiff::civil::DateTime, i16),
+}
+
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Date(date) => date.fmt(f),
+            Self::Time(time) => time.fmt(f),
+            Self::DateTime(at) => at.fmt(f),
+            Self::Offset(at, minutes) => {
+                let sign = if *minutes < 0 { '-' } else { '+' };
+                write!(f, "{at}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+            }
+        }
+    }
+}
+
+impl Time {
+    /// The order of two times of one kind.
+    pub fn order(self, other: Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Date(a), Self::Date(b)) => Some(a.cmp(&b)),
+            (Self::Time(a), Self::Time(b)) => Some(a.cmp(&b)),
+            (Self::DateTime(a), Self::DateTime(b)) => Some(a.cmp(&b)),
+            (Self::Date(a), Self::DateTime(b)) => Some(a.to_datetime(jiff::civil::Time::midnight()).cmp(&b)),
+            (Self::DateTime(a), Self::Date(b)) => Some(a.cmp(&b.to_datetime(jiff::civil::Time::midnight()))),
+            (Self::Offset(a, x), Self::Offset(b, y)) => {
+                let utc = |at: jiff::civil::DateTime, minutes: i16| at.saturating_sub(jiff::Span::new().minutes(minutes));
+                Some(utc(a, x).cmp(&utc(b, y)))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn order(a: Time, b: Time) -> Result<Ordering, Box<EvalAltResult>> {
+    match a.order(b) {
+        Some(order) => Ok(order),
+        None => mistake(format!("{a} and {b} are times of different kinds and cannot be compared")),
+    }
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Time>("Time");
+    engine.register_fn("to_string", |time: &mut Time| time.to_string());
+    engine.register_fn("to_debug", |time: &mut Time| time.to_string());
+    type Compare = fn(Ordering) -> bool;
+    let operators: [(&str, Compare); 6] = [
+        ("==", Ordering::is_eq),
+        ("!=", Ordering::is_ne),
+        ("<", Ordering::is_lt),
+        ("<=", Ordering::is_le),
+        (">", Ordering::is_gt),
+        (">=", Ordering::is_ge),
+    ];
+    for (name, holds) in operators {
+        engine.register_fn(name, move |a: Time, b: Time| order(a, b).map(holds));
+    }
+}

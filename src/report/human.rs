@@ -1,0 +1,280 @@
+//! A run as a person reads it: a heading for each step, a line for each effect that the runbook itself made, notes and
+//! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::Style;
+use crate::journal::{Event, Level, Progress, RunOutcome};
+
+/// Prints the events of one run to standard error.
+pub struct Human {
+    style: Style,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// effects under way, by number
+    summaries: HashMap<u64, String>,
+    bar: Option<ProgressBar>,
+    last_progress: Instant,
+    folder: String,
+}
+
+/// Off a terminal, progress is a line at most this often.
+const PROGRESS_LINES: Duration = Duration::from_secs(1);
+
+impl Human {
+    pub fn new(style: Style) -> Self {
+        let bar = style.live.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(ProgressStyle::with_template("     {spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar
+        });
+        Self { style, state: Mutex::new(State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new() }) }
+    }
+
+    /// How far the effect in flight is.
+    pub fn progress(&self, progress: &Progress) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
+        let text = format!("{}{percent}", progress.text);
+        if let Some(bar) = &state.bar {
+            bar.set_message(text);
+            bar.tick();
+        } else if state.last_progress.elapsed() >= PROGRESS_LINES {
+            state.last_progress = Instant::now();
+            super::talk(&format!("       … {text}"));
+        }
+    }
+
+    /// Takes the moving line away, so that a question or an error stands alone.
+    pub fn pause(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = &state.bar {
+            bar.set_message("");
+            bar.reset();
+        }
+    }
+
+    fn say(state: &State, text: &str) {
+        match &state.bar {
+            Some(bar) => bar.suspend(|| super::talk(text)),
+            None => super::talk(text),
+        }
+    }
+
+    /// Prints one event.
+    pub fn event(&self, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = self.line(&mut state, event) {
+            Self::say(&state, &text);
+        }
+    }
+
+    fn line(&self, state: &mut State, event: &Event) -> Option<String> {
+        let style = &self.style;
+        match event {
+            Event::RunStarted { folder, runbook, site, program, operator, host, lab, unattended, weak, .. } => {
+                state.folder.clone_from(folder);
+                let lab = if *lab { " (a lab: nothing real is touched)" } else { "" };
+                let alone = if *unattended { ", unattended (--yes)" } else { "" };
+                let mut text = format!(
+                    "cutover {program}: {} on site `{site}`{lab}\nby {operator} on {host}{alone}\nrecord: {folder}",
+                    style.paint("1", runbook)
+                );
+                for weak in weak {
+                    text.push_str(&format!("\n{} {weak}", style.paint("33;1", "warning:")));
+                }
+                Some(text)
+            }
+            Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
+            Event::EffectStarted { effect, summary, parent: None, .. } => {
+                state.summaries.insert(*effect, summary.clone());
+                if let Some(bar) = &state.bar {
+                    bar.set_message(summary.clone());
+                    bar.tick();
+                }
+                None
+            }
+            Event::EffectFinished { effect, primitive, class, server, ms, already_done, verified, outcome, parent: None, .. } => {
+                let summary = state.summaries.remove(effect).unwrap_or_default();
+                if class == "asks" {
+                    return None;
+                }
+                let mut tail = outcome_in_words(primitive, outcome);
+                if *already_done {
+                    tail.push("was in force already".to_owned());
+                } else if *verified {
+                    tail.push("verified".to_owned());
+                }
+                if *ms >= 100 {
+                    tail.push(seconds(*ms));
+                }
+                Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
+            }
+            Event::EffectFailed { effect, class, server, ms, message, number, parent: None, .. } => {
+                let summary = state.summaries.remove(effect).unwrap_or_default();
+                let line = self.effect_line(class, server.as_deref(), &summary, &seconds(*ms));
+                let number = number.map(|n| format!("{n}: ")).unwrap_or_default();
+                let failed = style.paint("31;1", "failed:");
+                Some(format!("{line}\n{}", wrap(&format!("{failed} {number}{message}"), "       ", style.width)))
+            }
+            Event::Answer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
+            Event::Question { text, .. } => Some(wrap(&format!("{} {text}", style.paint("36", "ask    ")), "   ", style.width)),
+            Event::Note { level, text, .. } => {
+                let word = match level {
+                    Level::Note => style.paint("34", "note   "),
+                    Level::Warn => style.paint("33;1", "warning"),
+                };
+                Some(wrap(&format!("{word} {text}"), "   ", style.width))
+            }
+            Event::StepFinished { ms, ok, .. } => {
+                let word = if *ok { style.paint("32", "done in") } else { style.paint("31", "ended after") };
+                Some(format!("   {word} {}", seconds(*ms)))
+            }
+            Event::RunFinished { outcome, exit, ms, loss, changed } => {
+                if let Some(bar) = state.bar.take() {
+                    bar.finish_and_clear();
+                }
+                let word = match outcome {
+                    RunOutcome::Done => style.paint("32;1", "done"),
+                    RunOutcome::Failed => style.paint("31;1", "failed"),
+                    RunOutcome::Stopped => style.paint("33;1", "stopped"),
+                    RunOutcome::InDoubt => style.paint("31;1", "in doubt"),
+                };
+                let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                if *outcome != RunOutcome::Done {
+                    if changed.is_empty() {
+                        text.push_str("\nnothing was changed");
+                    } else {
+                        text.push_str("\nalready changed:");
+                        for change in changed {
+                            text.push_str(&format!("\n{}", wrap(change, "   ", style.width)));
+                        }
+                    }
+                }
+                for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
+                    text.push_str(&format!("\n{}", wrap(line, "", style.width)));
+                }
+                text.push_str(&format!("\nrecord: {}", state.folder));
+                Some(text)
+            }
+            Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
+        }
+    }
+
+    fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
+        let word = match class {
+            "changes" => self.style.paint("35;1", "CHANGE "),
+            "tells" => self.style.paint("34", "keep   "),
+            _ => self.style.paint("2", "read   "),
+        };
+        let server = server.map(|s| format!("{s}: ")).unwrap_or_default();
+        let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
+        // one line an effect, long statements cut: the record has them whole
+        let room = self.style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
+        let summary = if class == "changes" { summary.to_owned() } else { cut(summary, room) };
+        wrap(&format!("{word} {server}{summary}{tail}"), "   ", self.style.width)
+    }
+}
+
+/// What an outcome says in a few words.
+fn outcome_in_words(primitive: &str, outcome: &Value) -> Vec<String> {
+    let list = |key: &str| outcome[key].as_array().map(Vec::len);
+    match primitive {
+        "sql" | "query" => {
+            let rows: Option<usize> =
+                outcome["sets"].as_array().map(|sets| sets.iter().filter_map(|s| s["rows"].as_array()).map(Vec::len).sum());
+            rows.filter(|_| list("sets") > Some(0)).map(|n| plural(n, "row")).into_iter().collect()
+        }
+        "ps" => outcome.as_array().filter(|a| !a.is_empty()).map(|a| plural(a.len(), "object")).into_iter().collect(),
+        "backups" => list("files").map(|n| plural(n, "file")).into_iter().collect(),
+        "copy_backups" => vec![format!("{} copied, {} skipped", list("copied").unwrap_or(0), list("skipped").unwrap_or(0))],
+        "restore_logs" => vec![plural(list("applied").unwrap_or(0), "log backup") + " applied"],
+        _ => Vec::new(),
+    }
+}
+
+fn plural(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+fn seconds(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+fn cut(text: &str, room: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(room) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
+/// Breaks at spaces so that no line is wider than `width` where that can be helped; `indent` before each line, and under
+/// the first word's column for the lines after the first.
+fn wrap(text: &str, indent: &str, width: usize) -> String {
+    let mut out = String::new();
+    for (n, line) in text.lines().enumerate() {
+        if n > 0 {
+            out.push('\n');
+        }
+        let hanging = format!("{indent}{}", if indent.is_empty() { "" } else { "        " });
+        out.push_str(if n == 0 { indent } else { &hanging });
+        let mut column = if n == 0 { indent.len() } else { hanging.len() };
+        for (k, word) in line.split(' ').enumerate() {
+            let wide = visible(word);
+            if k > 0 && column + 1 + wide > width {
+                out.push('\n');
+                out.push_str(&hanging);
+                column = hanging.len();
+            } else if k > 0 {
+                out.push(' ');
+                column += 1;
+            }
+            out.push_str(word);
+            column += wide;
+        }
+    }
+    out
+}
+
+/// Columns that a word takes, ANSI codes not counted.
+fn visible(word: &str) -> usize {
+    let mut wide = 0;
+    let mut escaped = false;
+    for c in word.chars() {
+        match (escaped, c) {
+            (false, '\x1b') => escaped = true,
+            (true, 'm') => escaped = false,
+            (true, _) => {}
+            (false, _) => wide += 1,
+        }
+    }
+    wide
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_broken_at_spaces_and_hang_under_their_text() {
+        assert_eq!(wrap("note    one two three four", "   ", 20), "   note    one two\n           three\n           four");
+        assert_eq!(wrap("short", "", 20), "short");
+    }
+
+    #[test]
+    fn a_statement_over_several_lines_becomes_one_cut_line() {
+        assert_eq!(cut("SELECT name,\n       state FROM sys.databases", 20), "SELECT name, state F…");
+    }
+}
