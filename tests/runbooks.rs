@@ -1,0 +1,31 @@
+//! The runbooks and modules that are shipped load: every name, option and import in them is known.
+
+mod common;
+
+use common::repository;
+use cutover::host;
+use cutover::primitives::PRIMITIVES;
+use cutover::script::{Options, Script, Source, stdlib};
+
+fn load(source: Source<'_>) {
+    let options = Options { site_stdlib: None, names: host::names(PRIMITIVES) };
+    if let Err(errors) = Script::load(source, &options) {
+        panic!("{}", cutover::report::Style::PLAIN.render(&errors));
+    }
+}
+
+#[test]
+fn the_stock_runbook_loads_from_its_file_and_from_the_program() {
+    cutover::script::seed();
+    load(Source::Path(&repository("runbooks/pchat-failover.rhai")));
+    let (name, text) = stdlib::STOCK_RUNBOOK;
+    load(Source::Text { name, text });
+}
+
+#[test]
+fn every_module_of_the_stdlib_loads_by_itself() {
+    cutover::script::seed();
+    for name in stdlib::names() {
+        load(Source::Path(&repository(&format!("stdlib/{name}.rhai"))));
+    }
+}
