@@ -201,6 +201,18 @@ pub fn suggest(name: &str) -> Option<&'static str> {
     nearest(name, CMDLETS.iter().map(|cmdlet| cmdlet.name))
 }
 
+/// True for a fully qualified domain name: two or more labels of letters, digits and hyphens (RFC 1123), at most 255
+/// characters.
+pub fn is_fqdn(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 255 && text.contains('.') && text.split('.').all(is_label)
+}
+
 fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let written = written.to_ascii_lowercase();
     names

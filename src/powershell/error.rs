@@ -1,0 +1,185 @@
+//! What can go wrong with the management shell, split by what the operator does next.
+
+use std::io;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::wire::bridge::{ErrorRecord, Unsendable};
+
+/// A shell that could not be used, or a cmdlet that failed in it.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ShellFailure {
+    /// The program is not there or may not be run.
+    #[error("cannot start the management shell `{program}`")]
+    #[diagnostic(
+        code(cutover::powershell::cannot_start),
+        help(
+            "correct `program` and `arguments` under [powershell] in the site file, or run on the machine that has the management shell"
+        )
+    )]
+    CannotStart {
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    /// The script that the shell runs could not be written.
+    #[error("cannot write the bridge script `{path}`")]
+    #[diagnostic(
+        code(cutover::powershell::no_bridge),
+        help("make room in that folder, or let this account write there")
+    )]
+    NoBridge {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    /// The shell started but did not get ready: most often the module is not installed here.
+    #[error("the management shell could not load module `{module}`: {}", records_in_words(.records))]
+    #[diagnostic(
+        code(cutover::powershell::module),
+        help(
+            "install the management tools on this machine, or correct `module` under [powershell] in the site file (`Lync` for 2013, `SkypeForBusiness` later)"
+        )
+    )]
+    Module {
+        module: String,
+        records: Vec<ErrorRecord>,
+    },
+    /// The cmdlet reported errors, terminating or not.
+    #[error("`{cmdlet}` failed: {}", records_in_words(.records))]
+    #[diagnostic(code(cutover::powershell::cmdlet), help("{}", advice(.records)))]
+    Cmdlet {
+        cmdlet: String,
+        records: Vec<ErrorRecord>,
+    },
+    /// The time limit passed; the shell was ended with whatever it was doing.
+    #[error("`{doing}` was not done after {limit}; the management shell was ended{}", doubt(*.in_doubt))]
+    #[diagnostic(
+        code(cutover::powershell::time_limit),
+        help(
+            "read the state back with the Get- cmdlet before trying again; if it only needs longer, give the call a longer `timeout`"
+        )
+    )]
+    TimeLimit {
+        doing: String,
+        limit: String,
+        in_doubt: bool,
+    },
+    /// The shell ended by itself while it was being used.
+    #[error("the management shell ended during `{doing}` ({status}){}{}", tail(.stderr), doubt(*.in_doubt))]
+    #[diagnostic(code(cutover::powershell::died), help("{}", death_advice(.stderr)))]
+    Died {
+        doing: String,
+        status: String,
+        stderr: String,
+        in_doubt: bool,
+    },
+    /// A line came that is not one of the bridge's messages.
+    #[error("the management shell answered `{doing}` with something that is no message: {why}: `{line}`{}", doubt(*.in_doubt))]
+    #[diagnostic(
+        code(cutover::powershell::protocol),
+        help(
+            "look for a profile or a program that writes to this shell's output; the shell was ended and the next call starts a new one"
+        )
+    )]
+    Protocol {
+        doing: String,
+        why: String,
+        line: String,
+        in_doubt: bool,
+    },
+    /// The name is a path or not `Verb-Noun`.
+    #[error("`{name}` is not the name of a cmdlet")]
+    #[diagnostic(
+        code(cutover::powershell::name),
+        help("give the name alone, as in `Get-CsPool`, and its parameters in the map")
+    )]
+    Name { name: String },
+    /// A value would lose something on the way.
+    #[error("a parameter of `{cmdlet}` cannot be sent: {why}")]
+    #[diagnostic(code(cutover::powershell::unsendable), help("give the value as text"))]
+    Unsendable {
+        cmdlet: String,
+        #[source]
+        why: Unsendable,
+    },
+}
+
+impl ShellFailure {
+    /// True when the change may have happened although the call failed.
+    pub fn in_doubt(&self) -> bool {
+        match self {
+            Self::TimeLimit { in_doubt, .. }
+            | Self::Died { in_doubt, .. }
+            | Self::Protocol { in_doubt, .. } => *in_doubt,
+            _ => false,
+        }
+    }
+
+    /// The error records of the shell, in the order they came.
+    pub fn records(&self) -> &[ErrorRecord] {
+        match self {
+            Self::Cmdlet { records, .. } | Self::Module { records, .. } => records,
+            _ => &[],
+        }
+    }
+}
+
+fn doubt(in_doubt: bool) -> &'static str {
+    if in_doubt {
+        "; the change may have happened"
+    } else {
+        ""
+    }
+}
+
+fn tail(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => String::new(),
+        text => format!(": {text}"),
+    }
+}
+
+/// Every record, because the one that explains is not always the first.
+fn records_in_words(records: &[ErrorRecord]) -> String {
+    if records.is_empty() {
+        return "it gave no reason".to_owned();
+    }
+    let words = |r: &ErrorRecord| match r.error_id.as_str() {
+        "" => r.message.clone(),
+        id => format!("{} [{id}]", r.message),
+    };
+    records.iter().map(words).collect::<Vec<_>>().join(" · ")
+}
+
+/// What to do after an error record, by the part of its id before the comma.
+fn advice(records: &[ErrorRecord]) -> &'static str {
+    let id = records
+        .first()
+        .map_or("", |r| r.error_id.split(',').next().unwrap_or(""));
+    match id {
+        "CommandNotFoundException" => {
+            "check the name and that `module` under [powershell] in the site file is the one that has it"
+        }
+        "NamedParameterNotFound"
+        | "AmbiguousParameter"
+        | "AmbiguousParameterSet"
+        | "MissingMandatoryParameter"
+        | "CannotConvertArgumentNoMessage" => {
+            "correct the parameters in the runbook; nothing was changed"
+        }
+        "InvalidOperation" if records.iter().any(|r| r.message.contains("NonInteractive")) => {
+            "the cmdlet asked a question: give `Confirm: false` in its parameters after your own `confirm`"
+        }
+        _ => "read the state back with the Get- cmdlet, remove the cause, then try again",
+    }
+}
+
+fn death_advice(stderr: &str) -> &'static str {
+    if stderr.contains("running scripts is disabled") || stderr.contains("PSSecurityException") {
+        "the execution policy forbids the bridge script: allow it for this account, or give `arguments` under [powershell] in the site file"
+    } else {
+        "read the state back with the Get- cmdlet before trying again; the next call starts a new shell"
+    }
+}
