@@ -98,15 +98,16 @@ pub enum Tls {
     #[diagnostic(code(cutover::sqlserver::tls_off_remote), help("remove `tls = \"off\"` under `[sql.{server}]`"))]
     OffButRemote { server: String, host: String },
 
-    /// The peer closed in the middle of the handshake: what Schannel does when no version or suite is common.
-    #[error("`{server}` ended the TLS handshake early: probably it speaks only TLS older than 1.2")]
+    /// The peer closed in the middle of the handshake, or left it unanswered: what Schannel does when no version or suite
+    /// is common.
+    #[error("`{server}` {how}: probably it speaks only TLS older than 1.2")]
     #[diagnostic(
         code(cutover::sqlserver::tls_ended_early),
         help(
             "enable TLS 1.2 on the server (SQL Server 2008 to 2014 need an update for it), or run on the server itself with `tls = \"off\"` over loopback"
         )
     )]
-    EndedEarly { server: String },
+    EndedEarly { server: String, how: &'static str },
 
     /// The peer said that no version or cipher suite is common.
     #[error("`{server}` and this program have no TLS version or cipher suite in common: {detail}")]
@@ -207,7 +208,7 @@ impl Failure {
                 Tls::NotOffered { server }
                 | Tls::Required { server }
                 | Tls::OffButRemote { server, .. }
-                | Tls::EndedEarly { server }
+                | Tls::EndedEarly { server, .. }
                 | Tls::NothingInCommon { server, .. }
                 | Tls::Untrusted { server, .. }
                 | Tls::WrongName { server, .. }

@@ -44,7 +44,7 @@ pub(super) struct Record {
     pub(super) failed: bool,
     /// the server acknowledged an attention
     pub(super) stopped: bool,
-    /// the answer's last packet has passed
+    /// the answer's last DONE token has passed, and the last packet with it
     pub(super) complete: bool,
     /// some of the answer could not be read
     pub(super) incomplete: bool,
@@ -61,6 +61,8 @@ struct State {
     columns: Option<ColMetaData>,
     /// a COLMETADATA came since the last DONE
     returned_rows: bool,
+    /// the last token was a DONE that nothing follows
+    final_done: bool,
     /// why it stopped reading
     blind: Option<String>,
 }
@@ -83,6 +85,7 @@ impl Tap {
         state.retry_at = 0;
         state.columns = None;
         state.returned_rows = false;
+        state.final_done = false;
     }
 
     /// The record of the answer so far; what comes later is put into a new one.
@@ -124,8 +127,8 @@ impl Tap {
 
 impl State {
     fn read(&mut self, body: &[u8], last: bool) {
-        self.record.complete = last;
         if self.blind.is_some() {
+            self.record.complete = last;
             return;
         }
         self.pending.extend_from_slice(body);
@@ -133,6 +136,7 @@ impl State {
             self.tokens(last);
         }
         if last {
+            self.record.complete = self.final_done || self.blind.is_some();
             self.columns = None;
             self.retry_at = 0;
             self.pending.clear();
@@ -167,6 +171,11 @@ impl State {
     }
 
     fn token(&mut self, token: Token) {
+        self.final_done = match &token {
+            Token::Done(d) => !d.status.more,
+            Token::DoneProc(d) => !d.status.more,
+            _ => false,
+        };
         match token {
             Token::Error(ServerError { number, state, class, message, server, procedure, line })
             | Token::Info(ServerInfo { number, state, class, message, server, procedure, line }) => {
@@ -180,17 +189,15 @@ impl State {
                     line: u32::try_from(line).unwrap_or(0),
                 });
             }
-            Token::ColMetaData(columns) => {
-                if !columns.is_empty() {
-                    let declared = |c: &tds_protocol::token::ColumnData| Declared {
-                        ty: c.type_id,
-                        precision: c.type_info.precision,
-                        scale: c.type_info.scale,
-                    };
-                    self.record.sets.push(columns.columns.iter().map(declared).collect());
-                    self.returned_rows = true;
-                    self.columns = Some(columns);
-                }
+            Token::ColMetaData(columns) if !columns.is_empty() => {
+                let declared = |c: &tds_protocol::token::ColumnData| Declared {
+                    ty: c.type_id,
+                    precision: c.type_info.precision,
+                    scale: c.type_info.scale,
+                };
+                self.record.sets.push(columns.columns.iter().map(declared).collect());
+                self.returned_rows = true;
+                self.columns = Some(columns);
             }
             Token::Done(d) => self.done(d.status, d.cur_cmd, d.row_count),
             Token::DoneInProc(d) => self.done(d.status, d.cur_cmd, d.row_count),
