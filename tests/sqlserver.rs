@@ -1,5 +1,6 @@
 //! The SQL Server back end over real sockets and real TLS, against servers whose answers are written here. What is tested
 //! is our side: connections, messages, values, limits, losses.
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -203,11 +204,6 @@ impl FakeSession {
             }
             text if text.starts_with("SET ") => reply.done(None),
             "SELECT 1 AS alive;" | "one" => one_int(reply, 1),
-            "deaf" => {
-                // what a server does that no attention reaches
-                std::thread::sleep(Duration::from_millis(300));
-                reply.done(None);
-            }
             other => {
                 reply.message(message(102, 15, &format!("Incorrect syntax near '{other}'."), 1));
                 reply.done(None);
@@ -591,6 +587,23 @@ async fn a_password_that_cannot_be_had_says_why() {
     target.password = Password::from_fn(|| Err("`SQL_PASSWORD` is not set".into()));
     let failure = opened(target).await.unwrap_err();
     assert_eq!(failure.to_string(), "the password for `backup` cannot be had: `SQL_PASSWORD` is not set");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_asked_for_once_and_again_after_a_refused_login() {
+    let world = World::start("SQL01");
+    let asked = Arc::new(AtomicU16::new(0));
+    let count = Arc::clone(&asked);
+    let mut target = world.target("backup");
+    target.password = Password::from_fn(move || {
+        let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(if first { "mistyped" } else { PASSWORD }.into())
+    });
+    let servers = Servers::new([target]);
+    assert!(matches!(servers.open("backup").await.unwrap_err(), Failure::Login { .. }));
+    servers.open("backup").await.unwrap();
+    servers.open("backup").await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

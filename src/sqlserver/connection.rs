@@ -11,6 +11,7 @@ use futures_util::TryStreamExt;
 use tiberius::{AuthMethod, Client, Command, CommandItem, Config, QueryItem};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
@@ -21,14 +22,20 @@ use super::tap::Record;
 use super::tls::{self, Hello, Security, Shared};
 use super::value::{Answer, Message};
 
-/// How a password is had when it is first needed. The error is a fragment that never holds the secret.
+/// How a password is had when it is first needed; kept until a login with it is refused. The error is a fragment that never
+/// holds the secret.
 #[derive(Clone)]
-pub struct Password(Arc<dyn Fn() -> Result<String, String> + Send + Sync>);
+pub struct Password(Arc<Secret>);
+
+struct Secret {
+    resolve: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+    known: Mutex<Option<String>>,
+}
 
 impl Password {
-    /// May block: it is called on a thread where that is allowed.
+    /// May block, and may ask somebody: it is called on a thread where that is allowed, by one connection at a time.
     pub fn from_fn(resolve: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(resolve))
+        Self(Arc::new(Secret { resolve: Box::new(resolve), known: Mutex::new(None) }))
     }
 
     /// A password that is already known.
@@ -38,8 +45,19 @@ impl Password {
     }
 
     async fn resolve(&self) -> Result<String, String> {
-        let resolve = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || resolve()).await.unwrap_or_else(|e| Err(e.to_string()))
+        let mut known = self.0.known.lock().await;
+        if let Some(text) = &*known {
+            return Ok(text.clone());
+        }
+        let secret = Arc::clone(&self.0);
+        let text = tokio::task::spawn_blocking(move || (secret.resolve)()).await.unwrap_or_else(|e| Err(e.to_string()))?;
+        *known = Some(text.clone());
+        Ok(text)
+    }
+
+    /// After a refused login somebody may want to type it again.
+    async fn forget(&self) {
+        self.0.known.lock().await.take();
     }
 }
 
@@ -205,6 +223,7 @@ impl Connection {
                 let record = shared.tap.take();
                 let messages = with_first(record.messages, &error);
                 if messages.iter().any(Message::is_error) {
+                    target.password.forget().await;
                     return Err(Failure::Login { server: target.key.clone(), user: target.user.clone(), messages });
                 }
                 let what = shared.end().unwrap_or_else(|| error.to_string());
