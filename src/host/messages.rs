@@ -95,9 +95,12 @@ fn thrown(value: &Dynamic) -> Message {
     if text.is_empty() || value.is_unit() {
         return message("thrown", "the runbook gave up here without saying why", "read the runbook at this place");
     }
-    // a value's own error ends with what was probably meant
-    match text.split_once("; did you mean ") {
-        Some((what, meant)) => message("no_such_key", what, format!("did you mean {meant}")),
+    // a value's own error ends with what was probably meant, or with what there is
+    if let Some((what, meant)) = text.split_once("; did you mean ") {
+        return message("no_such_key", what, format!("did you mean {meant}"));
+    }
+    match text.split_once("; it has ") {
+        Some((what, keys)) => message("no_such_key", what, format!("use one of {keys}")),
         None => message("thrown", text, ""),
     }
 }

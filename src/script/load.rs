@@ -241,8 +241,8 @@ impl Loader<'_> {
         if self.folder.is_some() {
             looked.push("beside the runbook".to_owned());
         }
-        if let Some(stdlib) = &self.options.site_stdlib {
-            looked.push(format!("in `{}`", stdlib.display()));
+        if self.options.site_stdlib.is_some() {
+            looked.push("in the site's `stdlib`".to_owned());
         }
         looked.push("in the program".to_owned());
         let embedded = stdlib::names();

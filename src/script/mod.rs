@@ -12,6 +12,8 @@ mod load;
 pub mod span;
 pub mod stdlib;
 mod syntax;
+#[cfg(test)]
+mod tests;
 pub mod walk;
 
 use std::collections::{BTreeSet, HashMap};
@@ -116,7 +118,12 @@ impl SourceFile {
     /// The bytes of the token at a position, or of one character if there is none.
     pub fn span_at(&self, position: Position) -> Range<usize> {
         if let Some(index) = self.lexeme_at(position) {
-            return self.lexemes()[index].span.clone();
+            let lexemes = self.lexemes();
+            // Rhai gives a property's error the place of its dot
+            return match (&lexemes[index].token, lexemes.get(index + 1)) {
+                (Token::Period | Token::Elvis, Some(property)) => property.span.clone(),
+                _ => lexemes[index].span.clone(),
+            };
         }
         let line = position.line().unwrap_or(0).saturating_sub(self.first_line);
         let start = span::byte_at(&self.text, &self.line_starts, line, position.position().unwrap_or(1));
