@@ -17,7 +17,7 @@ const VERSION: &str = "5.0.8308.0";
 
 /// Output and records of one call, in order.
 type Answers = Vec<Answer>;
-type Outcome = Result<Answers, ErrorRecord>;
+type Outcome = Result<Answers, Box<ErrorRecord>>;
 
 /// How long the call takes at pace 1.
 pub(super) fn seconds(shell: &Shell, bound: &Bound) -> f64 {
@@ -47,31 +47,31 @@ pub(super) fn run(shell: &Shell, bound: &Bound) -> Answers {
         "Install-CsMirrorDatabase" | "Uninstall-CsMirrorDatabase" => mirror(shell, bound),
         "Get-CsDatabaseMirrorState" => get_mirror_state(shell, bound),
         "Test-CsDatabase" => test_database(shell, bound),
-        name => Err(ErrorRecord {
+        name => Err(Box::new(ErrorRecord {
             category: "NotImplemented".to_owned(),
             error_id: format!("NotSimulated,{name}"),
             message: format!("The lab does not simulate {name}."),
             target: String::new(),
             terminating: true,
             exception: "System.NotImplementedException".to_owned(),
-        }),
+        })),
     };
-    outcome.unwrap_or_else(|record| vec![Answer::Error(record)])
+    outcome.unwrap_or_else(|record| vec![Answer::Error(*record)])
 }
 
 /// An error that the cmdlet reports and survives.
-fn error(bound: &Bound, category: &str, id: &str, target: &str, message: String) -> ErrorRecord {
-    ErrorRecord {
+fn error(bound: &Bound, category: &str, id: &str, target: &str, message: String) -> Box<ErrorRecord> {
+    Box::new(ErrorRecord {
         category: category.to_owned(),
         error_id: format!("{id},{}", bound.cmdlet.name),
         message,
         target: target.to_owned(),
         terminating: false,
         exception: "Microsoft.Rtc.Management.ManagementException".to_owned(),
-    }
+    })
 }
 
-fn not_found(bound: &Bound, what: &str) -> ErrorRecord {
+fn not_found(bound: &Bound, what: &str) -> Box<ErrorRecord> {
     error(bound, "ObjectNotFound", "ObjectNotFound", what, format!("Cannot find \"{what}\" because it does not exist."))
 }
 
@@ -85,13 +85,13 @@ fn verbose(message: String) -> Answer {
 
 /// What stands before any change: a question that nobody can answer, `-WhatIf`, and a store that can be written.
 /// `Ok(false)`: nothing is to be done.
-fn may_change(shell: &Shell, bound: &Bound, writes_cms: bool) -> Result<bool, ErrorRecord> {
+fn may_change(shell: &Shell, bound: &Bound, writes_cms: bool) -> Result<bool, Box<ErrorRecord>> {
     if bound.is_set("WhatIf") {
         return Ok(false);
     }
     let confirm = bound.get("Confirm").and_then(Value::as_bool).unwrap_or(bound.cmdlet.prompts);
     if confirm {
-        return Err(ErrorRecord {
+        return Err(Box::new(ErrorRecord {
             exception: "System.Management.Automation.PSInvalidOperationException".to_owned(),
             ..binding::record(
                 bound.cmdlet,
@@ -99,7 +99,7 @@ fn may_change(shell: &Shell, bound: &Bound, writes_cms: bool) -> Result<bool, Er
                 "InvalidOperation",
                 "Windows PowerShell is in NonInteractive mode. Read and Prompt functionality is not available.".to_owned(),
             )
-        });
+        }));
     }
     if writes_cms && fault::cms_read_only(&shell.options.faults) {
         let message = "Cannot open the Central Management store for writing: the database server cannot be reached.";
@@ -445,7 +445,7 @@ fn windows_service(shell: &Shell, bound: &Bound) -> Outcome {
 }
 
 /// The database of a type; the others have no store in this little organisation.
-fn database_of(bound: &Bound) -> Result<&'static str, ErrorRecord> {
+fn database_of(bound: &Bound) -> Result<&'static str, Box<ErrorRecord>> {
     match bound.text("DatabaseType") {
         None | Some("PersistentChat") => Ok("mgc"),
         Some("PersistentChatCompliance") => Ok("mgccomp"),
@@ -457,7 +457,7 @@ fn database_of(bound: &Bound) -> Result<&'static str, ErrorRecord> {
 }
 
 /// The store at `-SqlServerFqdn` and `-SqlInstanceName`, and the mirror that the topology gives it.
-fn store_named(site: &ChatSite, bound: &Bound) -> Result<(Store, Option<Store>), ErrorRecord> {
+fn store_named(site: &ChatSite, bound: &Bound) -> Result<(Store, Option<Store>), Box<ErrorRecord>> {
     let fqdn = bound.text("SqlServerFqdn").unwrap_or_default();
     let instance = bound.text("SqlInstanceName").or(bound.text("ForInstance")).unwrap_or("");
     let stores =
@@ -484,12 +484,12 @@ fn mirror(shell: &Shell, bound: &Bound) -> Outcome {
     let installs = bound.cmdlet.name == "Install-CsMirrorDatabase";
     let share = bound.text("FileShare").unwrap_or_default();
     if installs && !(share.starts_with(r"\\") && share[2..].contains('\\')) {
-        return Err(binding::record(
+        return Err(Box::new(binding::record(
             bound.cmdlet,
             "ParameterArgumentValidationError",
             "InvalidData",
             format!("Cannot validate argument on parameter 'FileShare'. The argument \"{share}\" is not a UNC path."),
-        ));
+        )));
     }
     if !may_change(shell, bound, false)? {
         return Ok(Answers::new());
@@ -508,7 +508,7 @@ fn mirror(shell: &Shell, bound: &Bound) -> Outcome {
         shell.instances.unmirror(&store, &mirror, database, drops)
     };
     if let Err(message) = done {
-        answers.push(Answer::Error(error(bound, "InvalidOperation", "MirroringFailed", &place, message)));
+        answers.push(Answer::Error(*error(bound, "InvalidOperation", "MirroringFailed", &place, message)));
     }
     Ok(answers)
 }

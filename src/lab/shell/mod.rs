@@ -9,6 +9,8 @@ mod binding;
 mod chat;
 mod cmdlets;
 mod fault;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
