@@ -103,10 +103,7 @@ pub enum SetProblem {
     /// No set holds all the parameters given.
     NoSet,
     /// The set that would be used lacks these mandatory parameters.
-    Missing {
-        set: &'static str,
-        names: Vec<&'static str>,
-    },
+    Missing { set: &'static str, names: Vec<&'static str> },
 }
 
 impl Cmdlet {
@@ -121,19 +118,11 @@ impl Cmdlet {
 
     /// What a written name means here: the exact name in any case, else the only parameter that begins so.
     pub fn resolve(&self, written: &str) -> Resolved {
-        if let Some(exact) = self
-            .all_parameters()
-            .find(|p| p.name.eq_ignore_ascii_case(written))
-        {
+        if let Some(exact) = self.all_parameters().find(|p| p.name.eq_ignore_ascii_case(written)) {
             return Resolved::One(*exact);
         }
-        let begins = |name: &str| {
-            name.get(..written.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(written))
-        };
-        let mut matching = self
-            .all_parameters()
-            .filter(|p| !written.is_empty() && begins(p.name));
+        let begins = |name: &str| name.get(..written.len()).is_some_and(|start| start.eq_ignore_ascii_case(written));
+        let mut matching = self.all_parameters().filter(|p| !written.is_empty() && begins(p.name));
         match (matching.next(), matching.next()) {
             (None, _) => Resolved::Unknown,
             (Some(only), None) => Resolved::One(*only),
@@ -152,48 +141,26 @@ impl Cmdlet {
 
     /// The set that a call with exactly these parameters (full names) uses.
     pub fn parameter_set(&self, given: &[&str]) -> Result<&'static str, SetProblem> {
-        let own = |name: &str| {
-            self.parameters
-                .iter()
-                .find(|p| p.name.eq_ignore_ascii_case(name))
-        };
+        let own = |name: &str| self.parameters.iter().find(|p| p.name.eq_ignore_ascii_case(name));
         let is_given = |p: &Parameter| given.iter().any(|name| name.eq_ignore_ascii_case(p.name));
         let missing = |set: &str| -> Vec<&'static str> {
-            self.parameters
-                .iter()
-                .filter(|p| p.is_mandatory_in(set) && !is_given(p))
-                .map(|p| p.name)
-                .collect()
+            self.parameters.iter().filter(|p| p.is_mandatory_in(set) && !is_given(p)).map(|p| p.name).collect()
         };
-        let candidates: Vec<&'static str> = self
-            .sets
-            .iter()
-            .copied()
-            .filter(|set| {
-                given
-                    .iter()
-                    .filter_map(|name| own(name))
-                    .all(|p| p.belongs_to(set))
-            })
-            .collect();
+        let candidates: Vec<&'static str> =
+            self.sets.iter().copied().filter(|set| given.iter().filter_map(|name| own(name)).all(|p| p.belongs_to(set))).collect();
         let Some(first) = candidates.first() else {
             return Err(SetProblem::NoSet);
         };
         match candidates.iter().find(|set| missing(set).is_empty()) {
             Some(set) => Ok(set),
-            None => Err(SetProblem::Missing {
-                set: first,
-                names: missing(first),
-            }),
+            None => Err(SetProblem::Missing { set: first, names: missing(first) }),
         }
     }
 }
 
 /// The cmdlet of this name, in any case.
 pub fn find(name: &str) -> Option<&'static Cmdlet> {
-    CMDLETS
-        .iter()
-        .find(|cmdlet| cmdlet.name.eq_ignore_ascii_case(name))
+    CMDLETS.iter().find(|cmdlet| cmdlet.name.eq_ignore_ascii_case(name))
 }
 
 /// The cmdlet that was probably meant by an unknown name.
@@ -216,12 +183,7 @@ pub fn is_fqdn(text: &str) -> bool {
 fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let written = written.to_ascii_lowercase();
     names
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase()), name))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, name)| *distance <= (name.len() / 4).max(2))
         .map(|(_, name)| name)
@@ -249,34 +211,14 @@ pub const DATABASE_TYPES: &[&str] = &[
 pub const POOL_STATES: &[&str] = &["Normal", "FailedOver"];
 
 /// about_Preference_Variables, "ActionPreference".
-const ACTIONS: &[&str] = &[
-    "SilentlyContinue",
-    "Stop",
-    "Continue",
-    "Inquire",
-    "Ignore",
-    "Suspend",
-    "Break",
-];
+const ACTIONS: &[&str] = &["SilentlyContinue", "Stop", "Continue", "Inquire", "Ignore", "Suspend", "Break"];
 
 const fn optional(name: &'static str, kind: Kind) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        sets: &[],
-        mandatory: &[],
-        positional: false,
-    }
+    Parameter { name, kind, sets: &[], mandatory: &[], positional: false }
 }
 
 const fn mandatory(name: &'static str, kind: Kind) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        sets: &[],
-        mandatory: &[ALL],
-        positional: false,
-    }
+    Parameter { name, kind, sets: &[], mandatory: &[ALL], positional: false }
 }
 
 const fn switch(name: &'static str) -> Parameter {
@@ -291,10 +233,7 @@ impl Parameter {
         Self { mandatory, ..self }
     }
     const fn at_position(self) -> Self {
-        Self {
-            positional: true,
-            ..self
-        }
+        Self { positional: true, ..self }
     }
 }
 
@@ -369,51 +308,24 @@ const SERVICE_SETS: &[&str] = &{
 
 const SERVICE_PARAMETERS: &[Parameter] = &{
     let mut parameters = [optional("PoolFqdn", Kind::Text); SERVICE_ROLES.len() + 3];
-    parameters[0] = optional("Identity", Kind::Text)
-        .at_position()
-        .only_in(&["Identity"]);
+    parameters[0] = optional("Identity", Kind::Text).at_position().only_in(&["Identity"]);
     parameters[1] = optional("Filter", Kind::Text).only_in(&["Filter"]);
     let mut n = 0;
     while n < SERVICE_ROLES.len() {
-        parameters[n + 3] =
-            switch(SERVICE_ROLES[n]).only_in(std::slice::from_ref(&SERVICE_ROLES[n]));
+        parameters[n + 3] = switch(SERVICE_ROLES[n]).only_in(std::slice::from_ref(&SERVICE_ROLES[n]));
         n += 1;
     }
     parameters
 };
 
 /// A reading cmdlet: neither Confirm, WhatIf nor Force.
-const fn reads(
-    name: &'static str,
-    sets: &'static [&'static str],
-    parameters: &'static [Parameter],
-) -> Cmdlet {
-    Cmdlet {
-        name,
-        class: Class::Reads,
-        sets,
-        parameters,
-        should_process: false,
-        force: false,
-        prompts: false,
-    }
+const fn reads(name: &'static str, sets: &'static [&'static str], parameters: &'static [Parameter]) -> Cmdlet {
+    Cmdlet { name, class: Class::Reads, sets, parameters, should_process: false, force: false, prompts: false }
 }
 
 /// A changing cmdlet with Confirm, WhatIf and Force.
-const fn changes(
-    name: &'static str,
-    sets: &'static [&'static str],
-    parameters: &'static [Parameter],
-) -> Cmdlet {
-    Cmdlet {
-        name,
-        class: Class::Changes,
-        sets,
-        parameters,
-        should_process: true,
-        force: true,
-        prompts: false,
-    }
+const fn changes(name: &'static str, sets: &'static [&'static str], parameters: &'static [Parameter]) -> Cmdlet {
+    Cmdlet { name, class: Class::Changes, sets, parameters, should_process: true, force: true, prompts: false }
 }
 
 /// Every cmdlet that a failover or failback of Persistent Chat touches. There is no `Get-CsPersistentChatActiveServer`:
@@ -423,9 +335,7 @@ pub const CMDLETS: &[Cmdlet] = &[
         "Set-CsPersistentChatState",
         &["Identity", "Instance"],
         &[
-            optional("Identity", Kind::Text)
-                .at_position()
-                .only_in(&["Identity"]),
+            optional("Identity", Kind::Text).at_position().only_in(&["Identity"]),
             optional("Instance", Kind::Object).only_in(&["Instance"]),
             optional("PoolState", Kind::Enum(POOL_STATES)),
         ],
@@ -434,9 +344,7 @@ pub const CMDLETS: &[Cmdlet] = &[
         "Get-CsPersistentChatState",
         &["Identity", "Filter"],
         &[
-            optional("Identity", Kind::Text)
-                .at_position()
-                .only_in(&["Identity"]),
+            optional("Identity", Kind::Text).at_position().only_in(&["Identity"]),
             optional("Filter", Kind::Text).only_in(&["Filter"]),
             LOCAL_STORE,
         ],
@@ -457,9 +365,7 @@ pub const CMDLETS: &[Cmdlet] = &[
             "Install-CsMirrorDatabase",
             &["ByConfigured", "ByDatabase"],
             &[
-                switch("ConfiguredDatabases")
-                    .only_in(&["ByConfigured"])
-                    .required_in(&["ByConfigured"]),
+                switch("ConfiguredDatabases").only_in(&["ByConfigured"]).required_in(&["ByConfigured"]),
                 switch("ForDefaultInstance").only_in(&["ByConfigured"]),
                 optional("ForInstance", Kind::Text).only_in(&["ByConfigured"]),
                 mandatory("DatabaseType", DATABASE_TYPE).only_in(&["ByDatabase"]),
@@ -502,21 +408,14 @@ pub const CMDLETS: &[Cmdlet] = &[
     reads(
         "Get-CsDatabaseMirrorState",
         ONE_SET,
-        &[
-            mandatory("PoolFqdn", Kind::Fqdn),
-            optional("DatabaseType", DATABASE_TYPE),
-            LOCAL_STORE,
-            REPORT,
-        ],
+        &[mandatory("PoolFqdn", Kind::Fqdn), optional("DatabaseType", DATABASE_TYPE), LOCAL_STORE, REPORT],
     ),
     reads("Get-CsService", SERVICE_SETS, SERVICE_PARAMETERS),
     reads(
         "Get-CsPool",
         &["Identity", "Filter"],
         &[
-            optional("Identity", Kind::Text)
-                .at_position()
-                .only_in(&["Identity"]),
+            optional("Identity", Kind::Text).at_position().only_in(&["Identity"]),
             optional("Filter", Kind::Text).only_in(&["Filter"]),
             optional("Site", Kind::Text),
         ],
@@ -525,10 +424,7 @@ pub const CMDLETS: &[Cmdlet] = &[
     reads(
         "Get-CsManagementStoreReplicationStatus",
         ONE_SET,
-        &[
-            optional("ReplicaFqdn", Kind::Text).at_position(),
-            switch("CentralManagementStoreStatus"),
-        ],
+        &[optional("ReplicaFqdn", Kind::Text).at_position(), switch("CentralManagementStoreStatus")],
     ),
     changes(
         "Enable-CsTopology",
@@ -544,9 +440,7 @@ pub const CMDLETS: &[Cmdlet] = &[
         "Start-CsWindowsService",
         &["Name", "InputObject"],
         &[
-            optional("Name", Kind::Text)
-                .at_position()
-                .only_in(&["Name"]),
+            optional("Name", Kind::Text).at_position().only_in(&["Name"]),
             optional("ComputerName", Kind::Text).only_in(&["Name"]),
             optional("InputObject", Kind::Object).only_in(&["InputObject"]),
             switch("NoWait"),
@@ -557,9 +451,7 @@ pub const CMDLETS: &[Cmdlet] = &[
         "Stop-CsWindowsService",
         &["Name", "InputObject"],
         &[
-            optional("Name", Kind::Text)
-                .at_position()
-                .only_in(&["Name"]),
+            optional("Name", Kind::Text).at_position().only_in(&["Name"]),
             optional("ComputerName", Kind::Text).only_in(&["Name"]),
             optional("InputObject", Kind::Object).only_in(&["InputObject"]),
             switch("Graceful"),
@@ -572,12 +464,7 @@ pub const CMDLETS: &[Cmdlet] = &[
     reads(
         "Get-CsWindowsService",
         ONE_SET,
-        &[
-            optional("Name", Kind::Text).at_position(),
-            optional("ComputerName", Kind::Text),
-            switch("ExcludeActivityLevel"),
-            REPORT,
-        ],
+        &[optional("Name", Kind::Text).at_position(), optional("ComputerName", Kind::Text), switch("ExcludeActivityLevel"), REPORT],
     ),
     // Signs test users in and posts in a room.
     Cmdlet {
@@ -586,17 +473,12 @@ pub const CMDLETS: &[Cmdlet] = &[
             "Test-CsPersistentChatMessage",
             &["ServerPlatform", "ClientPlatform"],
             &[
-                optional("TargetFqdn", Kind::Text)
-                    .at_position()
-                    .required_in(&["ServerPlatform"]),
+                optional("TargetFqdn", Kind::Text).at_position().required_in(&["ServerPlatform"]),
                 mandatory("SenderCredential", Kind::Object).only_in(&["ClientPlatform"]),
                 mandatory("ReceiverCredential", Kind::Object).only_in(&["ClientPlatform"]),
                 optional("SenderSipAddress", Kind::Text).required_in(&["ClientPlatform"]),
                 optional("ReceiverSipAddress", Kind::Text).required_in(&["ClientPlatform"]),
-                optional(
-                    "Authentication",
-                    Kind::Enum(&["TrustedServer", "Negotiate", "ClientCertificate", "LiveID"]),
-                ),
+                optional("Authentication", Kind::Enum(&["TrustedServer", "Negotiate", "ClientCertificate", "LiveID"])),
                 optional("ChatRoomUri", Kind::Text),
                 optional("OutLoggerVariable", Kind::Text),
                 optional("OutVerboseVariable", Kind::Text),
@@ -614,16 +496,10 @@ pub const CMDLETS: &[Cmdlet] = &[
             "Test-CsDatabase",
             &["ByConfigured", "ByDatabase", "ByCMS", "ByLocal"],
             &[
-                switch("ConfiguredDatabases")
-                    .only_in(&["ByConfigured"])
-                    .required_in(&["ByConfigured"]),
+                switch("ConfiguredDatabases").only_in(&["ByConfigured"]).required_in(&["ByConfigured"]),
                 mandatory("DatabaseType", DATABASE_TYPE).only_in(&["ByDatabase"]),
-                switch("CentralManagementDatabase")
-                    .only_in(&["ByCMS"])
-                    .required_in(&["ByCMS"]),
-                switch("LocalService")
-                    .only_in(&["ByLocal"])
-                    .required_in(&["ByLocal"]),
+                switch("CentralManagementDatabase").only_in(&["ByCMS"]).required_in(&["ByCMS"]),
+                switch("LocalService").only_in(&["ByLocal"]).required_in(&["ByLocal"]),
                 optional("SqlServerFqdn", Kind::Fqdn)
                     .only_in(&["ByCMS", "ByConfigured", "ByDatabase"])
                     .required_in(&["ByConfigured", "ByDatabase"]),
@@ -636,21 +512,11 @@ pub const CMDLETS: &[Cmdlet] = &[
         "Install-CsDatabase",
         &["ByConfigured", "ByDatabase", "ByCMS", "ByLocal"],
         &[
-            switch("ConfiguredDatabases")
-                .only_in(&["ByConfigured"])
-                .required_in(&["ByConfigured"]),
+            switch("ConfiguredDatabases").only_in(&["ByConfigured"]).required_in(&["ByConfigured"]),
             mandatory("DatabaseType", DATABASE_TYPE).only_in(&["ByDatabase"]),
-            switch("CentralManagementDatabase")
-                .only_in(&["ByCMS"])
-                .required_in(&["ByCMS"]),
-            switch("LocalDatabases")
-                .only_in(&["ByLocal"])
-                .required_in(&["ByLocal"]),
-            mandatory("SqlServerFqdn", Kind::Fqdn).only_in(&[
-                "ByConfigured",
-                "ByDatabase",
-                "ByCMS",
-            ]),
+            switch("CentralManagementDatabase").only_in(&["ByCMS"]).required_in(&["ByCMS"]),
+            switch("LocalDatabases").only_in(&["ByLocal"]).required_in(&["ByLocal"]),
+            mandatory("SqlServerFqdn", Kind::Fqdn).only_in(&["ByConfigured", "ByDatabase", "ByCMS"]),
             optional("SqlInstanceName", Kind::Text).only_in(&["ByDatabase", "ByCMS"]),
             switch("ForDefaultInstance").only_in(&["ByConfigured", "ByLocal"]),
             optional("ForInstance", Kind::Text).only_in(&["ByConfigured", "ByLocal"]),
@@ -730,9 +596,7 @@ pub const CMDLETS: &[Cmdlet] = &[
         "Get-CsAdminRole",
         &["Identity", "Filter", "SID"],
         &[
-            optional("Identity", Kind::Text)
-                .at_position()
-                .only_in(&["Identity"]),
+            optional("Identity", Kind::Text).at_position().only_in(&["Identity"]),
             optional("Filter", Kind::Text).only_in(&["Filter"]),
             optional("Sid", Kind::Text).at_position().only_in(&["SID"]),
             LOCAL_STORE,
@@ -748,36 +612,18 @@ mod tests {
     fn every_row_is_consistent() {
         for cmdlet in CMDLETS {
             assert!(!cmdlet.sets.is_empty(), "{}", cmdlet.name);
-            assert_eq!(
-                find(&cmdlet.name.to_uppercase()).map(|c| c.name),
-                Some(cmdlet.name)
-            );
-            assert_eq!(
-                cmdlet.class == Class::Reads,
-                cmdlet.name.starts_with("Get-"),
-                "{}",
-                cmdlet.name
-            );
+            assert_eq!(find(&cmdlet.name.to_uppercase()).map(|c| c.name), Some(cmdlet.name));
+            assert_eq!(cmdlet.class == Class::Reads, cmdlet.name.starts_with("Get-"), "{}", cmdlet.name);
             for parameter in cmdlet.parameters {
                 for set in parameter.sets.iter().chain(parameter.mandatory) {
-                    assert!(
-                        *set == ALL || cmdlet.sets.contains(set),
-                        "{} {} {set}",
-                        cmdlet.name,
-                        parameter.name
-                    );
+                    assert!(*set == ALL || cmdlet.sets.contains(set), "{} {} {set}", cmdlet.name, parameter.name);
                 }
             }
             let mut names: Vec<_> = cmdlet.all_parameters().map(|p| p.name).collect();
             names.sort_unstable();
             let count = names.len();
             names.dedup();
-            assert_eq!(
-                names.len(),
-                count,
-                "{} lists a parameter twice",
-                cmdlet.name
-            );
+            assert_eq!(names.len(), count, "{} lists a parameter twice", cmdlet.name);
         }
     }
 
@@ -802,44 +648,23 @@ mod tests {
     #[test]
     fn the_parameters_given_choose_the_set() {
         let mirror = find("Install-CsMirrorDatabase").unwrap();
-        assert_eq!(
-            mirror.parameter_set(&["DatabaseType", "FileShare", "SqlServerFqdn", "Confirm"]),
-            Ok("ByDatabase")
-        );
+        assert_eq!(mirror.parameter_set(&["DatabaseType", "FileShare", "SqlServerFqdn", "Confirm"]), Ok("ByDatabase"));
         assert_eq!(
             mirror.parameter_set(&["DatabaseType", "SqlServerFqdn"]),
-            Err(SetProblem::Missing {
-                set: "ByDatabase",
-                names: vec!["FileShare"]
-            })
+            Err(SetProblem::Missing { set: "ByDatabase", names: vec!["FileShare"] })
         );
-        assert_eq!(
-            mirror.parameter_set(&["DatabaseType", "ForInstance"]),
-            Err(SetProblem::NoSet)
-        );
+        assert_eq!(mirror.parameter_set(&["DatabaseType", "ForInstance"]), Err(SetProblem::NoSet));
         let service = find("Get-CsService").unwrap();
         assert_eq!(service.parameter_set(&[]), Ok("Identity"));
-        assert_eq!(
-            service.parameter_set(&["ArchivingServer", "MonitoringServer"]),
-            Err(SetProblem::NoSet)
-        );
+        assert_eq!(service.parameter_set(&["ArchivingServer", "MonitoringServer"]), Err(SetProblem::NoSet));
         let active = find("Set-CsPersistentChatActiveServer").unwrap();
         assert_eq!(active.parameter_set(&["Swap"]), Ok("Swap"));
-        assert_eq!(
-            active.parameter_set(&[]),
-            Err(SetProblem::Missing {
-                set: "Explicit",
-                names: vec!["ActiveServers"]
-            })
-        );
+        assert_eq!(active.parameter_set(&[]), Err(SetProblem::Missing { set: "Explicit", names: vec!["ActiveServers"] }));
     }
 
     #[test]
     fn an_unknown_cmdlet_gets_a_suggestion_only_when_one_is_near() {
-        assert_eq!(
-            suggest("Set-CsPersistantChatState"),
-            Some("Set-CsPersistentChatState")
-        );
+        assert_eq!(suggest("Set-CsPersistantChatState"), Some("Set-CsPersistentChatState"));
         assert_eq!(suggest("Remove-Item"), None);
         assert!(find("Get-CsPersistentChatActiveServer").is_none());
     }

@@ -12,6 +12,7 @@ mod procedures;
 pub mod scenario;
 mod scene;
 mod statements;
+pub mod shell;
 pub mod tds;
 mod values;
 mod wirelog;

@@ -14,9 +14,7 @@ pub enum ShellFailure {
     #[error("cannot start the management shell `{program}`")]
     #[diagnostic(
         code(cutover::powershell::cannot_start),
-        help(
-            "correct `program` and `arguments` under [powershell] in the site file, or run on the machine that has the management shell"
-        )
+        help("correct `program` and `arguments` under [powershell] in the site file, or run on the machine that has the management shell")
     )]
     CannotStart {
         program: String,
@@ -25,10 +23,7 @@ pub enum ShellFailure {
     },
     /// The script that the shell runs could not be written.
     #[error("cannot write the bridge script `{path}`")]
-    #[diagnostic(
-        code(cutover::powershell::no_bridge),
-        help("make room in that folder, or let this account write there")
-    )]
+    #[diagnostic(code(cutover::powershell::no_bridge), help("make room in that folder, or let this account write there"))]
     NoBridge {
         path: String,
         #[source]
@@ -42,59 +37,32 @@ pub enum ShellFailure {
             "install the management tools on this machine, or correct `module` under [powershell] in the site file (`Lync` for 2013, `SkypeForBusiness` later)"
         )
     )]
-    Module {
-        module: String,
-        records: Vec<ErrorRecord>,
-    },
+    Module { module: String, records: Vec<ErrorRecord> },
     /// The cmdlet reported errors, terminating or not.
     #[error("`{cmdlet}` failed: {}", records_in_words(.records))]
     #[diagnostic(code(cutover::powershell::cmdlet), help("{}", advice(.records)))]
-    Cmdlet {
-        cmdlet: String,
-        records: Vec<ErrorRecord>,
-    },
+    Cmdlet { cmdlet: String, records: Vec<ErrorRecord> },
     /// The time limit passed; the shell was ended with whatever it was doing.
     #[error("`{doing}` was not done after {limit}; the management shell was ended{}", doubt(*.in_doubt))]
     #[diagnostic(
         code(cutover::powershell::time_limit),
-        help(
-            "read the state back with the Get- cmdlet before trying again; if it only needs longer, give the call a longer `timeout`"
-        )
+        help("read the state back with the Get- cmdlet before trying again; if it only needs longer, give the call a longer `timeout`")
     )]
-    TimeLimit {
-        doing: String,
-        limit: String,
-        in_doubt: bool,
-    },
+    TimeLimit { doing: String, limit: String, in_doubt: bool },
     /// The shell ended by itself while it was being used.
     #[error("the management shell ended during `{doing}` ({status}){}{}", tail(.stderr), doubt(*.in_doubt))]
     #[diagnostic(code(cutover::powershell::died), help("{}", death_advice(.stderr)))]
-    Died {
-        doing: String,
-        status: String,
-        stderr: String,
-        in_doubt: bool,
-    },
+    Died { doing: String, status: String, stderr: String, in_doubt: bool },
     /// A line came that is not one of the bridge's messages.
     #[error("the management shell answered `{doing}` with something that is no message: {why}: `{line}`{}", doubt(*.in_doubt))]
     #[diagnostic(
         code(cutover::powershell::protocol),
-        help(
-            "look for a profile or a program that writes to this shell's output; the shell was ended and the next call starts a new one"
-        )
+        help("look for a profile or a program that writes to this shell's output; the shell was ended and the next call starts a new one")
     )]
-    Protocol {
-        doing: String,
-        why: String,
-        line: String,
-        in_doubt: bool,
-    },
+    Protocol { doing: String, why: String, line: String, in_doubt: bool },
     /// The name is a path or not `Verb-Noun`.
     #[error("`{name}` is not the name of a cmdlet")]
-    #[diagnostic(
-        code(cutover::powershell::name),
-        help("give the name alone, as in `Get-CsPool`, and its parameters in the map")
-    )]
+    #[diagnostic(code(cutover::powershell::name), help("give the name alone, as in `Get-CsPool`, and its parameters in the map"))]
     Name { name: String },
     /// A value would lose something on the way.
     #[error("a parameter of `{cmdlet}` cannot be sent: {why}")]
@@ -110,9 +78,7 @@ impl ShellFailure {
     /// True when the change may have happened although the call failed.
     pub fn in_doubt(&self) -> bool {
         match self {
-            Self::TimeLimit { in_doubt, .. }
-            | Self::Died { in_doubt, .. }
-            | Self::Protocol { in_doubt, .. } => *in_doubt,
+            Self::TimeLimit { in_doubt, .. } | Self::Died { in_doubt, .. } | Self::Protocol { in_doubt, .. } => *in_doubt,
             _ => false,
         }
     }
@@ -127,11 +93,7 @@ impl ShellFailure {
 }
 
 fn doubt(in_doubt: bool) -> &'static str {
-    if in_doubt {
-        "; the change may have happened"
-    } else {
-        ""
-    }
+    if in_doubt { "; the change may have happened" } else { "" }
 }
 
 fn tail(stderr: &str) -> String {
@@ -155,20 +117,14 @@ fn records_in_words(records: &[ErrorRecord]) -> String {
 
 /// What to do after an error record, by the part of its id before the comma.
 fn advice(records: &[ErrorRecord]) -> &'static str {
-    let id = records
-        .first()
-        .map_or("", |r| r.error_id.split(',').next().unwrap_or(""));
+    let id = records.first().map_or("", |r| r.error_id.split(',').next().unwrap_or(""));
     match id {
-        "CommandNotFoundException" => {
-            "check the name and that `module` under [powershell] in the site file is the one that has it"
-        }
+        "CommandNotFoundException" => "check the name and that `module` under [powershell] in the site file is the one that has it",
         "NamedParameterNotFound"
         | "AmbiguousParameter"
         | "AmbiguousParameterSet"
         | "MissingMandatoryParameter"
-        | "CannotConvertArgumentNoMessage" => {
-            "correct the parameters in the runbook; nothing was changed"
-        }
+        | "CannotConvertArgumentNoMessage" => "correct the parameters in the runbook; nothing was changed",
         "InvalidOperation" if records.iter().any(|r| r.message.contains("NonInteractive")) => {
             "the cmdlet asked a question: give `Confirm: false` in its parameters after your own `confirm`"
         }

@@ -23,9 +23,7 @@ mod tests {
     #[test]
     fn the_bridge_is_valid_powershell() {
         let mut parser = tree_sitter::Parser::new();
-        parser
-            .set_language(&tree_sitter_powershell::LANGUAGE.into())
-            .unwrap();
+        parser.set_language(&tree_sitter_powershell::LANGUAGE.into()).unwrap();
         let tree = parser.parse(BRIDGE, None).unwrap();
         let mut wrong = Vec::new();
         let mut cursor = tree.walk();
@@ -46,21 +44,11 @@ mod tests {
             assert!(line.is_ascii(), "line {} is not ASCII: {line}", n + 1);
         }
         let folded = BRIDGE.to_lowercase();
-        for word in [
-            "add-type",
-            "encodedcommand",
-            "invoke-expression",
-            "iex ",
-            "new-object",
-            "scriptblock]::create",
-        ] {
+        for word in ["add-type", "encodedcommand", "invoke-expression", "iex ", "new-object", "scriptblock]::create"] {
             assert!(!folded.contains(word), "the bridge uses {word}");
         }
         // What only FullLanguage allows stands behind a test of the language mode.
-        let code: Vec<&str> = BRIDGE
-            .lines()
-            .filter(|line| !line.trim_start().starts_with('#'))
-            .collect();
+        let code: Vec<&str> = BRIDGE.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
         for line in code.iter().filter(|line| line.contains("]::")) {
             assert!(line.contains("$fullLanguage"), "{line}");
         }
@@ -71,45 +59,22 @@ mod tests {
         use crate::wire::bridge::{Answer, ErrorRecord, Hello, to_line};
         let hello = serde_json::to_value(Hello::default()).unwrap();
         let error = serde_json::to_value(ErrorRecord::default()).unwrap();
-        for key in hello
-            .as_object()
-            .unwrap()
-            .keys()
-            .chain(error.as_object().unwrap().keys())
-        {
-            assert!(
-                BRIDGE.contains(&format!("{key} ")),
-                "the bridge does not send {key}"
-            );
+        for key in hello.as_object().unwrap().keys().chain(error.as_object().unwrap().keys()) {
+            assert!(BRIDGE.contains(&format!("{key} ")), "the bridge does not send {key}");
         }
         for answer in [
             Answer::Hello(Hello::default()),
-            Answer::Warning {
-                message: String::new(),
-            },
-            Answer::Verbose {
-                message: String::new(),
-            },
+            Answer::Warning { message: String::new() },
+            Answer::Verbose { message: String::new() },
             Answer::Error(ErrorRecord::default()),
-            Answer::Output {
-                value: serde_json::Value::Null,
-            },
+            Answer::Output { value: serde_json::Value::Null },
             Answer::Done { id: 1, ok: true },
-            Answer::Refused {
-                message: String::new(),
-            },
+            Answer::Refused { message: String::new() },
         ] {
             let line = to_line(&answer);
             let kind = line.split('"').nth(3).unwrap();
-            let spaces = BRIDGE
-                .replace("  ", " ")
-                .replace("  ", " ")
-                .replace("  ", " ")
-                .replace("  ", " ");
-            assert!(
-                spaces.contains(&format!("type = '{kind}'")),
-                "the bridge does not send {kind}"
-            );
+            let spaces = BRIDGE.replace("  ", " ").replace("  ", " ").replace("  ", " ").replace("  ", " ");
+            assert!(spaces.contains(&format!("type = '{kind}'")), "the bridge does not send {kind}");
         }
     }
 }

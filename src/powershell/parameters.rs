@@ -26,11 +26,7 @@ pub fn check_parameters(cmdlet: &str, parameters: &Map<String, Value>) -> Vec<Pa
     let mut all_known = true;
     for (written, value) in parameters {
         let mut problem = |message: String, help: Option<String>| {
-            problems.push(ParameterProblem {
-                parameter: Some(written.clone()),
-                message,
-                help,
-            });
+            problems.push(ParameterProblem { parameter: Some(written.clone()), message, help });
         };
         match cmdlet.resolve(written) {
             Resolved::One(parameter) => {
@@ -46,23 +42,14 @@ pub fn check_parameters(cmdlet: &str, parameters: &Map<String, Value>) -> Vec<Pa
             Resolved::Ambiguous(names) => {
                 all_known = false;
                 problem(
-                    format!(
-                        "`{written}` could be {} of `{}`",
-                        names.join(" or "),
-                        cmdlet.name
-                    ),
+                    format!("`{written}` could be {} of `{}`", names.join(" or "), cmdlet.name),
                     Some("write the whole name".to_owned()),
                 );
             }
             Resolved::Unknown => {
                 all_known = false;
-                let help = cmdlet
-                    .suggest_parameter(written)
-                    .map(|name| format!("did you mean `{name}`?"));
-                problem(
-                    format!("`{}` has no parameter `{written}`", cmdlet.name),
-                    help,
-                );
+                let help = cmdlet.suggest_parameter(written).map(|name| format!("did you mean `{name}`?"));
+                problem(format!("`{}` has no parameter `{written}`", cmdlet.name), help);
             }
         }
     }
@@ -85,19 +72,11 @@ fn wrong_set(cmdlet: &Cmdlet, given: &[&str]) -> Option<ParameterProblem> {
             "add what is missing: a shell without a terminal cannot ask for it".to_owned(),
         ),
     };
-    Some(ParameterProblem {
-        parameter: None,
-        message,
-        help: Some(help),
-    })
+    Some(ParameterProblem { parameter: None, message, help: Some(help) })
 }
 
 fn list(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What is wrong with a value, as a fragment; nothing when PowerShell would take it.
@@ -119,19 +98,13 @@ fn wrong_value(parameter: &Parameter, value: &Value) -> Option<String> {
             let known = values.iter().any(|known| known.eq_ignore_ascii_case(text));
             (!known).then(|| format!("`{name}` is one of {}, not `{text}`", list(values)))
         }
-        (Kind::Enum(values), _) => Some(format!(
-            "`{name}` is one of {}, not {}",
-            list(values),
-            kind_of(value)
-        )),
+        (Kind::Enum(values), _) => Some(format!("`{name}` is one of {}, not {}", list(values), kind_of(value))),
         (Kind::Switch | Kind::Boolean, Value::Bool(_)) => None,
         (Kind::Switch | Kind::Boolean, _) => is("true or false"),
         (Kind::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => None,
         (Kind::Integer, _) => is("an integer"),
         (Kind::ListModifier, Value::Object(map)) => wrong_modifier(name, map),
-        (Kind::ListModifier, Value::Array(items)) => {
-            items.iter().find_map(|item| wrong_member(name, item))
-        }
+        (Kind::ListModifier, Value::Array(items)) => items.iter().find_map(|item| wrong_member(name, item)),
         (Kind::ListModifier, other) => wrong_member(name, other),
         (Kind::Hashtable, Value::Object(_)) => None,
         (Kind::Hashtable, _) => is("a map"),
@@ -148,9 +121,7 @@ fn wrong_modifier(name: &str, map: &Map<String, Value>) -> Option<String> {
     }
     for (key, value) in map {
         if !known.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            return Some(format!(
-                "`{name}` takes Add, Remove or Replace, not `{key}`"
-            ));
+            return Some(format!("`{name}` takes Add, Remove or Replace, not `{key}`"));
         }
         let wrong = match value {
             Value::Array(items) => items.iter().find_map(|item| wrong_member(name, item)),
@@ -161,24 +132,19 @@ fn wrong_modifier(name: &str, map: &Map<String, Value>) -> Option<String> {
         }
     }
     let replaces = map.keys().any(|key| key.eq_ignore_ascii_case("Replace"));
-    (replaces && map.len() > 1)
-        .then(|| format!("`{name}` takes Replace alone, not beside Add or Remove"))
+    (replaces && map.len() > 1).then(|| format!("`{name}` takes Replace alone, not beside Add or Remove"))
 }
 
 /// The only list modifier of the catalogue holds server names.
 fn wrong_member(name: &str, value: &Value) -> Option<String> {
     match value {
         Value::String(text) => wrong_fqdn(name, text),
-        other => Some(format!(
-            "`{name}` holds server names, not {}",
-            kind_of(other)
-        )),
+        other => Some(format!("`{name}` holds server names, not {}", kind_of(other))),
     }
 }
 
 fn wrong_fqdn(name: &str, text: &str) -> Option<String> {
-    (!cmdlets::is_fqdn(text))
-        .then(|| format!("`{name}` is a fully qualified domain name, which `{text}` is not"))
+    (!cmdlets::is_fqdn(text)).then(|| format!("`{name}` is a fully qualified domain name, which `{text}` is not"))
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -221,26 +187,13 @@ mod tests {
                     "SqlInstanceName": "RTC", "FileShare": r"\\fs\mirror", "Confirm": false, "Verbose": true
                 }),
             ),
-            (
-                "Set-CsPersistentChatActiveServer",
-                json!({ "ActiveServers": { "Add": ["a.example.com"], "Remove": "b.example.com" } }),
-            ),
-            (
-                "Set-CsPersistentChatActiveServer",
-                json!({ "ActiveServers": null }),
-            ),
+            ("Set-CsPersistentChatActiveServer", json!({ "ActiveServers": { "Add": ["a.example.com"], "Remove": "b.example.com" } })),
+            ("Set-CsPersistentChatActiveServer", json!({ "ActiveServers": null })),
             ("Set-CsPersistentChatActiveServer", json!({ "Swap": true })),
-            (
-                "Get-CsService",
-                json!({ "PersistentChatServer": true, "PoolFqdn": "a.example.com" }),
-            ),
+            ("Get-CsService", json!({ "PersistentChatServer": true, "PoolFqdn": "a.example.com" })),
             ("Get-Process", json!({ "Whatever": [1] })),
         ] {
-            assert_eq!(
-                problems(cmdlet, parameters),
-                Vec::<String>::new(),
-                "{cmdlet}"
-            );
+            assert_eq!(problems(cmdlet, parameters), Vec::<String>::new(), "{cmdlet}");
         }
     }
 
@@ -259,31 +212,11 @@ mod tests {
                 json!({ "I": "x" }),
                 "`I` could be Identity or Instance or InformationAction or InformationVariable of `Set-CsPersistentChatState`; write the whole name",
             ),
-            (
-                state,
-                json!({ "PoolState": "Failed" }),
-                "`PoolState` is one of `Normal`, `FailedOver`, not `Failed`",
-            ),
-            (
-                state,
-                json!({ "PoolState": true }),
-                "`PoolState` is one of `Normal`, `FailedOver`, not true or false",
-            ),
-            (
-                state,
-                json!({ "Pool": "Normal", "PoolState": "Normal" }),
-                "`PoolState` is given twice",
-            ),
-            (
-                state,
-                json!({ "Identity": null }),
-                "`Identity` has no value: leave it out instead",
-            ),
-            (
-                state,
-                json!({ "Force": "yes" }),
-                "`Force` is true or false, not text",
-            ),
+            (state, json!({ "PoolState": "Failed" }), "`PoolState` is one of `Normal`, `FailedOver`, not `Failed`"),
+            (state, json!({ "PoolState": true }), "`PoolState` is one of `Normal`, `FailedOver`, not true or false"),
+            (state, json!({ "Pool": "Normal", "PoolState": "Normal" }), "`PoolState` is given twice"),
+            (state, json!({ "Identity": null }), "`Identity` has no value: leave it out instead"),
+            (state, json!({ "Force": "yes" }), "`Force` is true or false, not text"),
             (
                 active,
                 json!({}),
@@ -294,21 +227,13 @@ mod tests {
                 json!({ "Swap": true, "ActiveServers": null }),
                 "`Set-CsPersistentChatActiveServer` does not take `Swap`, `ActiveServers` together; give the parameters of one way to call it only",
             ),
-            (
-                active,
-                json!({ "ActiveServers": { "Ad": "a.example.com" } }),
-                "`ActiveServers` takes Add, Remove or Replace, not `Ad`",
-            ),
+            (active, json!({ "ActiveServers": { "Ad": "a.example.com" } }), "`ActiveServers` takes Add, Remove or Replace, not `Ad`"),
             (
                 active,
                 json!({ "ActiveServers": { "Replace": [], "Add": [] } }),
                 "`ActiveServers` takes Replace alone, not beside Add or Remove",
             ),
-            (
-                active,
-                json!({ "ActiveServers": ["chat01"] }),
-                "`ActiveServers` is a fully qualified domain name, which `chat01` is not",
-            ),
+            (active, json!({ "ActiveServers": ["chat01"] }), "`ActiveServers` is a fully qualified domain name, which `chat01` is not"),
         ] {
             assert_eq!(problems(cmdlet, parameters), [expected], "{cmdlet}");
         }

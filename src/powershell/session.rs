@@ -57,18 +57,8 @@ pub struct Call {
 
 impl Call {
     /// A call with the usual depth, which fails on any error.
-    pub fn new(
-        cmdlet: impl Into<String>,
-        parameters: Map<String, Value>,
-        time_limit: Duration,
-    ) -> Self {
-        Self {
-            cmdlet: cmdlet.into(),
-            parameters,
-            time_limit,
-            errors: Errors::Fail,
-            depth: DEFAULT_DEPTH,
-        }
+    pub fn new(cmdlet: impl Into<String>, parameters: Map<String, Value>, time_limit: Duration) -> Self {
+        Self { cmdlet: cmdlet.into(), parameters, time_limit, errors: Errors::Fail, depth: DEFAULT_DEPTH }
     }
 }
 
@@ -131,10 +121,7 @@ enum Broken {
 impl Session {
     /// A session that starts its shell when it is first used.
     pub fn new(program: Program) -> Self {
-        Self {
-            program,
-            state: Mutex::default(),
-        }
+        Self { program, state: Mutex::default() }
     }
 
     /// Starts the shell if none runs, and says what it is.
@@ -152,21 +139,11 @@ impl Session {
     /// Calls one cmdlet. `on_record` sees every warning, verbose line, error and object as it comes.
     ///
     /// If this future is dropped before it ends, the shell is killed: whether a change was made is then unknown.
-    pub async fn invoke(
-        &self,
-        call: &Call,
-        on_record: &mut (dyn FnMut(&Answer) + Send),
-    ) -> Result<Reply, ShellFailure> {
+    pub async fn invoke(&self, call: &Call, on_record: &mut (dyn FnMut(&Answer) + Send)) -> Result<Reply, ShellFailure> {
         if !bridge::is_cmdlet_name(&call.cmdlet) {
-            return Err(ShellFailure::Name {
-                name: call.cmdlet.clone(),
-            });
+            return Err(ShellFailure::Name { name: call.cmdlet.clone() });
         }
-        let parameters =
-            bridge::guard(&call.parameters).map_err(|why| ShellFailure::Unsendable {
-                cmdlet: call.cmdlet.clone(),
-                why,
-            })?;
+        let parameters = bridge::guard(&call.parameters).map_err(|why| ShellFailure::Unsendable { cmdlet: call.cmdlet.clone(), why })?;
         let mut state = self.state.lock().await;
         // Taken out and put back only after a clean end, so that no other way out leaves half an answer behind.
         let mut running = match state.running.take().and_then(Running::still_alive) {
@@ -175,12 +152,7 @@ impl Session {
         };
         state.calls += 1;
         let id = state.calls;
-        let request = Request::Invoke {
-            id,
-            cmdlet: call.cmdlet.clone(),
-            parameters,
-            depth: call.depth,
-        };
+        let request = Request::Invoke { id, cmdlet: call.cmdlet.clone(), parameters, depth: call.depth };
 
         let mut reply = Reply::default();
         let mut collect = |answer: Answer| {
@@ -193,26 +165,15 @@ impl Session {
                 Answer::Hello(_) | Answer::Done { .. } | Answer::Refused { .. } => {}
             }
         };
-        let in_doubt =
-            cmdlets::find(&call.cmdlet).is_none_or(|known| known.class == Class::Changes);
-        let ended = timeout(
-            call.time_limit,
-            running.exchange(&request, id, &mut collect),
-        )
-        .await;
-        let ok = self
-            .conclude(ended, &mut running, &call.cmdlet, call.time_limit, in_doubt)
-            .await?;
+        let in_doubt = cmdlets::find(&call.cmdlet).is_none_or(|known| known.class == Class::Changes);
+        let ended = timeout(call.time_limit, running.exchange(&request, id, &mut collect)).await;
+        let ok = self.conclude(ended, &mut running, &call.cmdlet, call.time_limit, in_doubt).await?;
         state.running = Some(running);
 
-        let failed = !ok
-            || reply.errors.iter().any(|record| record.terminating)
-            || (call.errors == Errors::Fail && !reply.errors.is_empty());
+        let failed =
+            !ok || reply.errors.iter().any(|record| record.terminating) || (call.errors == Errors::Fail && !reply.errors.is_empty());
         if failed {
-            return Err(ShellFailure::Cmdlet {
-                cmdlet: call.cmdlet.clone(),
-                records: reply.errors,
-            });
+            return Err(ShellFailure::Cmdlet { cmdlet: call.cmdlet.clone(), records: reply.errors });
         }
         Ok(reply)
     }
@@ -222,9 +183,7 @@ impl Session {
         let Some(running) = self.state.lock().await.running.take() else {
             return;
         };
-        let Running {
-            mut child, stdin, ..
-        } = running;
+        let Running { mut child, stdin, .. } = running;
         drop(stdin);
         if timeout(Duration::from_secs(1), child.wait()).await.is_err()
             && let Err(error) = child.kill().await
@@ -236,28 +195,16 @@ impl Session {
     async fn start(&self, state: &mut State) -> Result<Running, ShellFailure> {
         let arguments = self.arguments(state)?;
         let mut command = Command::new(&self.program.program);
-        command
-            .args(&arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.args(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C at our terminal means "finish the effect in flight" and must not reach the shell.
         #[cfg(unix)]
         command.process_group(0);
         #[cfg(windows)]
         command.creation_flags(0x0000_0200); // CREATE_NEW_PROCESS_GROUP
-        let cannot_start = |source| ShellFailure::CannotStart {
-            program: self.program.program.clone(),
-            source,
-        };
+        let cannot_start = |source| ShellFailure::CannotStart { program: self.program.program.clone(), source };
         let mut child = command.spawn().map_err(cannot_start)?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(cannot_start(std::io::Error::other(
-                "its standard streams are not there",
-            )));
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(cannot_start(std::io::Error::other("its standard streams are not there")));
         };
         let kept = Arc::new(StdMutex::new(String::new()));
         let mut running = Running {
@@ -270,11 +217,7 @@ impl Session {
         };
 
         let module = &self.program.module;
-        let doing = if module.is_empty() {
-            "start".to_owned()
-        } else {
-            format!("Import-Module {module}")
-        };
+        let doing = if module.is_empty() { "start".to_owned() } else { format!("Import-Module {module}") };
         let limit = self.program.hello_limit.unwrap_or(HELLO_LIMIT);
         let mut hello = None;
         let mut records = Vec::new();
@@ -284,23 +227,16 @@ impl Session {
             Answer::Warning { message } => tracing::info!(%message, "the management shell warns"),
             _ => {}
         };
-        let request = Request::Hello {
-            module: module.clone(),
-        };
+        let request = Request::Hello { module: module.clone() };
         let ended = timeout(limit, running.exchange(&request, 0, &mut collect)).await;
-        let ok = self
-            .conclude(ended, &mut running, &doing, limit, false)
-            .await?;
+        let ok = self.conclude(ended, &mut running, &doing, limit, false).await?;
         match hello {
             Some(hello) if ok => {
                 tracing::debug!(?hello, "the management shell is ready");
                 running.hello = hello;
                 Ok(running)
             }
-            _ => Err(ShellFailure::Module {
-                module: module.clone(),
-                records,
-            }),
+            _ => Err(ShellFailure::Module { module: module.clone(), records }),
         }
     }
 
@@ -318,29 +254,15 @@ impl Session {
             Ok(Ok(ok)) => Ok(ok),
             Ok(Err(Broken::Ended)) => {
                 let (status, stderr) = running.last_words().await;
-                Err(ShellFailure::Died {
-                    doing,
-                    status,
-                    stderr,
-                    in_doubt,
-                })
+                Err(ShellFailure::Died { doing, status, stderr, in_doubt })
             }
             Ok(Err(Broken::Line { why, line })) => {
                 running.kill().await;
-                Err(ShellFailure::Protocol {
-                    doing,
-                    why,
-                    line,
-                    in_doubt,
-                })
+                Err(ShellFailure::Protocol { doing, why, line, in_doubt })
             }
             Err(_) => {
                 running.kill().await;
-                Err(ShellFailure::TimeLimit {
-                    doing,
-                    limit: in_words(limit),
-                    in_doubt,
-                })
+                Err(ShellFailure::TimeLimit { doing, limit: in_words(limit), in_doubt })
             }
         }
     }
@@ -348,20 +270,9 @@ impl Session {
     fn arguments(&self, state: &mut State) -> Result<Vec<String>, ShellFailure> {
         let mut arguments = self.program.arguments.clone();
         if arguments.is_empty() && is_powershell(&self.program.program) {
-            arguments = [
-                "-NoLogo",
-                "-NoProfile",
-                "-NonInteractive",
-                "-File",
-                BRIDGE_PLACE,
-            ]
-            .map(str::to_owned)
-            .to_vec();
+            arguments = ["-NoLogo", "-NoProfile", "-NonInteractive", "-File", BRIDGE_PLACE].map(str::to_owned).to_vec();
         }
-        if arguments
-            .iter()
-            .any(|argument| argument.contains(BRIDGE_PLACE))
-        {
+        if arguments.iter().any(|argument| argument.contains(BRIDGE_PLACE)) {
             let path = self.script(state)?.to_string_lossy().into_owned();
             for argument in &mut arguments {
                 *argument = argument.replace(BRIDGE_PLACE, &path);
@@ -376,30 +287,16 @@ impl Session {
             let folder = match &self.program.folder {
                 Some(_) => None,
                 None => Some(
-                    tempfile::tempdir().map_err(|source| ShellFailure::NoBridge {
-                        path: std::env::temp_dir().display().to_string(),
-                        source,
-                    })?,
+                    tempfile::tempdir()
+                        .map_err(|source| ShellFailure::NoBridge { path: std::env::temp_dir().display().to_string(), source })?,
                 ),
             };
-            let place = folder
-                .as_ref()
-                .map(tempfile::TempDir::path)
-                .or(self.program.folder.as_deref());
+            let place = folder.as_ref().map(tempfile::TempDir::path).or(self.program.folder.as_deref());
             let path = place.unwrap_or(Path::new(".")).join("bridge.ps1");
-            std::fs::write(&path, BRIDGE).map_err(|source| ShellFailure::NoBridge {
-                path: path.display().to_string(),
-                source,
-            })?;
-            state.script = Some(Script {
-                path,
-                _folder: folder,
-            });
+            std::fs::write(&path, BRIDGE).map_err(|source| ShellFailure::NoBridge { path: path.display().to_string(), source })?;
+            state.script = Some(Script { path, _folder: folder });
         }
-        Ok(state
-            .script
-            .as_ref()
-            .map_or(Path::new("."), |script| &script.path))
+        Ok(state.script.as_ref().map_or(Path::new("."), |script| &script.path))
     }
 }
 
@@ -410,40 +307,26 @@ impl Running {
     }
 
     /// Sends one request and hands on every answer until it is done; true when the bridge says it went well.
-    async fn exchange(
-        &mut self,
-        request: &Request,
-        expected: u64,
-        take: &mut (dyn FnMut(Answer) + Send),
-    ) -> Result<bool, Broken> {
+    async fn exchange(&mut self, request: &Request, expected: u64, take: &mut (dyn FnMut(Answer) + Send)) -> Result<bool, Broken> {
         let mut line = bridge::to_line(request);
         line.push('\n');
         // A write fails only when the shell is gone; the end of its output says so with the reason.
-        if self.stdin.write_all(line.as_bytes()).await.is_err() || self.stdin.flush().await.is_err()
-        {
+        if self.stdin.write_all(line.as_bytes()).await.is_err() || self.stdin.flush().await.is_err() {
             return Err(Broken::Ended);
         }
         loop {
             let line = self.read_line().await?;
-            if line
-                .trim_matches(['\u{feff}', ' ', '\r', '\n', '\t'])
-                .is_empty()
-            {
+            if line.trim_matches(['\u{feff}', ' ', '\r', '\n', '\t']).is_empty() {
                 continue;
             }
-            let broken = |why: String| Broken::Line {
-                why,
-                line: shortened(&line),
-            };
+            let broken = |why: String| Broken::Line { why, line: shortened(&line) };
             match bridge::from_line::<Answer>(&line) {
                 Ok(Answer::Done { id, ok }) if id == expected => return Ok(ok),
                 Ok(Answer::Done { id, .. }) => {
                     return Err(broken(format!("it ends call {id}, not {expected}")));
                 }
                 Ok(Answer::Refused { message }) => {
-                    return Err(broken(format!(
-                        "the bridge refused the request ({message})"
-                    )));
+                    return Err(broken(format!("the bridge refused the request ({message})")));
                 }
                 Ok(answer) => take(answer),
                 Err(error) => return Err(broken(error.to_string())),
@@ -453,10 +336,7 @@ impl Running {
 
     async fn read_line(&mut self) -> Result<String, Broken> {
         let mut bytes = Vec::new();
-        let read = (&mut self.stdout)
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut bytes)
-            .await;
+        let read = (&mut self.stdout).take(LONGEST_LINE).read_until(b'\n', &mut bytes).await;
         match read {
             Ok(0) | Err(_) => Err(Broken::Ended),
             Ok(_) if bytes.len() as u64 == LONGEST_LINE => Err(Broken::Line {
@@ -487,12 +367,7 @@ impl Running {
         };
         // Grandchildren may hold the pipe open, so this may not be waited for without a limit.
         let _ = timeout(grace, &mut self.drain).await;
-        let kept = self
-            .stderr
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .trim()
-            .to_owned();
+        let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
         (status, kept)
     }
 }
@@ -501,23 +376,14 @@ impl Running {
 async fn drain(stderr: ChildStderr, kept: Arc<StdMutex<String>>) {
     let mut reader = BufReader::new(stderr);
     let mut bytes = Vec::new();
-    while let Ok(1..) = (&mut reader)
-        .take(STDERR_KEPT as u64)
-        .read_until(b'\n', &mut bytes)
-        .await
-    {
+    while let Ok(1..) = (&mut reader).take(STDERR_KEPT as u64).read_until(b'\n', &mut bytes).await {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        tracing::debug!(
-            line = text.trim_end(),
-            "standard error of the management shell"
-        );
+        tracing::debug!(line = text.trim_end(), "standard error of the management shell");
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_str(&text);
         if kept.len() > STDERR_KEPT {
             let from = kept.len() - STDERR_KEPT;
-            let from = (from..kept.len())
-                .find(|n| kept.is_char_boundary(*n))
-                .unwrap_or(kept.len());
+            let from = (from..kept.len()).find(|n| kept.is_char_boundary(*n)).unwrap_or(kept.len());
             *kept = kept.split_off(from);
         }
         bytes.clear();
@@ -525,15 +391,8 @@ async fn drain(stderr: ChildStderr, kept: Arc<StdMutex<String>>) {
 }
 
 fn is_powershell(program: &str) -> bool {
-    let name = program
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or(program)
-        .to_ascii_lowercase();
-    matches!(
-        name.strip_suffix(".exe").unwrap_or(&name),
-        "powershell" | "pwsh"
-    )
+    let name = program.rsplit(['/', '\\']).next().unwrap_or(program).to_ascii_lowercase();
+    matches!(name.strip_suffix(".exe").unwrap_or(&name), "powershell" | "pwsh")
 }
 
 fn shortened(line: &str) -> String {
@@ -585,10 +444,7 @@ mod tests {
     fn program(program: &str, arguments: &[&str]) -> Session {
         Session::new(Program {
             program: program.to_owned(),
-            arguments: arguments
-                .iter()
-                .map(|argument| (*argument).to_owned())
-                .collect(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             module: "Lync".to_owned(),
             folder: None,
             hello_limit: None,
@@ -596,11 +452,7 @@ mod tests {
     }
 
     fn call(cmdlet: &str, parameters: Value) -> Call {
-        Call::new(
-            cmdlet,
-            parameters.as_object().cloned().unwrap(),
-            Duration::from_secs(60),
-        )
+        Call::new(cmdlet, parameters.as_object().cloned().unwrap(), Duration::from_secs(60))
     }
 
     fn told(failure: &ShellFailure) -> String {
@@ -620,15 +472,9 @@ mod tests {
         );
         let mut seen = String::new();
         let mut see = |answer: &Answer| write!(seen, "{} ", bridge::to_line(answer)).unwrap();
-        let reply = session
-            .invoke(&call("Get-CsPool", json!({})), &mut see)
-            .await
-            .unwrap();
+        let reply = session.invoke(&call("Get-CsPool", json!({})), &mut see).await.unwrap();
         assert_eq!(reply.objects, [json!({ "A": "Zürich" }), json!(2)]);
-        assert_eq!(
-            (reply.warnings, reply.verbose),
-            (vec!["w".to_owned()], vec!["v".to_owned()])
-        );
+        assert_eq!((reply.warnings, reply.verbose), (vec!["w".to_owned()], vec!["v".to_owned()]));
         assert_eq!(
             seen,
             r#"{"type":"verbose","message":"v"} {"type":"output","value":{"A":"Z\u00fcrich"}} {"type":"warning","message":"w"} {"type":"output","value":2} "#
@@ -644,10 +490,7 @@ mod tests {
         );
         let mut lines = Vec::new();
         for _ in 0..2 {
-            let request = call(
-                "Set-CsX",
-                json!({ "Identity": "é", "List": { "Add": ["a"] }, "None": null }),
-            );
+            let request = call("Set-CsX", json!({ "Identity": "é", "List": { "Add": ["a"] }, "None": null }));
             let reply = session.invoke(&request, &mut |_| {}).await.unwrap();
             lines.push(reply.objects[0].as_str().unwrap().to_owned());
         }
@@ -670,10 +513,7 @@ mod tests {
         );
         let mut request = call("Get-CsPool", json!({}));
         let failure = session.invoke(&request, &mut |_| {}).await.unwrap_err();
-        assert_eq!(
-            told(&failure),
-            "`Get-CsPool` failed: it is not there [NotFound,X]"
-        );
+        assert_eq!(told(&failure), "`Get-CsPool` failed: it is not there [NotFound,X]");
         assert_eq!(failure.records()[0].category, "ObjectNotFound");
         request.errors = Errors::Collect;
         let reply = session.invoke(&request, &mut |_| {}).await.unwrap();
@@ -687,10 +527,7 @@ mod tests {
                printf '{"type":"output","value":%s}\n{"type":"done","id":%s,"ok":true}\n' "$$" "$id""#,
         );
         let pid = |reply: Reply| reply.objects[0].as_u64().unwrap();
-        let first = pid(session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap());
+        let first = pid(session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap());
         let mut slow = call("Set-CsSlow", json!({}));
         slow.time_limit = Duration::from_millis(50);
         let failure = session.invoke(&slow, &mut |_| {}).await.unwrap_err();
@@ -698,41 +535,24 @@ mod tests {
             told(&failure),
             "`Set-CsSlow` was not done after 50 ms; the management shell was ended; the change may have happened [in doubt]"
         );
-        let second = pid(session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap());
+        let second = pid(session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap());
         assert_ne!(first, second);
     }
 
     #[tokio::test]
     async fn a_shell_that_dies_tells_how_and_what_it_wrote_last() {
         let session = session(r#"echo 'out of luck' >&2; printf '{"type":"warn'; exit 7"#);
-        let failure = session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap_err();
-        assert_eq!(
-            told(&failure),
-            "the management shell ended during `Get-CsPool` (exit code 7): out of luck"
-        );
-        let failure = session
-            .invoke(&call("Enable-CsTopology", json!({})), &mut |_| {})
-            .await
-            .unwrap_err();
+        let failure = session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap_err();
+        assert_eq!(told(&failure), "the management shell ended during `Get-CsPool` (exit code 7): out of luck");
+        let failure = session.invoke(&call("Enable-CsTopology", json!({})), &mut |_| {}).await.unwrap_err();
         assert!(failure.in_doubt());
     }
 
     #[tokio::test]
     async fn a_shell_that_died_between_two_calls_leaves_nothing_in_doubt() {
-        let session = session(
-            r#"printf '{"type":"output","value":%s}\n{"type":"done","id":%s,"ok":true}\n' "$$" "$id"; exit 0"#,
-        );
+        let session = session(r#"printf '{"type":"output","value":%s}\n{"type":"done","id":%s,"ok":true}\n' "$$" "$id"; exit 0"#);
         for _ in 0..2 {
-            session
-                .invoke(&call("Set-CsX", json!({})), &mut |_| {})
-                .await
-                .unwrap();
+            session.invoke(&call("Set-CsX", json!({})), &mut |_| {}).await.unwrap();
             // The end of a child is not announced; it is waited for as the session itself would find it.
             let mut state = session.state.lock().await;
             state.running.as_mut().unwrap().child.wait().await.unwrap();
@@ -742,24 +562,15 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_is_no_message_is_named_and_costs_the_shell() {
         let session = session("echo 'WARNING: profile loaded'");
-        let failure = session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap_err();
+        let failure = session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap_err();
         assert_eq!(
             told(&failure),
             "the management shell answered `Get-CsPool` with something that is no message: expected value at line 1 \
              column 1: `WARNING: profile loaded`"
         );
         let session = self::session(r#"echo '{"type":"done","id":99,"ok":true}'"#);
-        let failure = session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap_err();
-        assert!(
-            told(&failure).contains("it ends call 99, not 1"),
-            "{failure}"
-        );
+        let failure = session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap_err();
+        assert!(told(&failure).contains("it ends call 99, not 1"), "{failure}");
     }
 
     #[tokio::test]
@@ -774,31 +585,16 @@ mod tests {
             "the management shell could not load module `Lync`: no valid module file was found [Modules_ModuleNotFound,X]"
         );
         let failure = program("no-such-shell", &[]).hello().await.unwrap_err();
-        assert_eq!(
-            told(&failure),
-            "cannot start the management shell `no-such-shell`"
-        );
+        assert_eq!(told(&failure), "cannot start the management shell `no-such-shell`");
     }
 
     #[tokio::test]
     async fn what_cannot_be_sent_is_refused_before_a_shell_is_started() {
         let session = program("no-such-shell", &[]);
-        let failure = session
-            .invoke(&call("C:\\evil-x.exe", json!({})), &mut |_| {})
-            .await
-            .unwrap_err();
-        assert_eq!(
-            told(&failure),
-            "`C:\\evil-x.exe` is not the name of a cmdlet"
-        );
-        let failure = session
-            .invoke(&call("Get-X", json!({ "A": u64::MAX })), &mut |_| {})
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(failure, ShellFailure::Unsendable { .. }),
-            "{failure}"
-        );
+        let failure = session.invoke(&call("C:\\evil-x.exe", json!({})), &mut |_| {}).await.unwrap_err();
+        assert_eq!(told(&failure), "`C:\\evil-x.exe` is not the name of a cmdlet");
+        let failure = session.invoke(&call("Get-X", json!({ "A": u64::MAX })), &mut |_| {}).await.unwrap_err();
+        assert!(matches!(failure, ShellFailure::Unsendable { .. }), "{failure}");
     }
 
     #[tokio::test]
@@ -807,24 +603,14 @@ mod tests {
             r#"case "$line" in *Slow*) sleep 600;; esac
                printf '{"type":"output","value":%s}\n{"type":"done","id":%s,"ok":true}\n' "$$" "$id""#,
         );
-        let first = session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap();
+        let first = session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap();
         {
             let slow = call("Get-CsSlow", json!({}));
             let mut nobody = |_: &Answer| {};
-            let dropped = timeout(
-                Duration::from_millis(50),
-                session.invoke(&slow, &mut nobody),
-            )
-            .await;
+            let dropped = timeout(Duration::from_millis(50), session.invoke(&slow, &mut nobody)).await;
             assert!(dropped.is_err());
         }
-        let second = session
-            .invoke(&call("Get-CsPool", json!({})), &mut |_| {})
-            .await
-            .unwrap();
+        let second = session.invoke(&call("Get-CsPool", json!({})), &mut |_| {}).await.unwrap();
         assert_ne!(first.objects, second.objects);
         session.close().await;
     }
@@ -842,22 +628,8 @@ mod tests {
         let path = folder.path().join("bridge.ps1");
         let mut state = State::default();
         let arguments = session.arguments(&mut state).unwrap();
-        assert_eq!(
-            arguments,
-            [
-                "-NoLogo",
-                "-NoProfile",
-                "-NonInteractive",
-                "-File",
-                path.to_str().unwrap()
-            ]
-        );
+        assert_eq!(arguments, ["-NoLogo", "-NoProfile", "-NonInteractive", "-File", path.to_str().unwrap()]);
         assert_eq!(std::fs::read_to_string(path).unwrap(), BRIDGE);
-        assert!(
-            program("cutover", &[])
-                .arguments(&mut state)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(program("cutover", &[]).arguments(&mut state).unwrap().is_empty());
     }
 }

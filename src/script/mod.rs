@@ -1,1 +1,234 @@
-//! (being written)
+//! Runbooks and their modules: read, compiled and checked before anything runs. [`Script::load`] is called by `cli`; `host`
+//! evaluates what it returns, `check` looks at it. Never runs anything and touches nothing but the files of the script.
+//!
+//! All files share one line space: a file's lines start where those of the file before ended, so a line alone names its file.
+
+mod calls;
+mod checks;
+pub mod engine;
+mod error;
+pub mod limits;
+mod load;
+pub mod span;
+pub mod stdlib;
+mod syntax;
+pub mod walk;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use miette::{MietteError, MietteSpanContents, NamedSource, SourceCode, SourceSpan, SpanContents};
+use rhai::{AST, Position, Token};
+
+pub use calls::{Calls, written_call};
+pub use engine::seed;
+pub use error::{Problem, ScriptError, ScriptErrors, nearest};
+pub use load::{Options, Source};
+use span::{ArgumentSpan, Lexed, Lexeme};
+
+/// What a runbook may call besides its own functions.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Called only by calls written out.
+    pub primitives: BTreeSet<String>,
+    /// Registered functions and methods.
+    pub functions: BTreeSet<String>,
+}
+
+/// Where a file of a script was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Runbook,
+    /// A module in the runbook's folder.
+    Beside,
+    /// A module in the site's `stdlib`.
+    Site,
+    /// A module built into the program, or the embedded runbook's.
+    Embedded,
+}
+
+/// An import at the top of a file.
+#[derive(Clone, Debug)]
+pub struct Import {
+    pub alias: String,
+    /// As written.
+    pub module: String,
+    /// Index of the file it found.
+    pub file: usize,
+}
+
+/// One file of a script, compiled.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// As shown to people.
+    pub name: String,
+    pub path: Option<PathBuf>,
+    pub kind: Kind,
+    /// The text that imports it; nothing for the runbook.
+    pub module: Option<String>,
+    /// Without a byte order mark.
+    pub text: Arc<str>,
+    /// True if the file begins with a byte order mark: its bytes lie three further on.
+    pub bom: bool,
+    /// Lines of the run before this file's first.
+    pub first_line: usize,
+    pub imports: Vec<Import>,
+    pub ast: AST,
+    /// Where the file begins in [`Script`]'s own space of bytes.
+    base: usize,
+    line_starts: Vec<usize>,
+    lexed: OnceLock<Lexed>,
+}
+
+impl SourceFile {
+    /// The text with its name, for a diagnostic.
+    pub fn named(&self) -> NamedSource<Arc<str>> {
+        NamedSource::new(&self.name, self.text.clone())
+    }
+
+    /// The file's tokens with their bytes; lexed when first asked for.
+    pub fn lexemes(&self) -> &[Lexeme] {
+        &self.lexed().lexemes
+    }
+
+    fn lexed(&self) -> &Lexed {
+        self.lexed.get_or_init(|| span::lex(&self.text, &self.line_starts))
+    }
+
+    /// Line and column, from 1, of a byte.
+    pub fn line_and_column(&self, byte: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= byte).max(1);
+        let start = self.line_starts[line - 1];
+        let column = self.text.get(start..byte).map_or(0, |t| t.chars().count());
+        (line, column + 1)
+    }
+
+    /// The token that starts at a position of the run, by its index.
+    fn lexeme_at(&self, position: Position) -> Option<usize> {
+        let line = position.line()?.checked_sub(self.first_line)?;
+        let at = (line, position.position()?);
+        let lexemes = self.lexemes();
+        lexemes.iter().position(|l| (l.line, l.column) == at)
+    }
+
+    /// The bytes of the token at a position, or of one character if there is none.
+    pub fn span_at(&self, position: Position) -> Range<usize> {
+        if let Some(index) = self.lexeme_at(position) {
+            return self.lexemes()[index].span.clone();
+        }
+        let line = position.line().unwrap_or(0).saturating_sub(self.first_line);
+        let start = span::byte_at(&self.text, &self.line_starts, line, position.position().unwrap_or(1));
+        let width = self.text[start..].chars().next().map_or(0, char::len_utf8);
+        start..start + width
+    }
+}
+
+/// Bytes in one file of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    pub file: usize,
+    pub span: Range<usize>,
+    /// From 1.
+    pub line: usize,
+    pub column: usize,
+}
+
+/// A runbook with every module it imports, ready to run.
+#[derive(Debug)]
+pub struct Script {
+    /// The runbook first.
+    pub files: Vec<SourceFile>,
+    pub calls: Calls,
+    /// What it was loaded with.
+    pub names: Names,
+    /// Every closure: its file and how many parameters it has, captured values among them.
+    closures: HashMap<String, (usize, usize)>,
+    functions: BTreeSet<String>,
+}
+
+impl Script {
+    /// The runbook itself.
+    pub fn runbook(&self) -> &SourceFile {
+        &self.files[0]
+    }
+
+    /// The file that wrote a closure, and how many parameters it has, captured values among them.
+    pub fn closure(&self, name: &str) -> Option<(usize, usize)> {
+        self.closures.get(name).copied()
+    }
+
+    /// True if a file of the script defines a function of that name.
+    pub fn defines(&self, function: &str) -> bool {
+        self.functions.contains(function)
+    }
+
+    /// The file that a line of the run belongs to.
+    pub fn file_of(&self, position: Position) -> Option<usize> {
+        let line = position.line()?;
+        self.files.iter().rposition(|f| f.first_line < line)
+    }
+
+    /// Where a position of the run lies.
+    pub fn spot(&self, position: Position) -> Option<Spot> {
+        let file = self.file_of(position)?;
+        let span = self.files[file].span_at(position);
+        Some(self.spot_of(file, span))
+    }
+
+    /// The place of some bytes of a file.
+    pub fn spot_of(&self, file: usize, span: Range<usize>) -> Spot {
+        let (line, column) = self.files[file].line_and_column(span.start);
+        Spot { file, span, line, column }
+    }
+
+    /// The arguments of the call at a position, as written.
+    pub fn arguments(&self, call: Position) -> Vec<ArgumentSpan> {
+        let Some(file) = self.file_of(call).map(|f| &self.files[f]) else { return Vec::new() };
+        file.lexeme_at(call).map_or_else(Vec::new, |name| span::arguments(file.lexemes(), name))
+    }
+
+    /// The bytes in the file of a range of a text literal's value; the whole literal where the two do not map exactly.
+    pub fn within_literal(&self, file: usize, literal: usize, range: &Range<usize>) -> Range<usize> {
+        let file = &self.files[file];
+        let lexeme = &file.lexemes()[literal];
+        let raw = &file.text[lexeme.span.clone()];
+        let Token::StringConstant(value) = &lexeme.token else { return lexeme.span.clone() };
+        let map = span::literal_map(raw, value, lexeme.column);
+        match map.as_ref().and_then(|m| Some((m.get(range.start)?, m.get(range.end)?))) {
+            Some((start, end)) => lexeme.span.start + start..lexeme.span.start + end,
+            None => lexeme.span.clone(),
+        }
+    }
+
+    /// A span of a file in the space of bytes that this script is as a [`SourceCode`].
+    pub fn label(&self, file: usize, span: &Range<usize>) -> SourceSpan {
+        let base = self.files[file].base;
+        (base + span.start..base + span.end).into()
+    }
+}
+
+/// All files as one source, so that one diagnostic can label several; each snippet names its own file.
+impl SourceCode for Script {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let index = self.files.iter().rposition(|f| f.base <= span.offset()).ok_or(MietteError::OutOfBounds)?;
+        let file = &self.files[index];
+        let inner = SourceSpan::new((span.offset() - file.base).into(), span.len());
+        let found = file.text.read_span(&inner, before, after)?;
+        let outer = SourceSpan::new((found.span().offset() + file.base).into(), found.span().len());
+        Ok(Box::new(MietteSpanContents::new_named(
+            file.name.clone(),
+            found.data(),
+            outer,
+            found.line(),
+            found.column(),
+            found.line_count(),
+        )))
+    }
+}

@@ -5,13 +5,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use tiberius::{AuthMethod, Client, Command, CommandItem, Config, QueryItem};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 use super::batch::{self, Batch, Bound, TimeLimit};
@@ -21,14 +22,20 @@ use super::tap::Record;
 use super::tls::{self, Hello, Security, Shared};
 use super::value::{Answer, Message};
 
-/// How a password is had when it is first needed. The error is a fragment that never holds the secret.
+/// How a password is had when it is first needed; kept until a login with it is refused. The error is a fragment that never
+/// holds the secret.
 #[derive(Clone)]
-pub struct Password(Arc<dyn Fn() -> Result<String, String> + Send + Sync>);
+pub struct Password(Arc<Secret>);
+
+struct Secret {
+    resolve: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+    known: Mutex<Option<String>>,
+}
 
 impl Password {
-    /// May block: it is called on a thread where that is allowed.
+    /// May block, and may ask somebody: it is called on a thread where that is allowed, by one connection at a time.
     pub fn from_fn(resolve: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(resolve))
+        Self(Arc::new(Secret { resolve: Box::new(resolve), known: Mutex::new(None) }))
     }
 
     /// A password that is already known.
@@ -38,8 +45,19 @@ impl Password {
     }
 
     async fn resolve(&self) -> Result<String, String> {
-        let resolve = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || resolve()).await.unwrap_or_else(|e| Err(e.to_string()))
+        let mut known = self.0.known.lock().await;
+        if let Some(text) = &*known {
+            return Ok(text.clone());
+        }
+        let secret = Arc::clone(&self.0);
+        let text = tokio::task::spawn_blocking(move || (secret.resolve)()).await.unwrap_or_else(|e| Err(e.to_string()))?;
+        *known = Some(text.clone());
+        Ok(text)
+    }
+
+    /// After a refused login somebody may want to type it again.
+    async fn forget(&self) {
+        self.0.known.lock().await.take();
     }
 }
 
@@ -108,11 +126,26 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 pub struct Connection {
     target: Arc<Target>,
     /// `None` once it must not be used any more
-    client: Option<Client<Compat<DuplexStream>>>,
+    live: Option<Live>,
     shared: Arc<Shared>,
     hello: Hello,
     session: u16,
     used: Instant,
+}
+
+/// What holds the connection open. The shim ends once tiberius is dropped.
+struct Live {
+    client: Client<Compat<DuplexStream>>,
+    /// the shim's socket once more, to see that the other side hung up before anything is sent
+    socket: std::net::TcpStream,
+}
+
+impl Live {
+    /// True if the other side said goodbye; between statements it has nothing else to say.
+    fn hung_up(&self) -> bool {
+        let silent = |e: io::Error| e.kind() == io::ErrorKind::WouldBlock;
+        !self.socket.peek(&mut [0]).is_err_and(silent)
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -143,16 +176,18 @@ impl Connection {
         let tcp = connect(target, &address).await?;
         let shared = Arc::new(Shared::default());
         let limit = target.login_time_limit;
-        let login = Self::login(Arc::clone(target), tcp, &address, password, Arc::clone(&shared));
-        let mut connection = match timeout(limit, login).await {
-            Ok(done) => done?,
-            Err(_) => {
-                let what = format!("did not finish the login within {} s", limit.as_secs_f32());
-                return Err(Unreachable::Stalled { server: server(), address, what }.into());
-            }
-        };
-        let answer = connection.run(&Batch::read(SET_UP).within(limit)).await?;
-        drop(answer);
+        let until = Instant::now() + limit;
+        let no_route = |source| Unreachable::NoRoute { server: server(), address: address.clone(), source: Arc::new(source) };
+        let socket = tcp.into_std().map_err(no_route)?;
+        let tcp = socket.try_clone().and_then(TcpStream::from_std).map_err(no_route)?;
+        let (near, hello) = tls::start(target, tcp, &address, until, Arc::clone(&shared)).await?;
+        let login = Self::login(Arc::clone(target), (near, socket), hello, &address, password, shared);
+        let mut connection = timeout_at(until, login).await.map_err(|_| Unreachable::Stalled {
+            server: server(),
+            address: address.clone(),
+            what: format!("did not finish the login within {} s", limit.as_secs_f32()),
+        })??;
+        connection.run(&Batch::read(SET_UP).within(limit)).await?;
         connection.session = connection.shared.spid.load(Ordering::Acquire);
         if connection.session == 0 {
             let answer = connection.run(&Batch::read("SELECT @@SPID AS session_id;").within(limit)).await?;
@@ -161,8 +196,14 @@ impl Connection {
         Ok(connection)
     }
 
-    async fn login(target: Arc<Target>, tcp: TcpStream, address: &str, password: String, shared: Arc<Shared>) -> Result<Self, Failure> {
-        let (near, hello) = tls::start(&target, tcp, address, Arc::clone(&shared)).await?;
+    async fn login(
+        target: Arc<Target>,
+        (near, socket): (DuplexStream, std::net::TcpStream),
+        hello: Hello,
+        address: &str,
+        password: String,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Failure> {
         let mut config = Config::new();
         config.host(&target.host);
         config.port(target.port);
@@ -174,11 +215,15 @@ impl Connection {
         config.command_timeout(None);
         shared.tap.begin(None);
         match Client::connect(config, near.compat_write()).await {
-            Ok(client) => Ok(Self { target, client: Some(client), shared, hello, session: 0, used: Instant::now() }),
+            Ok(client) => {
+                let used = Instant::now();
+                Ok(Self { target, live: Some(Live { client, socket }), shared, hello, session: 0, used })
+            }
             Err(error) => {
                 let record = shared.tap.take();
                 let messages = with_first(record.messages, &error);
                 if messages.iter().any(Message::is_error) {
+                    target.password.forget().await;
                     return Err(Failure::Login { server: target.key.clone(), user: target.user.clone(), messages });
                 }
                 let what = shared.end().unwrap_or_else(|| error.to_string());
@@ -205,7 +250,7 @@ impl Connection {
 
     /// False once the connection was closed by either side, as far as it is known here.
     pub fn is_open(&self) -> bool {
-        self.client.is_some() && !self.shared.closed.load(Ordering::Acquire)
+        !self.shared.closed.load(Ordering::Acquire) && self.live.as_ref().is_some_and(|live| !live.hung_up())
     }
 
     /// How long ago the last answer ended.
@@ -219,7 +264,8 @@ impl Connection {
         let server = self.target.key.clone();
         let bound = batch::bind(&server, batch)?;
         // taken out: whatever does not come to the end of this function leaves the connection closed
-        let Some(mut client) = self.client.take().filter(|_| !self.shared.closed.load(Ordering::Acquire)) else {
+        let open = self.is_open();
+        let Some(mut live) = self.live.take().filter(|_| open) else {
             return Err(Failure::Lost {
                 server,
                 detail: self.shared.end().unwrap_or_else(|| "the connection was closed before".into()),
@@ -235,7 +281,7 @@ impl Connection {
         };
         let mut sets = Vec::new();
         let ended = {
-            let exchange = exchange(&mut client, &bound, &mut sets);
+            let exchange = exchange(&mut live.client, &bound, &mut sets);
             let over = async {
                 match limit {
                     Some(limit) => {
@@ -264,7 +310,7 @@ impl Connection {
             Err(cut) => {
                 let stopped = self.attention().await;
                 let messages = self.shared.tap.take().messages;
-                drop(client);
+                drop(live);
                 return Err(match cut {
                     Cut::TimeLimit(limit) => Failure::TimeLimit { server, limit, stopped, in_doubt, messages },
                     Cut::Cancelled => Failure::Cancelled { server, stopped, in_doubt, messages },
@@ -274,6 +320,7 @@ impl Connection {
         let Record { messages, affected, sets: declared, status, failed, complete, incomplete, .. } = self.shared.tap.take();
         let mut answer = Answer { sets: Vec::new(), affected, messages, status, incomplete };
         let (refused, broken) = match &result {
+            Ok(()) if !complete => (false, Some("it has no end".to_owned())),
             Ok(()) => (failed || answer.messages.iter().any(Message::is_error), None),
             Err(error @ tiberius::error::Error::Server(_)) => {
                 answer.messages = with_first(std::mem::take(&mut answer.messages), error);
@@ -281,24 +328,19 @@ impl Connection {
             }
             // severity 20 and above closes the connection after saying why
             Err(_) if answer.messages.iter().any(|m| m.severity >= 20) => (true, None),
-            Err(error) => (false, Some(error)),
+            Err(error) => (false, Some(error.to_string())),
         };
-        if let Some(error) = broken {
-            // an answer that ended well on the wire and that tiberius cannot decode is not a lost connection
-            return Err(match error {
-                tiberius::error::Error::Io { kind, message } if !complete && *kind != io::ErrorKind::InvalidData => {
-                    let detail = self.shared.end().unwrap_or_else(|| message.clone());
-                    Failure::Lost { server, detail, in_doubt, messages: answer.messages }
-                }
-                error => match cells::unsupported(&server, &declared) {
-                    Some(unsupported) => unsupported,
-                    None => Failure::Unreadable { server, detail: error.to_string(), in_doubt },
-                },
+        if let Some(detail) = broken {
+            // tiberius also says Io of bytes that it cannot decode: only the shim knows that the connection is gone
+            return Err(match (self.shared.end(), cells::unsupported(&server, &declared)) {
+                (Some(detail), _) if !complete => Failure::Lost { server, detail, in_doubt, messages: answer.messages },
+                (_, Some(unsupported)) => unsupported,
+                _ => Failure::Unreadable { server, detail, in_doubt },
             });
         }
         self.used = Instant::now();
-        if complete || incomplete {
-            self.client = Some(client);
+        if complete {
+            self.live = Some(live);
         }
         let cells = cells::sets(&server, sets, &declared);
         if refused {

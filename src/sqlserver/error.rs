@@ -98,15 +98,16 @@ pub enum Tls {
     #[diagnostic(code(cutover::sqlserver::tls_off_remote), help("remove `tls = \"off\"` under `[sql.{server}]`"))]
     OffButRemote { server: String, host: String },
 
-    /// The peer closed in the middle of the handshake: what Schannel does when no version or suite is common.
-    #[error("`{server}` ended the TLS handshake early: probably it speaks only TLS older than 1.2")]
+    /// The peer closed in the middle of the handshake, or left it unanswered: what Schannel does when no version or suite
+    /// is common.
+    #[error("`{server}` {how}: probably it speaks only TLS older than 1.2")]
     #[diagnostic(
         code(cutover::sqlserver::tls_ended_early),
         help(
             "enable TLS 1.2 on the server (SQL Server 2008 to 2014 need an update for it), or run on the server itself with `tls = \"off\"` over loopback"
         )
     )]
-    EndedEarly { server: String },
+    EndedEarly { server: String, how: &'static str },
 
     /// The peer said that no version or cipher suite is common.
     #[error("`{server}` and this program have no TLS version or cipher suite in common: {detail}")]
@@ -207,7 +208,7 @@ impl Failure {
                 Tls::NotOffered { server }
                 | Tls::Required { server }
                 | Tls::OffButRemote { server, .. }
-                | Tls::EndedEarly { server }
+                | Tls::EndedEarly { server, .. }
                 | Tls::NothingInCommon { server, .. }
                 | Tls::Untrusted { server, .. }
                 | Tls::WrongName { server, .. }
@@ -313,7 +314,7 @@ impl fmt::Display for Failure {
             Self::Cancelled { server, stopped: s, .. } => write!(f, "the statement on `{server}` was cancelled; {}", stopped(s)),
             Self::Lost { server, detail, .. } => write!(f, "the connection to `{server}` was lost before it answered: {detail}"),
             Self::Unsupported { server, column, what } => {
-                write!(f, "column `{column}` of the answer of `{server}` cannot be read: {what}")
+                write!(f, "`{server}` carried out the batch, but column `{column}` of its answer cannot be read: {what}")
             }
             Self::Parameter { name, why, .. } => write!(f, "parameter `@{name}` cannot be sent: {why}"),
             Self::Unreadable { server, detail, .. } => write!(f, "the answer of `{server}` cannot be read: {detail}"),
@@ -361,11 +362,14 @@ impl miette::Diagnostic for Failure {
                 known => format!("use one of the site's servers: {}", known.join(", ")),
             },
             Self::Password { server, .. } => format!("set what `password` under `[sql.{server}]` refers to"),
-            Self::Login { messages, .. } => errors::act(messages).unwrap_or(
-                "check the login and its password once, then look at the SQL Server's error log for the state: repeating it may lock the account",
-            ).into(),
-            Self::Refused { answer, .. } => errors::act(&answer.messages)?.into(),
-            Self::TimeLimit { in_doubt: true, .. } | Self::Cancelled { in_doubt: true, .. } | Self::Lost { in_doubt: true, .. } => LOOK.into(),
+            Self::Login { messages, .. } => {
+                let advice = errors::advice(messages).unwrap_or_default();
+                format!("{advice} Do not repeat it: the account may lock.").trim_start().to_owned()
+            }
+            Self::Refused { answer, .. } => errors::advice(&answer.messages)?,
+            Self::TimeLimit { in_doubt: true, .. } | Self::Cancelled { in_doubt: true, .. } | Self::Lost { in_doubt: true, .. } => {
+                LOOK.into()
+            }
             Self::TimeLimit { .. } => "give it a longer `timeout`, or see what blocks it with sp_who2".into(),
             Self::Cancelled { .. } => "run it again when ready: it only read".into(),
             Self::Lost { .. } => "try it again: it only read".into(),

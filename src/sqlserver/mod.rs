@@ -3,9 +3,15 @@
 
 mod batch;
 mod cells;
+pub mod chain;
+pub mod chain_failure;
 mod connection;
 pub mod error;
 pub mod errors;
+pub mod headers;
+pub mod loss;
+pub mod redo;
+pub mod restore;
 mod servers;
 mod tap;
 mod tls;

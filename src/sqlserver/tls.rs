@@ -17,13 +17,14 @@ use openssl::x509::{X509, X509NameRef, X509Ref};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Target;
 use super::error::{Failure, Tls, Unreachable};
 use super::tap::Tap;
-use crate::wire::tls::{Framed, PreLogin, encrypt, kind, option, packets, read_message, read_packet};
+use crate::wire::tls::{Framed, Malformed, PreLogin, encrypt, kind, option, packets, read_message, read_packet};
 
 /// How a connection is protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Security {
 
 /// OpenSSL's own default less what nobody should meet again; includes the CBC suites of Schannel before 2016.
 const CIPHERS: &str = "DEFAULT:!aNULL:!eNULL:!MD5:!RC4:!DES:!SRP:!PSK";
+const CLOSED: &str = "ended the TLS handshake early";
+const SILENT: &str = "left the TLS handshake unanswered";
 /// A PRELOGIN answer is some tens of bytes.
 const PRELOGIN_LIMIT: usize = 16 * 1024;
 /// Bytes on their way between tiberius and the shim.
@@ -84,6 +87,7 @@ pub(super) async fn start(
     target: &Target,
     mut tcp: TcpStream,
     address: &str,
+    until: Instant,
     shared: Arc<Shared>,
 ) -> Result<(DuplexStream, Hello), Failure> {
     let want = match &target.security {
@@ -93,7 +97,11 @@ pub(super) async fn start(
         Security::Off => encrypt::NOT_SUPPORTED,
         Security::Verify { .. } | Security::TrustAny => encrypt::ON,
     };
-    let answer = prelogin(target, &mut tcp, address, want).await?;
+    let answer = timeout_at(until, prelogin(target, &mut tcp, address, want)).await.map_err(|_| Unreachable::Stalled {
+        server: target.key.clone(),
+        address: address.into(),
+        what: format!("said nothing for {} s", target.login_time_limit.as_secs_f32()),
+    })??;
     let server = || target.key.clone();
     let offered = answer.encryption();
     let encrypted = want != encrypt::NOT_SUPPORTED;
@@ -107,7 +115,8 @@ pub(super) async fn start(
     let (near, far) = tokio::io::duplex(PIPE);
     let key = server();
     if encrypted {
-        let mut stream = Box::new(handshake(target, tcp).await?);
+        let mut stream =
+            Box::new(timeout_at(until, handshake(target, tcp)).await.map_err(|_| Tls::EndedEarly { server: server(), how: SILENT })??);
         stream.get_mut().set_framing(false);
         tokio::spawn(pump(key, stream, far, answer, shared));
     } else {
@@ -136,7 +145,12 @@ async fn prelogin(target: &Target, tcp: &mut TcpStream, address: &str, want: u8)
     let bytes = packets(kind::PRELOGIN, 0, PRELOGIN_LIMIT, &ours.write(), true, &mut 0);
     let exchange = async {
         tcp.write_all(&bytes).await?;
-        read_message(tcp, PRELOGIN_LIMIT).await
+        // what is no answer to PRELOGIN may claim any length: look before reading on
+        let mut first = [0];
+        match tcp.peek(&mut first).await? {
+            1 if first != [kind::RESPONSE] => Err(Malformed::Kind(first[0]).into()),
+            _ => read_message(tcp, PRELOGIN_LIMIT).await,
+        }
     };
     let message = match exchange.await {
         Ok(Some(message)) => message,
@@ -144,9 +158,6 @@ async fn prelogin(target: &Target, tcp: &mut TcpStream, address: &str, want: u8)
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(not_sql(error.to_string()).into()),
         Err(error) => return Err(not_sql(format!("it broke the connection ({error})")).into()),
     };
-    if message.kind != kind::RESPONSE {
-        return Err(not_sql(format!("a packet of type {:#04x} came first", message.kind)).into());
-    }
     PreLogin::read(&message.body).map_err(|error| not_sql(error.to_string()).into())
 }
 
@@ -309,13 +320,13 @@ fn explain(target: &Target, error: &ssl::Error, verdict: i32, reason: &str, show
         return match error.io_error() {
             Some(io) if io.kind() == io::ErrorKind::InvalidData => Tls::Handshake { server, detail: io.to_string() },
             // closed or reset in the middle: Schannel says no more than that
-            _ => Tls::EndedEarly { server },
+            _ => Tls::EndedEarly { server, how: CLOSED },
         };
     };
     let detail = stack(errors);
     let has = |words: &[&str]| words.iter().any(|w| detail.contains(w));
     if has(&["unexpected eof"]) {
-        Tls::EndedEarly { server }
+        Tls::EndedEarly { server, how: CLOSED }
     } else if has(&["protocol version", "handshake failure", "unsupported protocol", "no shared cipher", "insufficient security"]) {
         Tls::NothingInCommon { server, detail }
     } else {

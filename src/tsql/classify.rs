@@ -7,10 +7,7 @@ use std::ops::Range;
 use super::lex::{TokenKind, significant};
 use super::select::{Doubt, Shape, doubt};
 use super::statement::parse;
-use super::syntax::{
-    DatabaseChangeKind, Exec, ExecTarget, Expression, Restore, RestoreKind, SetOption, Statement,
-    StatementKind, Value,
-};
+use super::syntax::{DatabaseChangeKind, Exec, ExecTarget, Expression, Restore, RestoreKind, SetOption, Statement, StatementKind, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -35,10 +32,7 @@ pub struct Change {
 
 impl Change {
     fn at(why: impl Into<String>, range: &Range<usize>) -> Self {
-        Change {
-            why: why.into(),
-            range: range.clone(),
-        }
+        Change { why: why.into(), range: range.clone() }
     }
 }
 
@@ -46,100 +40,59 @@ impl Change {
 pub fn classify(text: &str) -> Classified {
     let change = match parse(text) {
         Ok(batch) => first_change(text, &batch.statements),
-        Err(error) => Some(Change::at(
-            format!("this text could not be read ({error}), so it is taken for a change"),
-            &error.range(),
-        )),
+        Err(error) => Some(Change::at(format!("this text could not be read ({error}), so it is taken for a change"), &error.range())),
     };
-    let class = if change.is_some() {
-        Class::Changes
-    } else {
-        Class::Reads
-    };
+    let class = if change.is_some() { Class::Changes } else { Class::Reads };
     Classified { class, change }
 }
 
 fn first_change(text: &str, statements: &[Statement]) -> Option<Change> {
-    statements
-        .iter()
-        .find_map(|statement| change_in(text, statement))
+    statements.iter().find_map(|statement| change_in(text, statement))
 }
 
 fn change_in(text: &str, statement: &Statement) -> Option<Change> {
     let range = &statement.range;
     let because = |why: &str| Some(Change::at(why, range));
-    let expression =
-        |expression: &Expression, shape| doubted(doubt(text, expression.range.clone(), shape));
+    let expression = |expression: &Expression, shape| doubted(doubt(text, expression.range.clone(), shape));
     match &statement.kind {
         StatementKind::Restore(restore) => restore_change(restore, range),
-        StatementKind::Backup(_) => {
-            because("`BACKUP` writes a file, and may change the database or the log chain")
-        }
+        StatementKind::Backup(_) => because("`BACKUP` writes a file, and may change the database or the log chain"),
         StatementKind::Kill(kill) if kill.status_only => None,
         StatementKind::Kill(_) => because("`KILL` ends a session"),
         StatementKind::AlterDatabase(_) => because("`ALTER DATABASE` changes a database"),
-        StatementKind::DropDatabase(_) => {
-            because("`DROP DATABASE` deletes a database and its files")
-        }
+        StatementKind::DropDatabase(_) => because("`DROP DATABASE` deletes a database and its files"),
         StatementKind::Use(_) => None,
         StatementKind::Exec(exec) => exec_change(exec, range),
         StatementKind::SetOption(option) if harmless(option) => None,
-        StatementKind::SetOption(option) => Some(Change::at(
-            format!("`SET {}` is not one of the harmless options", option.name),
-            range,
-        )),
+        StatementKind::SetOption(option) => Some(Change::at(format!("`SET {}` is not one of the harmless options", option.name), range)),
         StatementKind::SetVariable { value, .. } => expression(value, Shape::Scalar),
-        StatementKind::Declare(declarations) => declarations
-            .iter()
-            .filter_map(|d| d.value.as_ref())
-            .find_map(|value| expression(value, Shape::Scalar)),
-        StatementKind::If {
-            condition,
-            then,
-            otherwise,
-        } => expression(condition, Shape::Condition)
+        StatementKind::Declare(declarations) => {
+            declarations.iter().filter_map(|d| d.value.as_ref()).find_map(|value| expression(value, Shape::Scalar))
+        }
+        StatementKind::If { condition, then, otherwise } => expression(condition, Shape::Condition)
             .or_else(|| change_in(text, then))
-            .or_else(|| {
-                otherwise
-                    .as_ref()
-                    .and_then(|otherwise| change_in(text, otherwise))
-            }),
-        StatementKind::While { condition, body } => {
-            expression(condition, Shape::Condition).or_else(|| change_in(text, body))
-        }
+            .or_else(|| otherwise.as_ref().and_then(|otherwise| change_in(text, otherwise))),
+        StatementKind::While { condition, body } => expression(condition, Shape::Condition).or_else(|| change_in(text, body)),
         StatementKind::Block(body) => first_change(text, body),
-        StatementKind::Try { body, catch } => {
-            first_change(text, body).or_else(|| first_change(text, catch))
-        }
+        StatementKind::Try { body, catch } => first_change(text, body).or_else(|| first_change(text, catch)),
         StatementKind::Print(value) => expression(value, Shape::Scalar),
         StatementKind::WaitDelay(_) | StatementKind::WaitTime(_) | StatementKind::Jump(_) => None,
         StatementKind::BeginTransaction | StatementKind::Commit | StatementKind::Rollback => {
             because("a transaction may hold locks or keep changes")
         }
-        StatementKind::Raiserror(raiserror)
-            if raiserror.options.iter().any(|option| option == "LOG") =>
-        {
+        StatementKind::Raiserror(raiserror) if raiserror.options.iter().any(|option| option == "LOG") => {
             because("`RAISERROR ... WITH LOG` writes to the server's log")
         }
-        StatementKind::Raiserror(raiserror) => raiserror
-            .arguments
-            .iter()
-            .find_map(|argument| expression(argument, Shape::Scalar)),
+        StatementKind::Raiserror(raiserror) => raiserror.arguments.iter().find_map(|argument| expression(argument, Shape::Scalar)),
         StatementKind::Other { keyword } if matches!(keyword.as_str(), "SELECT" | "WITH" | "(") => {
             doubted(doubt(text, range.clone(), Shape::Query))
         }
-        StatementKind::Other { keyword } => Some(Change::at(
-            format!("`{keyword}` is not known to be a read"),
-            range,
-        )),
+        StatementKind::Other { keyword } => Some(Change::at(format!("`{keyword}` is not known to be a read"), range)),
     }
 }
 
 fn doubted(doubt: Option<Doubt>) -> Option<Change> {
-    doubt.map(|doubt| Change {
-        why: doubt.why,
-        range: doubt.range,
-    })
+    doubt.map(|doubt| Change { why: doubt.why, range: doubt.range })
 }
 
 fn restore_change(restore: &Restore, range: &Range<usize>) -> Option<Change> {
@@ -149,9 +102,7 @@ fn restore_change(restore: &Restore, range: &Range<usize>) -> Option<Change> {
         }
         RestoreKind::Log => "`RESTORE LOG` rolls a database forward",
         RestoreKind::Database => "`RESTORE DATABASE` changes a database",
-        RestoreKind::VerifyOnly => {
-            "`RESTORE VERIFYONLY` reads the whole backup and may write to msdb"
-        }
+        RestoreKind::VerifyOnly => "`RESTORE VERIFYONLY` reads the whole backup and may write to msdb",
         RestoreKind::RewindOnly => "`RESTORE REWINDONLY` moves a tape",
     };
     Some(Change::at(why, range))
@@ -241,19 +192,10 @@ const READING_PROCEDURES: &[&str] = &[
 fn exec_change(exec: &Exec, range: &Range<usize>) -> Option<Change> {
     let name = match &exec.target {
         ExecTarget::Text(_) => {
-            return Some(Change::at(
-                "`EXEC` of a text: only the server knows what it does",
-                range,
-            ));
+            return Some(Change::at("`EXEC` of a text: only the server knows what it does", range));
         }
         ExecTarget::Variable(name) => {
-            return Some(Change::at(
-                format!(
-                    "only the server knows which procedure `{}` names",
-                    name.text
-                ),
-                range,
-            ));
+            return Some(Change::at(format!("only the server knows which procedure `{}` names", name.text), range));
         }
         ExecTarget::Procedure { .. } => exec.target.name(),
     };
@@ -273,22 +215,13 @@ fn exec_change(exec: &Exec, range: &Range<usize>) -> Option<Change> {
         // one argument shows a setting, two set it
         "sp_configure" => exec.arguments.len() < 2,
         // the second one, @updateusage, writes
-        "sp_spaceused" => {
-            exec.arguments.len() < 2
-                && exec
-                    .arguments
-                    .iter()
-                    .all(|argument| argument.name.is_none())
-        }
+        "sp_spaceused" => exec.arguments.len() < 2 && exec.arguments.iter().all(|argument| argument.name.is_none()),
         _ => false,
     };
     if schema_known && (few_arguments || READING_PROCEDURES.binary_search(&procedure).is_ok()) {
         None
     } else {
-        Some(Change::at(
-            format!("`{name}` is not one of the procedures known to read only"),
-            range,
-        ))
+        Some(Change::at(format!("`{name}` is not one of the procedures known to read only"), range))
     }
 }
 
@@ -318,10 +251,7 @@ fn harmless(option: &SetOption) -> bool {
     ];
     match option.name.as_str() {
         "TRANSACTION ISOLATION LEVEL" => {
-            matches!(
-                option.value.as_str(),
-                "READ UNCOMMITTED" | "READ COMMITTED" | "SNAPSHOT"
-            )
+            matches!(option.value.as_str(), "READ UNCOMMITTED" | "READ COMMITTED" | "SNAPSHOT")
         }
         // not among them: ANSI_DEFAULTS, which turns IMPLICIT_TRANSACTIONS on as well ("SET ANSI_DEFAULTS")
         names => names.split(", ").all(|name| HARMLESS.contains(&name)),
@@ -338,17 +268,8 @@ fn mentions_restore(text: &str, into_strings: bool) -> bool {
     let tokens = significant(text);
     let pair = tokens.windows(2).any(|pair| {
         let verb = pair[0].is_word(text, "RESTORE") || pair[0].is_word(text, "BACKUP");
-        const OBJECTS: [&str; 9] = [
-            "DATABASE",
-            "LOG",
-            "TRAN",
-            "TRANSACTION",
-            "HEADERONLY",
-            "FILELISTONLY",
-            "LABELONLY",
-            "VERIFYONLY",
-            "REWINDONLY",
-        ];
+        const OBJECTS: [&str; 9] =
+            ["DATABASE", "LOG", "TRAN", "TRANSACTION", "HEADERONLY", "FILELISTONLY", "LABELONLY", "VERIFYONLY", "REWINDONLY"];
         verb && OBJECTS.iter().any(|object| pair[1].is_word(text, object))
     });
     pair || into_strings
@@ -388,10 +309,7 @@ pub struct PointOfNoReturn {
 pub fn points_of_no_return(text: &str) -> Vec<PointOfNoReturn> {
     let mut points = Vec::new();
     if let Ok(batch) = parse(text) {
-        batch
-            .statements
-            .iter()
-            .for_each(|statement| collect(statement, &mut points));
+        batch.statements.iter().for_each(|statement| collect(statement, &mut points));
     }
     points
 }
@@ -407,54 +325,29 @@ fn collect(statement: &Statement, points: &mut Vec<PointOfNoReturn>) {
                     "REPLACE" => NoReturn::Replace,
                     _ => continue,
                 };
-                points.push(PointOfNoReturn {
-                    kind,
-                    database: database.clone(),
-                    range: option.range.clone(),
-                });
+                points.push(PointOfNoReturn { kind, database: database.clone(), range: option.range.clone() });
             }
-            let said = restore
-                .options
-                .iter()
-                .any(|option| option.name == "RECOVERY");
+            let said = restore.options.iter().any(|option| option.name == "RECOVERY");
             if restore.recovers() && !said {
-                points.push(PointOfNoReturn {
-                    kind: NoReturn::Recovery,
-                    database,
-                    range: statement.range.clone(),
-                });
+                points.push(PointOfNoReturn { kind: NoReturn::Recovery, database, range: statement.range.clone() });
             }
         }
-        StatementKind::DropDatabase(drop) => {
-            points.extend(drop.databases.iter().map(|database| PointOfNoReturn {
-                kind: NoReturn::Drop,
-                database: database.literal().map(str::to_owned),
-                range: statement.range.clone(),
-            }))
-        }
+        StatementKind::DropDatabase(drop) => points.extend(drop.databases.iter().map(|database| PointOfNoReturn {
+            kind: NoReturn::Drop,
+            database: database.literal().map(str::to_owned),
+            range: statement.range.clone(),
+        })),
         StatementKind::AlterDatabase(alter) => {
             for change in &alter.changes {
                 let kind = match &change.kind {
-                    DatabaseChangeKind::PartnerAction(action)
-                        if action == "FORCE_SERVICE_ALLOW_DATA_LOSS" =>
-                    {
-                        NoReturn::ForceService
-                    }
-                    DatabaseChangeKind::Recovery(model) if model == "SIMPLE" => {
-                        NoReturn::SimpleRecovery
-                    }
+                    DatabaseChangeKind::PartnerAction(action) if action == "FORCE_SERVICE_ALLOW_DATA_LOSS" => NoReturn::ForceService,
+                    DatabaseChangeKind::Recovery(model) if model == "SIMPLE" => NoReturn::SimpleRecovery,
                     _ => continue,
                 };
-                points.push(PointOfNoReturn {
-                    kind,
-                    database: name(&alter.database),
-                    range: change.range.clone(),
-                });
+                points.push(PointOfNoReturn { kind, database: name(&alter.database), range: change.range.clone() });
             }
         }
-        StatementKind::If {
-            then, otherwise, ..
-        } => {
+        StatementKind::If { then, otherwise, .. } => {
             collect(then, points);
             if let Some(otherwise) = otherwise {
                 collect(otherwise, points);
@@ -463,9 +356,7 @@ fn collect(statement: &Statement, points: &mut Vec<PointOfNoReturn>) {
         StatementKind::While { body, .. } => collect(body, points),
         StatementKind::Block(body) => body.iter().for_each(|statement| collect(statement, points)),
         StatementKind::Try { body, catch } => {
-            body.iter()
-                .chain(catch)
-                .for_each(|statement| collect(statement, points));
+            body.iter().chain(catch).for_each(|statement| collect(statement, points));
         }
         _ => {}
     }
@@ -515,29 +406,14 @@ mod tests {
     ];
 
     const CHANGES: &[(&str, &str)] = &[
-        (
-            "RESTORE DATABASE mgc WITH RECOVERY",
-            "RESTORE DATABASE mgc WITH RECOVERY",
-        ),
-        (
-            "RESTORE LOG mgc FROM DISK = @p WITH NORECOVERY",
-            "RESTORE LOG mgc FROM DISK = @p WITH NORECOVERY",
-        ),
-        (
-            "RESTORE VERIFYONLY FROM DISK = 'x'",
-            "RESTORE VERIFYONLY FROM DISK = 'x'",
-        ),
+        ("RESTORE DATABASE mgc WITH RECOVERY", "RESTORE DATABASE mgc WITH RECOVERY"),
+        ("RESTORE LOG mgc FROM DISK = @p WITH NORECOVERY", "RESTORE LOG mgc FROM DISK = @p WITH NORECOVERY"),
+        ("RESTORE VERIFYONLY FROM DISK = 'x'", "RESTORE VERIFYONLY FROM DISK = 'x'"),
         ("SELECT * INTO t FROM u", "INTO"),
         ("SELECT 1; KILL {spid}", "KILL {spid}"),
         ("SELECT * FROM OPENQUERY(s, 'DROP TABLE x')", "OPENQUERY"),
-        (
-            "SELECT * FROM OPENROWSET(BULK 'x', SINGLE_CLOB) a",
-            "OPENROWSET",
-        ),
-        (
-            "SELECT * FROM OPENDATASOURCE('a', 'b').c.d.e",
-            "OPENDATASOURCE",
-        ),
+        ("SELECT * FROM OPENROWSET(BULK 'x', SINGLE_CLOB) a", "OPENROWSET"),
+        ("SELECT * FROM OPENDATASOURCE('a', 'b').c.d.e", "OPENDATASOURCE"),
         ("SELECT * FROM [fn_dump_dblog](NULL)", "[fn_dump_dblog]"),
         ("SELECT * FROM t WITH (UPDLOCK)", "UPDLOCK"),
         ("SELECT * FROM t (holdlock)", "holdlock"),
@@ -547,66 +423,35 @@ mod tests {
         ("SELECT 1 DROP TABLE t", "DROP TABLE t"),
         ("SELECT 1 EXEC sp_x", "EXEC sp_x"),
         ("SELECT this is no (", "SELECT this is no ("),
-        (
-            "EXEC sp_delete_log_shipping_secondary_database mgc",
-            "EXEC sp_delete_log_shipping_secondary_database mgc",
-        ),
+        ("EXEC sp_delete_log_shipping_secondary_database mgc", "EXEC sp_delete_log_shipping_secondary_database mgc"),
         ("sp_configure 'x', 1", "sp_configure 'x', 1"),
-        (
-            "EXEC sp_spaceused @updateusage = 'true'",
-            "EXEC sp_spaceused @updateusage = 'true'",
-        ),
+        ("EXEC sp_spaceused @updateusage = 'true'", "EXEC sp_spaceused @updateusage = 'true'"),
         ("EXEC mine.sp_who", "EXEC mine.sp_who"),
         ("EXEC sp_who2 EXEC sp_x", "EXEC sp_x"),
         ("EXEC ('SELECT 1')", "EXEC ('SELECT 1')"),
         ("EXEC @p", "EXEC @p"),
-        (
-            "EXEC sp_executesql N'SELECT 1'",
-            "EXEC sp_executesql N'SELECT 1'",
-        ),
+        ("EXEC sp_executesql N'SELECT 1'", "EXEC sp_executesql N'SELECT 1'"),
         ("EXEC xp_cmdshell 'dir'", "EXEC xp_cmdshell 'dir'"),
         ("INSERT INTO t EXEC sp_who", "INSERT INTO t EXEC sp_who"),
-        (
-            "WITH x AS (SELECT 1 AS a) DELETE FROM x",
-            "WITH x AS (SELECT 1 AS a) DELETE FROM x",
-        ),
-        (
-            "IF EXISTS (SELECT 1) DROP DATABASE mgc",
-            "DROP DATABASE mgc",
-        ),
+        ("WITH x AS (SELECT 1 AS a) DELETE FROM x", "WITH x AS (SELECT 1 AS a) DELETE FROM x"),
+        ("IF EXISTS (SELECT 1) DROP DATABASE mgc", "DROP DATABASE mgc"),
         ("IF dbo.f() = 1 SELECT 1", "dbo.f() = 1"),
         ("SELECT 1 BEGIN TRAN", "BEGIN TRAN"),
-        (
-            "SET IMPLICIT_TRANSACTIONS ON",
-            "SET IMPLICIT_TRANSACTIONS ON",
-        ),
+        ("SET IMPLICIT_TRANSACTIONS ON", "SET IMPLICIT_TRANSACTIONS ON"),
         ("SET IDENTITY_INSERT t ON", "SET IDENTITY_INSERT t ON"),
-        (
-            "ALTER DATABASE mgc SET MULTI_USER",
-            "ALTER DATABASE mgc SET MULTI_USER",
-        ),
+        ("ALTER DATABASE mgc SET MULTI_USER", "ALTER DATABASE mgc SET MULTI_USER"),
         ("DBCC CHECKDB", "DBCC CHECKDB"),
         ("SELECT 'unclosed", "'unclosed"),
         ("WAITFOR (RECEIVE * FROM q)", "WAITFOR (RECEIVE * FROM q)"),
         ("SELECT 1; RECEIVE * FROM q", "RECEIVE * FROM q"),
-        (
-            "RAISERROR('x', 20, 1) WITH LOG",
-            "RAISERROR('x', 20, 1) WITH LOG",
-        ),
+        ("RAISERROR('x', 20, 1) WITH LOG", "RAISERROR('x', 20, 1) WITH LOG"),
         ("SELECT 1 /* never closed", "/* never closed"),
     ];
 
     #[test]
     fn what_is_proven_to_read_reads() {
         for text in READS {
-            assert_eq!(
-                classify(text),
-                Classified {
-                    class: Class::Reads,
-                    change: None
-                },
-                "{text}"
-            );
+            assert_eq!(classify(text), Classified { class: Class::Reads, change: None }, "{text}");
         }
     }
 
@@ -635,11 +480,7 @@ mod tests {
         ] {
             assert!(is_restore_or_backup(text), "{text}");
         }
-        for text in [
-            "SELECT 'restored database'",
-            "SELECT 1 -- RESTORE DATABASE",
-            "SELECT backup_set FROM restore_log",
-        ] {
+        for text in ["SELECT 'restored database'", "SELECT 1 -- RESTORE DATABASE", "SELECT backup_set FROM restore_log"] {
             assert!(!is_restore_or_backup(text), "{text}");
         }
     }
@@ -647,35 +488,19 @@ mod tests {
     #[test]
     fn points_of_no_return_are_named_with_their_database() {
         let found = |text: &str| -> Vec<(NoReturn, Option<String>, String)> {
-            points_of_no_return(text)
-                .into_iter()
-                .map(|p| (p.kind, p.database, text[p.range].to_owned()))
-                .collect()
+            points_of_no_return(text).into_iter().map(|p| (p.kind, p.database, text[p.range].to_owned())).collect()
         };
         let mgc = || Some("mgc".to_owned());
         assert_eq!(
             found("RESTORE DATABASE [mgc] WITH RECOVERY, REPLACE"),
-            [
-                (NoReturn::Recovery, mgc(), "RECOVERY".to_owned()),
-                (NoReturn::Replace, mgc(), "REPLACE".to_owned())
-            ]
+            [(NoReturn::Recovery, mgc(), "RECOVERY".to_owned()), (NoReturn::Replace, mgc(), "REPLACE".to_owned())]
         );
         assert_eq!(
             found("IF 1 = 1 RESTORE LOG @db FROM DISK = 'x' WITH STATS = 5"),
-            [(
-                NoReturn::Recovery,
-                None,
-                "RESTORE LOG @db FROM DISK = 'x' WITH STATS = 5".to_owned()
-            )]
+            [(NoReturn::Recovery, None, "RESTORE LOG @db FROM DISK = 'x' WITH STATS = 5".to_owned())]
         );
         assert_eq!(found("RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVERY"), []);
-        assert_eq!(
-            found("DROP DATABASE mgc"),
-            [(NoReturn::Drop, mgc(), "DROP DATABASE mgc".to_owned())]
-        );
-        assert_eq!(
-            found("ALTER DATABASE mgc SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS")[0].0,
-            NoReturn::ForceService
-        );
+        assert_eq!(found("DROP DATABASE mgc"), [(NoReturn::Drop, mgc(), "DROP DATABASE mgc".to_owned())]);
+        assert_eq!(found("ALTER DATABASE mgc SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS")[0].0, NoReturn::ForceService);
     }
 }

@@ -67,10 +67,7 @@ impl Token {
 
     /// True for white space and comments.
     pub fn is_trivia(&self) -> bool {
-        matches!(
-            self.kind,
-            TokenKind::Space | TokenKind::LineComment | TokenKind::BlockComment
-        )
+        matches!(self.kind, TokenKind::Space | TokenKind::LineComment | TokenKind::BlockComment)
     }
 
     /// True if it is this bare word, in any case. A delimited `[word]` is never a keyword.
@@ -117,21 +114,14 @@ pub fn lex(text: &str) -> Vec<Token> {
         let start = lexer.at;
         let kind = lexer.next();
         debug_assert!(lexer.at > start, "the lexer must move");
-        tokens.push(Token {
-            kind,
-            start,
-            end: lexer.at,
-        });
+        tokens.push(Token { kind, start, end: lexer.at });
     }
     tokens
 }
 
 /// The tokens that mean something: no white space, no comments.
 pub fn significant(text: &str) -> Vec<Token> {
-    lex(text)
-        .into_iter()
-        .filter(|token| !token.is_trivia())
-        .collect()
+    lex(text).into_iter().filter(|token| !token.is_trivia()).collect()
 }
 
 struct Lexer<'t> {
@@ -184,21 +174,12 @@ impl Lexer<'_> {
             }
             '/' if second == Some('*') => self.block_comment(),
             '\'' => self.delimited(1, '\'', TokenKind::Text, TokenKind::UnterminatedText),
-            'N' | 'n' if second == Some('\'') => self.delimited(
-                2,
-                '\'',
-                TokenKind::NationalText,
-                TokenKind::UnterminatedText,
-            ),
+            'N' | 'n' if second == Some('\'') => self.delimited(2, '\'', TokenKind::NationalText, TokenKind::UnterminatedText),
             '[' => self.delimited(1, ']', TokenKind::Bracketed, TokenKind::UnterminatedName),
             '"' => self.delimited(1, '"', TokenKind::Quoted, TokenKind::UnterminatedName),
             '@' => {
                 self.bump();
-                let kind = if second == Some('@') {
-                    TokenKind::Global
-                } else {
-                    TokenKind::Variable
-                };
+                let kind = if second == Some('@') { TokenKind::Global } else { TokenKind::Variable };
                 self.skip_while(continues_word);
                 kind
             }
@@ -227,13 +208,7 @@ impl Lexer<'_> {
     }
 
     /// A string or a delimited name: its closing mark doubled means the mark itself.
-    fn delimited(
-        &mut self,
-        skip: usize,
-        close: char,
-        closed: TokenKind,
-        open: TokenKind,
-    ) -> TokenKind {
+    fn delimited(&mut self, skip: usize, close: char, closed: TokenKind, open: TokenKind) -> TokenKind {
         self.at += skip;
         loop {
             match self.rest().find(close) {
@@ -280,13 +255,8 @@ impl Lexer<'_> {
 
     fn placeholder(&mut self) -> TokenKind {
         let body = &self.rest()[1..];
-        let length = body
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(body.len());
-        let named = body
-            .chars()
-            .next()
-            .is_some_and(|c| c.is_alphabetic() || c == '_');
+        let length = body.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(body.len());
+        let named = body.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
         if named && body[length..].starts_with('}') {
             self.at += length + 2;
             TokenKind::Placeholder
@@ -305,8 +275,7 @@ impl Lexer<'_> {
         if matches!(self.peek(), Some('e' | 'E')) {
             let mut after = self.rest()[1..].chars();
             let next = after.next();
-            let signed =
-                matches!(next, Some('+' | '-')) && after.next().is_some_and(|c| c.is_ascii_digit());
+            let signed = matches!(next, Some('+' | '-')) && after.next().is_some_and(|c| c.is_ascii_digit());
             if signed || next.is_some_and(|c| c.is_ascii_digit()) {
                 self.at += 2;
                 self.skip_while(|c| c.is_ascii_digit());
@@ -316,10 +285,7 @@ impl Lexer<'_> {
     }
 
     fn operator(&mut self) -> TokenKind {
-        const PAIRS: [&str; 15] = [
-            "<>", "!=", "<=", ">=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=",
-            "::",
-        ];
+        const PAIRS: [&str; 15] = ["<>", "!=", "<=", ">=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "::"];
         const SINGLES: &str = "()+-*/%=<>!&|^~,;.:{}]\\?";
         if PAIRS.iter().any(|pair| self.rest().starts_with(pair)) {
             self.at += 2;
@@ -327,11 +293,7 @@ impl Lexer<'_> {
         }
         let known = self.peek().is_some_and(|c| SINGLES.contains(c));
         self.bump();
-        if known {
-            TokenKind::Operator
-        } else {
-            TokenKind::Unknown
-        }
+        if known { TokenKind::Operator } else { TokenKind::Unknown }
     }
 }
 
@@ -342,18 +304,13 @@ mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 
     fn kinds(text: &str) -> Vec<(TokenKind, &str)> {
-        significant(text)
-            .iter()
-            .map(|token| (token.kind, token.text(text)))
-            .collect()
+        significant(text).iter().map(|token| (token.kind, token.text(text))).collect()
     }
 
     #[test]
     fn each_kind_of_token_is_told_from_its_neighbours() {
         assert_eq!(
-            kinds(
-                "RESTORE LOG [a]]b] FROM DISK=N'x''y' WITH FILE = {n}, STATS=5 -- 'no'\n,\"q\"\"r\""
-            ),
+            kinds("RESTORE LOG [a]]b] FROM DISK=N'x''y' WITH FILE = {n}, STATS=5 -- 'no'\n,\"q\"\"r\""),
             [
                 (Word, "RESTORE"),
                 (Word, "LOG"),
@@ -395,22 +352,13 @@ mod tests {
 
     #[test]
     fn block_comments_nest_and_hide_what_is_inside() {
-        assert_eq!(
-            kinds("a /* @x /* {y} */ 'z */ b"),
-            [(Word, "a"), (Word, "b")]
-        );
-        assert_eq!(
-            kinds("a /* /* */ b"),
-            [(Word, "a"), (UnterminatedComment, "/* /* */ b")]
-        );
+        assert_eq!(kinds("a /* @x /* {y} */ 'z */ b"), [(Word, "a"), (Word, "b")]);
+        assert_eq!(kinds("a /* /* */ b"), [(Word, "a"), (UnterminatedComment, "/* /* */ b")]);
     }
 
     #[test]
     fn what_is_never_closed_runs_to_the_end() {
-        assert_eq!(
-            kinds("a 'b ''c"),
-            [(Word, "a"), (UnterminatedText, "'b ''c")]
-        );
+        assert_eq!(kinds("a 'b ''c"), [(Word, "a"), (UnterminatedText, "'b ''c")]);
         assert_eq!(kinds("n'b"), [(UnterminatedText, "n'b")]);
         assert_eq!(kinds("[a]]"), [(UnterminatedName, "[a]]")]);
     }
@@ -419,10 +367,7 @@ mod tests {
     fn odbc_escapes_are_not_placeholders() {
         assert_eq!(kinds("{d '2020-01-01'}")[0], (Operator, "{"));
         assert_eq!(kinds("{1a}")[0], (Operator, "{"));
-        assert_eq!(
-            kinds("'{a}' [{b}] {c_1}").last(),
-            Some(&(Placeholder, "{c_1}"))
-        );
+        assert_eq!(kinds("'{a}' [{b}] {c_1}").last(), Some(&(Placeholder, "{c_1}")));
     }
 
     #[test]

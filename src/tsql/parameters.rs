@@ -49,33 +49,17 @@ pub struct Names {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     #[error("`@{name}` is neither bound nor declared")]
-    Unbound {
-        name: String,
-        range: Range<usize>,
-        meant: Option<String>,
-    },
+    Unbound { name: String, range: Range<usize>, meant: Option<String> },
     #[error("`@{name}` is bound and declared")]
     BoundAndDeclared { name: String, range: Range<usize> },
     #[error("the text never mentions `{name}`")]
     NeverMentioned { name: String },
     #[error("nothing is given for `{{{name}}}`")]
-    UnknownHole {
-        name: String,
-        range: Range<usize>,
-        meant: Option<String>,
-    },
+    UnknownHole { name: String, range: Range<usize>, meant: Option<String> },
     #[error("`{{{name}}}` stands where T-SQL wants a whole number, but is {found}")]
-    NotAnInteger {
-        name: String,
-        found: String,
-        range: Range<usize>,
-    },
+    NotAnInteger { name: String, found: String, range: Range<usize> },
     #[error("`{{{name}}}` stands where T-SQL wants a name, but is {found}")]
-    NotAName {
-        name: String,
-        found: String,
-        range: Range<usize>,
-    },
+    NotAName { name: String, found: String, range: Range<usize> },
     #[error("`{{{name}}}` touches what stands beside it and would be read as something else")]
     Glued { name: String, range: Range<usize> },
 }
@@ -97,41 +81,25 @@ impl NameError {
     /// What to do now, one sentence.
     pub fn help(&self) -> String {
         match self {
-            NameError::Unbound {
-                meant: Some(meant), ..
-            } => {
-                format!(
-                    "Write `@{meant}` as it is called in the parameters; SQL Server may tell upper from lower case."
-                )
+            NameError::Unbound { meant: Some(meant), .. } => {
+                format!("Write `@{meant}` as it is called in the parameters; SQL Server may tell upper from lower case.")
             }
             NameError::Unbound { name, .. } => {
-                format!(
-                    "Pass `{name}` in the parameters, as `#{{ {name}: ... }}`, or DECLARE it in the text."
-                )
+                format!("Pass `{name}` in the parameters, as `#{{ {name}: ... }}`, or DECLARE it in the text.")
             }
             NameError::BoundAndDeclared { name, .. } => {
-                format!(
-                    "Take the DECLARE out of the text, or `{name}` out of the parameters: SQL Server refuses both (134)."
-                )
+                format!("Take the DECLARE out of the text, or `{name}` out of the parameters: SQL Server refuses both (134).")
             }
             NameError::NeverMentioned { name } => {
-                format!(
-                    "Take `{name}` out of the parameters, or use it in the text as `@{name}` or `{{{name}}}`."
-                )
+                format!("Take `{name}` out of the parameters, or use it in the text as `@{name}` or `{{{name}}}`.")
             }
-            NameError::UnknownHole {
-                meant: Some(meant), ..
-            } => format!("Write `{{{meant}}}`."),
+            NameError::UnknownHole { meant: Some(meant), .. } => format!("Write `{{{meant}}}`."),
             NameError::UnknownHole { name, .. } => {
                 format!("Pass `{name}` in the parameters, as `#{{ {name}: ... }}`.")
             }
-            NameError::NotAnInteger { .. } => {
-                "Pass an integer, or text of digits such as sp_who2's SPID.".to_owned()
-            }
+            NameError::NotAnInteger { .. } => "Pass an integer, or text of digits such as sp_who2's SPID.".to_owned(),
             NameError::NotAName { name, .. } => {
-                format!(
-                    "Write `@{name}` to bind it as a value; `{{{name}}}` is for names of 1 to {IDENTIFIER_LIMIT} characters."
-                )
+                format!("Write `@{name}` to bind it as a value; `{{{name}}}` is for names of 1 to {IDENTIFIER_LIMIT} characters.")
             }
             NameError::Glued { name, .. } => format!("Put blanks around `{{{name}}}`."),
         }
@@ -143,18 +111,10 @@ pub fn names(text: &str) -> Names {
     let tokens = significant(text);
     let mut names = Names::default();
     let routine = is_routine(text, &tokens);
-    let mut scope = if starts_with_procedure(text, &tokens) {
-        Scope::ExecTarget
-    } else {
-        Scope::Elsewhere
-    };
+    let mut scope = if starts_with_procedure(text, &tokens) { Scope::ExecTarget } else { Scope::Elsewhere };
     let mut open = 0usize;
     for (n, token) in tokens.iter().enumerate() {
-        let next_is = |operator: &str| {
-            tokens
-                .get(n + 1)
-                .is_some_and(|next| next.is_operator(text, operator))
-        };
+        let next_is = |operator: &str| tokens.get(n + 1).is_some_and(|next| next.is_operator(text, operator));
         match token.kind {
             TokenKind::Operator => match token.text(text) {
                 "(" => {
@@ -176,8 +136,7 @@ pub fn names(text: &str) -> Names {
                 let word = token.text(text);
                 if word.eq_ignore_ascii_case("DECLARE") {
                     scope = Scope::Declare;
-                } else if word.eq_ignore_ascii_case("EXEC") || word.eq_ignore_ascii_case("EXECUTE")
-                {
+                } else if word.eq_ignore_ascii_case("EXEC") || word.eq_ignore_ascii_case("EXECUTE") {
                     scope = Scope::ExecTarget;
                 } else if begins_statement(word) {
                     scope = Scope::Elsewhere;
@@ -187,10 +146,7 @@ pub fn names(text: &str) -> Names {
                 }
             }
             TokenKind::Variable if token.end - token.start > 1 => {
-                let mention = Mention {
-                    name: token.text(text)[1..].to_owned(),
-                    range: token.range(),
-                };
+                let mention = Mention { name: token.text(text)[1..].to_owned(), range: token.range() };
                 match scope {
                     _ if routine => names.declared.push(mention),
                     Scope::Declare if open == 0 => {
@@ -202,17 +158,11 @@ pub fn names(text: &str) -> Names {
                         let first = n
                             .checked_sub(1)
                             .and_then(|before| tokens.get(before))
-                            .is_some_and(|before| {
-                                before.is_word(text, "EXEC") || before.is_word(text, "EXECUTE")
-                            });
+                            .is_some_and(|before| before.is_word(text, "EXEC") || before.is_word(text, "EXECUTE"));
                         if first {
                             names.uses.push(mention);
                             let status = next_is("=");
-                            scope = if status {
-                                Scope::ExecStatus
-                            } else {
-                                Scope::Arguments
-                            };
+                            scope = if status { Scope::ExecStatus } else { Scope::Arguments };
                         } else if next_is("=") {
                             names.arguments.push(mention);
                             scope = Scope::Arguments;
@@ -240,11 +190,7 @@ pub fn names(text: &str) -> Names {
             TokenKind::Placeholder => {
                 let name = token.text(text);
                 let name = name[1..name.len() - 1].to_owned();
-                names.holes.push(Hole {
-                    name,
-                    place: place(text, &tokens[..n]),
-                    range: token.range(),
-                });
+                names.holes.push(Hole { name, place: place(text, &tokens[..n]), range: token.range() });
             }
             _ => {}
         }
@@ -269,14 +215,12 @@ enum Scope {
 
 /// CREATE or ALTER of a procedure, function or trigger: all variables inside are its own.
 fn is_routine(text: &str, tokens: &[Token]) -> bool {
-    let ddl = tokens
-        .first()
-        .is_some_and(|token| token.is_word(text, "CREATE") || token.is_word(text, "ALTER"));
-    ddl && tokens.iter().skip(1).take(3).any(|token| {
-        ["PROC", "PROCEDURE", "FUNCTION", "TRIGGER"]
-            .iter()
-            .any(|word| token.is_word(text, word))
-    })
+    let ddl = tokens.first().is_some_and(|token| token.is_word(text, "CREATE") || token.is_word(text, "ALTER"));
+    ddl && tokens
+        .iter()
+        .skip(1)
+        .take(3)
+        .any(|token| ["PROC", "PROCEDURE", "FUNCTION", "TRIGGER"].iter().any(|word| token.is_word(text, word)))
 }
 
 /// A procedure's bare name as the first words of a batch is an EXEC.
@@ -294,42 +238,16 @@ fn starts_with_procedure(text: &str, tokens: &[Token]) -> bool {
 /// What T-SQL takes after these tokens.
 fn place(text: &str, before: &[Token]) -> Place {
     let back = |n: usize| before.len().checked_sub(n).and_then(|at| before.get(at));
-    let word = |n: usize, words: &[&str]| {
-        back(n).is_some_and(|token| words.iter().any(|word| token.is_word(text, word)))
-    };
-    let operator =
-        |n: usize, sign: &str| back(n).is_some_and(|token| token.is_operator(text, sign));
-    const AFTER: [&str; 9] = [
-        "KILL",
-        "TOP",
-        "AFTER",
-        "TIMEOUT",
-        "OFFSET",
-        "LOCK_TIMEOUT",
-        "ROWCOUNT",
-        "MAXDOP",
-        "TEXTSIZE",
-    ];
-    const ASSIGNED: [&str; 9] = [
-        "FILE",
-        "STATS",
-        "BLOCKSIZE",
-        "BUFFERCOUNT",
-        "MAXTRANSFERSIZE",
-        "RETAINDAYS",
-        "TIMEOUT",
-        "MAXDOP",
-        "LISTENER_PORT",
-    ];
+    let word = |n: usize, words: &[&str]| back(n).is_some_and(|token| words.iter().any(|word| token.is_word(text, word)));
+    let operator = |n: usize, sign: &str| back(n).is_some_and(|token| token.is_operator(text, sign));
+    const AFTER: [&str; 9] = ["KILL", "TOP", "AFTER", "TIMEOUT", "OFFSET", "LOCK_TIMEOUT", "ROWCOUNT", "MAXDOP", "TEXTSIZE"];
+    const ASSIGNED: [&str; 9] =
+        ["FILE", "STATS", "BLOCKSIZE", "BUFFERCOUNT", "MAXTRANSFERSIZE", "RETAINDAYS", "TIMEOUT", "MAXDOP", "LISTENER_PORT"];
     const CALLED: [&str; 3] = ["TOP", "INPUTBUFFER", "OUTPUTBUFFER"];
     let fetch = word(1, &["NEXT", "FIRST"]) && word(2, &["FETCH"]);
     let assigned = operator(1, "=") && word(2, &ASSIGNED);
     let called = operator(1, "(") && word(2, &CALLED);
-    if word(1, &AFTER) || fetch || assigned || called {
-        Place::Integer
-    } else {
-        Place::Identifier
-    }
+    if word(1, &AFTER) || fetch || assigned || called { Place::Integer } else { Place::Identifier }
 }
 
 /// Which of the parameters are bound as `@name`, and what is wrong with the rest. `keys` are the parameters' names.
@@ -339,12 +257,7 @@ fn place(text: &str, before: &[Token]) -> Place {
 pub fn bindings(text: &str, keys: &[&str]) -> Result<Vec<String>, Vec<NameError>> {
     let names = names(text);
     let mut errors = Vec::new();
-    let declared = |name: &str| {
-        names
-            .declared
-            .iter()
-            .any(|mention| mention.name.eq_ignore_ascii_case(name))
-    };
+    let declared = |name: &str| names.declared.iter().any(|mention| mention.name.eq_ignore_ascii_case(name));
     let mut bound: Vec<String> = Vec::new();
     for mention in &names.uses {
         let name = &mention.name;
@@ -353,48 +266,25 @@ pub fn bindings(text: &str, keys: &[&str]) -> Result<Vec<String>, Vec<NameError>
                 bound.push(name.clone());
             }
         } else if !declared(name) {
-            let meant = keys
-                .iter()
-                .find(|key| key.eq_ignore_ascii_case(name))
-                .map(|key| (*key).to_owned());
-            errors.push(NameError::Unbound {
-                name: name.clone(),
-                range: mention.range.clone(),
-                meant,
-            });
+            let meant = keys.iter().find(|key| key.eq_ignore_ascii_case(name)).map(|key| (*key).to_owned());
+            errors.push(NameError::Unbound { name: name.clone(), range: mention.range.clone(), meant });
         }
     }
     for mention in &names.declared {
-        if keys
-            .iter()
-            .any(|key| key.eq_ignore_ascii_case(&mention.name))
-            && bound
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(&mention.name))
+        if keys.iter().any(|key| key.eq_ignore_ascii_case(&mention.name))
+            && bound.iter().any(|name| name.eq_ignore_ascii_case(&mention.name))
         {
-            errors.push(NameError::BoundAndDeclared {
-                name: mention.name.clone(),
-                range: mention.range.clone(),
-            });
+            errors.push(NameError::BoundAndDeclared { name: mention.name.clone(), range: mention.range.clone() });
         }
     }
     for key in keys {
-        let mentioned = bound.iter().any(|name| name == key)
-            || names.holes.iter().any(|hole| hole.name == *key);
-        let excused = errors.iter().any(
-            |error| matches!(error, NameError::Unbound { meant: Some(meant), .. } if meant == key),
-        );
+        let mentioned = bound.iter().any(|name| name == key) || names.holes.iter().any(|hole| hole.name == *key);
+        let excused = errors.iter().any(|error| matches!(error, NameError::Unbound { meant: Some(meant), .. } if meant == key));
         if !mentioned && !excused {
-            errors.push(NameError::NeverMentioned {
-                name: (*key).to_owned(),
-            });
+            errors.push(NameError::NeverMentioned { name: (*key).to_owned() });
         }
     }
-    if errors.is_empty() {
-        Ok(bound)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(bound) } else { Err(errors) }
 }
 
 /// What is written in the place of a `{name}`.
@@ -416,10 +306,7 @@ pub struct Rendered {
 
 /// Fills every `{name}`: where T-SQL wants an integer, an integer or text of digits, trimmed; elsewhere a quoted
 /// identifier. Reads the result back and refuses it if a filled hole is not one token of its own.
-pub fn render(
-    text: &str,
-    values: &BTreeMap<String, PlaceholderValue>,
-) -> Result<Rendered, Vec<NameError>> {
+pub fn render(text: &str, values: &BTreeMap<String, PlaceholderValue>) -> Result<Rendered, Vec<NameError>> {
     let holes = names(text).holes;
     let mut errors = Vec::new();
     let mut rendered = String::with_capacity(text.len());
@@ -453,21 +340,11 @@ pub fn render(
                 .binary_search_by_key(&range.start, |token| token.start)
                 .is_ok_and(|n| tokens[n].end == range.end && tokens[n].kind == kind);
             if !whole {
-                errors.push(NameError::Glued {
-                    name: hole.name.clone(),
-                    range: hole.range.clone(),
-                });
+                errors.push(NameError::Glued { name: hole.name.clone(), range: hole.range.clone() });
             }
         }
     }
-    if errors.is_empty() {
-        Ok(Rendered {
-            text: rendered,
-            mentioned,
-        })
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(Rendered { text: rendered, mentioned }) } else { Err(errors) }
 }
 
 fn fill(hole: &Hole, values: &BTreeMap<String, PlaceholderValue>) -> Result<String, NameError> {
@@ -483,31 +360,16 @@ fn fill(hole: &Hole, values: &BTreeMap<String, PlaceholderValue>) -> Result<Stri
     };
     match (hole.place, value) {
         (Place::Integer, PlaceholderValue::Integer(n)) if *n >= 0 => Ok(n.to_string()),
-        (Place::Integer, PlaceholderValue::Integer(n)) => Err(NameError::NotAnInteger {
-            name,
-            found: format!("negative ({n})"),
-            range,
-        }),
+        (Place::Integer, PlaceholderValue::Integer(n)) => Err(NameError::NotAnInteger { name, found: format!("negative ({n})"), range }),
         (Place::Integer, PlaceholderValue::Text(text)) => {
             let digits = text.trim();
-            if !digits.is_empty()
-                && digits.len() <= 19
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-            {
+            if !digits.is_empty() && digits.len() <= 19 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
                 Ok(digits.to_owned())
             } else {
-                Err(NameError::NotAnInteger {
-                    name,
-                    found: format!("the text {text:?}"),
-                    range,
-                })
+                Err(NameError::NotAnInteger { name, found: format!("the text {text:?}"), range })
             }
         }
-        (Place::Integer, PlaceholderValue::Unfit(found)) => Err(NameError::NotAnInteger {
-            name,
-            found: found.clone(),
-            range,
-        }),
+        (Place::Integer, PlaceholderValue::Unfit(found)) => Err(NameError::NotAnInteger { name, found: found.clone(), range }),
         (Place::Identifier, PlaceholderValue::Text(text)) => {
             let length = text.encode_utf16().count();
             let found = if length == 0 {
@@ -521,16 +383,8 @@ fn fill(hole: &Hole, values: &BTreeMap<String, PlaceholderValue>) -> Result<Stri
             };
             Err(NameError::NotAName { name, found, range })
         }
-        (Place::Identifier, PlaceholderValue::Integer(n)) => Err(NameError::NotAName {
-            name,
-            found: format!("the integer {n}"),
-            range,
-        }),
-        (Place::Identifier, PlaceholderValue::Unfit(found)) => Err(NameError::NotAName {
-            name,
-            found: found.clone(),
-            range,
-        }),
+        (Place::Identifier, PlaceholderValue::Integer(n)) => Err(NameError::NotAName { name, found: format!("the integer {n}"), range }),
+        (Place::Identifier, PlaceholderValue::Unfit(found)) => Err(NameError::NotAName { name, found: found.clone(), range }),
     }
 }
 
@@ -540,86 +394,34 @@ mod tests {
     use proptest::prelude::{ProptestConfig, proptest};
 
     fn said(mentions: &[Mention]) -> Vec<&str> {
-        mentions
-            .iter()
-            .map(|mention| mention.name.as_str())
-            .collect()
+        mentions.iter().map(|mention| mention.name.as_str()).collect()
     }
 
     #[test]
     fn uses_declarations_and_argument_names_are_told_apart() {
         // text, uses, declared, argument names
-        type Row = (
-            &'static str,
-            &'static [&'static str],
-            &'static [&'static str],
-            &'static [&'static str],
-        );
+        type Row = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
         let table: &[Row] = &[
-            (
-                "SELECT @a, '@b', [@c], \"@d\" -- @e\n/* @f */ , @@SPID",
-                &["a"],
-                &[],
-                &[],
-            ),
-            (
-                "DECLARE @a int = 1, @b varchar(10) = @c; SET @b = @a",
-                &["c", "b", "a"],
-                &["a", "b"],
-                &[],
-            ),
-            (
-                "DECLARE @t TABLE (a int, b int) SELECT @x",
-                &["x"],
-                &["t"],
-                &[],
-            ),
+            ("SELECT @a, '@b', [@c], \"@d\" -- @e\n/* @f */ , @@SPID", &["a"], &[], &[]),
+            ("DECLARE @a int = 1, @b varchar(10) = @c; SET @b = @a", &["c", "b", "a"], &["a", "b"], &[]),
+            ("DECLARE @t TABLE (a int, b int) SELECT @x", &["x"], &["t"], &[]),
             ("DECLARE c CURSOR FOR SELECT @a, @b", &["a", "b"], &[], &[]),
-            (
-                "EXEC p @a = @b, @c = 1 OUTPUT, @d = @e OUTPUT SELECT @f = 1",
-                &["b", "e", "f"],
-                &[],
-                &["a", "c", "d"],
-            ),
+            ("EXEC p @a = @b, @c = 1 OUTPUT, @d = @e OUTPUT SELECT @f = 1", &["b", "e", "f"], &[], &["a", "c", "d"]),
             ("EXEC @rc = p @a = 1", &["rc"], &[], &["a"]),
             ("EXEC @rc = @p @a = 1", &["rc", "p"], &[], &["a"]),
             ("EXEC @p @a = @b", &["p", "b"], &[], &["a"]),
-            (
-                "EXECUTE master.dbo.[xp] @a, 1; SELECT @b = 2",
-                &["a", "b"],
-                &[],
-                &[],
-            ),
+            ("EXECUTE master.dbo.[xp] @a, 1; SELECT @b = 2", &["a", "b"], &[], &[]),
             ("sp_help_job @job_name = @j", &["j"], &[], &["job_name"]),
             ("EXEC (@sql) SELECT @a = 1", &["sql", "a"], &[], &[]),
-            (
-                "SELECT @a = x FROM t WHERE f(@b = 1)",
-                &["a", "b"],
-                &[],
-                &[],
-            ),
-            (
-                "CREATE PROC p @a int AS SELECT @a, @b",
-                &[],
-                &["a", "a", "b"],
-                &[],
-            ),
-            (
-                "RESTORE LOG @db FROM DISK = @path",
-                &["db", "path"],
-                &[],
-                &[],
-            ),
+            ("SELECT @a = x FROM t WHERE f(@b = 1)", &["a", "b"], &[], &[]),
+            ("CREATE PROC p @a int AS SELECT @a, @b", &[], &["a", "a", "b"], &[]),
+            ("RESTORE LOG @db FROM DISK = @path", &["db", "path"], &[], &[]),
         ];
         for (text, uses, declared, arguments) in table {
             let found = names(text);
             assert_eq!(said(&found.uses), *uses, "uses in {text}");
             assert_eq!(said(&found.declared), *declared, "declared in {text}");
-            assert_eq!(
-                said(&found.arguments),
-                *arguments,
-                "argument names in {text}"
-            );
+            assert_eq!(said(&found.arguments), *arguments, "argument names in {text}");
             for mention in found.uses {
                 assert_eq!(text[mention.range], format!("@{}", mention.name));
             }
@@ -631,26 +433,14 @@ mod tests {
         let table: &[(&str, Place)] = &[
             ("KILL {n}", Place::Integer),
             ("KILL {n} WITH STATUSONLY", Place::Integer),
-            (
-                "RESTORE LOG x FROM DISK = @p WITH FILE = {n}",
-                Place::Integer,
-            ),
-            (
-                "RESTORE LOG x FROM DISK = @p WITH stats={n}",
-                Place::Integer,
-            ),
+            ("RESTORE LOG x FROM DISK = @p WITH FILE = {n}", Place::Integer),
+            ("RESTORE LOG x FROM DISK = @p WITH stats={n}", Place::Integer),
             ("SELECT TOP ({n}) a FROM t", Place::Integer),
             ("SELECT TOP {n} a FROM t", Place::Integer),
-            (
-                "ALTER DATABASE x SET SINGLE_USER WITH ROLLBACK AFTER {n}",
-                Place::Integer,
-            ),
+            ("ALTER DATABASE x SET SINGLE_USER WITH ROLLBACK AFTER {n}", Place::Integer),
             ("DBCC INPUTBUFFER({n})", Place::Integer),
             ("SELECT a FROM t ORDER BY a OFFSET {n} ROWS", Place::Integer),
-            (
-                "SELECT a FROM t ORDER BY a OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
-                Place::Integer,
-            ),
+            ("SELECT a FROM t ORDER BY a OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY", Place::Integer),
             ("RESTORE DATABASE {n} WITH RECOVERY", Place::Identifier),
             ("USE {n}", Place::Identifier),
             ("SELECT * FROM {n}.sys.tables", Place::Identifier),
@@ -664,77 +454,40 @@ mod tests {
 
     #[test]
     fn bindings_point_at_what_is_wrong() {
-        assert_eq!(
-            bindings("SELECT @a, @a, @b", &["a", "b"]),
-            Ok(vec!["a".to_owned(), "b".to_owned()])
-        );
+        assert_eq!(bindings("SELECT @a, @a, @b", &["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(bindings("USE {a}", &["a"]), Ok(vec![]));
         assert_eq!(bindings("DECLARE @A int; SET @a = 1", &[]), Ok(vec![]));
         let wrong = |text: &str, keys: &[&str]| -> Vec<(String, Option<String>)> {
             bindings(text, keys)
                 .expect_err(text)
                 .iter()
-                .map(|error| {
-                    (
-                        error.to_string(),
-                        error.range().map(|range| text[range].to_owned()),
-                    )
-                })
+                .map(|error| (error.to_string(), error.range().map(|range| text[range].to_owned())))
                 .collect()
         };
         assert_eq!(
             wrong("SELECT @a", &["b"]),
-            [
-                (
-                    "`@a` is neither bound nor declared".to_owned(),
-                    Some("@a".to_owned())
-                ),
-                ("the text never mentions `b`".to_owned(), None),
-            ]
+            [("`@a` is neither bound nor declared".to_owned(), Some("@a".to_owned())), ("the text never mentions `b`".to_owned(), None),]
         );
         assert_eq!(wrong("SELECT @DB", &["db"]).len(), 1);
-        assert_eq!(
-            wrong("DECLARE @a int SELECT @a", &["a"]),
-            [(
-                "`@a` is bound and declared".to_owned(),
-                Some("@a".to_owned())
-            )]
-        );
+        assert_eq!(wrong("DECLARE @a int SELECT @a", &["a"]), [("`@a` is bound and declared".to_owned(), Some("@a".to_owned()))]);
     }
 
     fn filled(text: &str, values: &[(&str, PlaceholderValue)]) -> Result<String, Vec<String>> {
-        let values = values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
-        render(text, &values)
-            .map(|rendered| rendered.text)
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        render(text, &values).map(|rendered| rendered.text).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn holes_are_filled_with_integers_or_quoted_names() {
         let n = PlaceholderValue::Integer;
         let t = |text: &str| PlaceholderValue::Text(text.to_owned());
+        assert_eq!(filled("KILL {s}", &[("s", n(57))]), Ok("KILL 57".to_owned()));
+        assert_eq!(filled("KILL {s}", &[("s", t(" 57  "))]), Ok("KILL 57".to_owned()));
         assert_eq!(
-            filled("KILL {s}", &[("s", n(57))]),
-            Ok("KILL 57".to_owned())
-        );
-        assert_eq!(
-            filled("KILL {s}", &[("s", t(" 57  "))]),
-            Ok("KILL 57".to_owned())
-        );
-        assert_eq!(
-            filled(
-                "RESTORE DATABASE {d} WITH RECOVERY -- {x}",
-                &[("d", t("m]gc"))]
-            ),
+            filled("RESTORE DATABASE {d} WITH RECOVERY -- {x}", &[("d", t("m]gc"))]),
             Ok("RESTORE DATABASE [m]]gc] WITH RECOVERY -- {x}".to_owned())
         );
-        assert_eq!(
-            filled("USE {d}", &[("d", t("2024"))]),
-            Ok("USE [2024]".to_owned())
-        );
+        assert_eq!(filled("USE {d}", &[("d", t("2024"))]), Ok("USE [2024]".to_owned()));
     }
 
     #[test]
@@ -746,31 +499,13 @@ mod tests {
             wrong("KILL {s}", &[("s", t("57; DROP"))]),
             "`{s}` stands where T-SQL wants a whole number, but is the text \"57; DROP\""
         );
+        assert_eq!(wrong("KILL {s}", &[("s", n(-2))]), "`{s}` stands where T-SQL wants a whole number, but is negative (-2)");
+        assert_eq!(wrong("USE {d}", &[("d", n(5))]), "`{d}` stands where T-SQL wants a name, but is the integer 5");
+        assert_eq!(wrong("USE {d}", &[("d", t(""))]), "`{d}` stands where T-SQL wants a name, but is empty");
+        assert_eq!(wrong("USE {d}", &[("d", t(&"x".repeat(129)))]), "`{d}` stands where T-SQL wants a name, but is 129 characters long");
+        assert_eq!(wrong("USE {db}", &[("d", t("x"))]), "nothing is given for `{db}`");
         assert_eq!(
-            wrong("KILL {s}", &[("s", n(-2))]),
-            "`{s}` stands where T-SQL wants a whole number, but is negative (-2)"
-        );
-        assert_eq!(
-            wrong("USE {d}", &[("d", n(5))]),
-            "`{d}` stands where T-SQL wants a name, but is the integer 5"
-        );
-        assert_eq!(
-            wrong("USE {d}", &[("d", t(""))]),
-            "`{d}` stands where T-SQL wants a name, but is empty"
-        );
-        assert_eq!(
-            wrong("USE {d}", &[("d", t(&"x".repeat(129)))]),
-            "`{d}` stands where T-SQL wants a name, but is 129 characters long"
-        );
-        assert_eq!(
-            wrong("USE {db}", &[("d", t("x"))]),
-            "nothing is given for `{db}`"
-        );
-        assert_eq!(
-            wrong(
-                "USE {d}",
-                &[("d", PlaceholderValue::Unfit("a map".to_owned()))]
-            ),
+            wrong("USE {d}", &[("d", PlaceholderValue::Unfit("a map".to_owned()))]),
             "`{d}` stands where T-SQL wants a name, but is a map"
         );
         assert!(wrong("KILL{s}", &[("s", n(5))]).contains("touches"));

@@ -4,8 +4,8 @@
 use super::lex::TokenKind;
 use super::statement::{Parsed, Parser, SyntaxError};
 use super::syntax::{
-    AlterDatabase, Backup, DatabaseChange, DatabaseChangeKind, Device, DropDatabase, Restore,
-    RestoreKind, StatementKind, Termination, ValueKind, WithOption,
+    AlterDatabase, Backup, DatabaseChange, DatabaseChangeKind, Device, DropDatabase, Restore, RestoreKind, StatementKind, Termination,
+    ValueKind, WithOption,
 };
 
 /// Whether an option takes a value.
@@ -121,11 +121,7 @@ impl Parser<'_> {
             database = Some(self.name_value()?);
             parts = self.parts(&["FROM", "WITH"])?;
         }
-        let from = if self.eat_word("FROM") {
-            self.devices()?
-        } else {
-            Vec::new()
-        };
+        let from = if self.eat_word("FROM") { self.devices()? } else { Vec::new() };
         if from.is_empty() && !named {
             return Err(self.near());
         }
@@ -135,13 +131,7 @@ impl Parser<'_> {
         if from.is_empty() && !(says("RECOVERY") || says("NORECOVERY") || says("STANDBY")) {
             return Err(self.near());
         }
-        Ok(StatementKind::Restore(Restore {
-            kind,
-            database,
-            parts,
-            from,
-            options,
-        }))
+        Ok(StatementKind::Restore(Restore { kind, database, parts, from, options }))
     }
 
     pub(super) fn backup(&mut self) -> Parsed<StatementKind> {
@@ -157,11 +147,7 @@ impl Parser<'_> {
         self.at += 1;
         let database = self.name_value()?;
         let parts = self.parts(&["TO", "WITH"])?;
-        let to = if self.eat_word("TO") {
-            self.devices()?
-        } else {
-            Vec::new()
-        };
+        let to = if self.eat_word("TO") { self.devices()? } else { Vec::new() };
         let mut mirrors = Vec::new();
         while self.eat_word("MIRROR") {
             self.expect_word("TO")?;
@@ -171,14 +157,7 @@ impl Parser<'_> {
         if to.is_empty() {
             return Err(self.near());
         }
-        Ok(StatementKind::Backup(Backup {
-            log,
-            database,
-            parts,
-            to,
-            mirrors,
-            options,
-        }))
+        Ok(StatementKind::Backup(Backup { log, database, parts, to, mirrors, options }))
     }
 
     /// FILE = 'x', FILEGROUP = 'x', PAGE = 'x', READ_WRITE_FILEGROUPS between the name and FROM or TO.
@@ -198,12 +177,7 @@ impl Parser<'_> {
                     return Err(self.near());
                 }
             };
-            parts.push(WithOption {
-                name,
-                value,
-                to: None,
-                range: self.since(start),
-            });
+            parts.push(WithOption { name, value, to: None, range: self.since(start) });
             if !self.eat_operator(",") {
                 break;
             }
@@ -215,9 +189,7 @@ impl Parser<'_> {
         let mut devices = Vec::new();
         loop {
             let start = self.start();
-            let word = self
-                .word()
-                .filter(|word| DEVICES.contains(&word.as_str()) && self.operator_at(1, "="));
+            let word = self.word().filter(|word| DEVICES.contains(&word.as_str()) && self.operator_at(1, "="));
             let kind = match word {
                 Some(word) => {
                     self.at += 2;
@@ -237,22 +209,14 @@ impl Parser<'_> {
                 self.at = at;
                 return Err(self.near());
             }
-            devices.push(Device {
-                kind,
-                place,
-                range: self.since(start),
-            });
+            devices.push(Device { kind, place, range: self.since(start) });
             if !self.eat_operator(",") {
                 return Ok(devices);
             }
         }
     }
 
-    fn options(
-        &mut self,
-        statement: &'static str,
-        known: &[(&str, Takes)],
-    ) -> Parsed<Vec<WithOption>> {
+    fn options(&mut self, statement: &'static str, known: &[(&str, Takes)]) -> Parsed<Vec<WithOption>> {
         let mut options = Vec::new();
         if !self.eat_word("WITH") {
             return Ok(options);
@@ -263,11 +227,7 @@ impl Parser<'_> {
             let name = self.take_word()?;
             let Some((_, takes)) = known.iter().find(|(option, _)| *option == name) else {
                 let option = token.text(self.text).to_owned();
-                return Err(SyntaxError::UnknownOption {
-                    option,
-                    statement,
-                    range: token.range(),
-                });
+                return Err(SyntaxError::UnknownOption { option, statement, range: token.range() });
             };
             let (mut value, mut to) = (None, None);
             match (name.as_str(), takes) {
@@ -291,12 +251,7 @@ impl Parser<'_> {
                     }
                 }
             }
-            options.push(WithOption {
-                name,
-                value,
-                to,
-                range: self.since(start),
-            });
+            options.push(WithOption { name, value, to, range: self.since(start) });
             if !self.eat_operator(",") {
                 return Ok(options);
             }
@@ -306,11 +261,7 @@ impl Parser<'_> {
     pub(super) fn alter_database(&mut self) -> Parsed<StatementKind> {
         let at = self.at;
         self.at += 2;
-        let database = if self.eat_word("CURRENT") {
-            None
-        } else {
-            Some(self.name_value()?)
-        };
+        let database = if self.eat_word("CURRENT") { None } else { Some(self.name_value()?) };
         if !self.eat_word("SET") {
             self.at = at;
             return self.other("ALTER");
@@ -319,10 +270,7 @@ impl Parser<'_> {
         loop {
             let start = self.start();
             let kind = self.database_change()?;
-            changes.push(DatabaseChange {
-                kind,
-                range: self.since(start),
-            });
+            changes.push(DatabaseChange { kind, range: self.since(start) });
             if !self.eat_operator(",") {
                 break;
             }
@@ -349,11 +297,7 @@ impl Parser<'_> {
                 }
             });
         }
-        Ok(StatementKind::AlterDatabase(AlterDatabase {
-            database,
-            changes,
-            termination,
-        }))
+        Ok(StatementKind::AlterDatabase(AlterDatabase { database, changes, termination }))
     }
 
     fn database_change(&mut self) -> Parsed<DatabaseChangeKind> {
@@ -368,9 +312,7 @@ impl Parser<'_> {
             "READ_ONLY" => DatabaseChangeKind::ReadOnly,
             "READ_WRITE" => DatabaseChangeKind::ReadWrite,
             "RECOVERY" => match self.word().as_deref() {
-                Some("FULL" | "BULK_LOGGED" | "SIMPLE") => {
-                    DatabaseChangeKind::Recovery(self.take_word()?)
-                }
+                Some("FULL" | "BULK_LOGGED" | "SIMPLE") => DatabaseChangeKind::Recovery(self.take_word()?),
                 _ => return Err(self.near()),
             },
             "PARTNER" | "WITNESS" if self.eat_operator("=") => {
@@ -380,11 +322,7 @@ impl Parser<'_> {
                     self.at = at;
                     return Err(self.near());
                 }
-                if word == "PARTNER" {
-                    DatabaseChangeKind::Partner(value)
-                } else {
-                    DatabaseChangeKind::Witness(value)
-                }
+                if word == "PARTNER" { DatabaseChangeKind::Partner(value) } else { DatabaseChangeKind::Witness(value) }
             }
             "WITNESS" => {
                 self.expect_word("OFF")?;
@@ -397,10 +335,7 @@ impl Parser<'_> {
                         DatabaseChangeKind::PartnerAction(action)
                     }
                     "SAFETY" => match self.word().as_deref() {
-                        Some("FULL" | "OFF") => DatabaseChangeKind::PartnerAction(format!(
-                            "SAFETY {}",
-                            self.take_word()?
-                        )),
+                        Some("FULL" | "OFF") => DatabaseChangeKind::PartnerAction(format!("SAFETY {}", self.take_word()?)),
                         _ => return Err(self.near()),
                     },
                     "TIMEOUT" => {
@@ -424,11 +359,7 @@ impl Parser<'_> {
                     if let Some(token) = self.peek() {
                         let text = token.text(self.text);
                         let plain = token.kind == TokenKind::Word;
-                        words.push(if plain {
-                            text.to_ascii_uppercase()
-                        } else {
-                            text.to_owned()
-                        });
+                        words.push(if plain { text.to_ascii_uppercase() } else { text.to_owned() });
                     }
                     self.at += 1;
                 }
@@ -440,9 +371,7 @@ impl Parser<'_> {
     pub(super) fn drop_database(&mut self) -> Parsed<StatementKind> {
         // DROP DATABASE SCOPED CREDENTIAL, AUDIT SPECIFICATION, ENCRYPTION KEY drop no database, but change all the same
         if (self.word_at(2, "SCOPED") || self.word_at(2, "AUDIT") || self.word_at(2, "ENCRYPTION"))
-            && ["CREDENTIAL", "CONFIGURATION", "SPECIFICATION", "KEY"]
-                .iter()
-                .any(|word| self.word_at(3, word))
+            && ["CREDENTIAL", "CONFIGURATION", "SPECIFICATION", "KEY"].iter().any(|word| self.word_at(3, word))
         {
             return self.other("DROP");
         }
@@ -456,9 +385,6 @@ impl Parser<'_> {
         while self.eat_operator(",") {
             databases.push(self.name_value()?);
         }
-        Ok(StatementKind::DropDatabase(DropDatabase {
-            if_exists,
-            databases,
-        }))
+        Ok(StatementKind::DropDatabase(DropDatabase { if_exists, databases }))
     }
 }

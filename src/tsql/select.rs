@@ -30,18 +30,9 @@ pub struct Doubt {
 /// Words that turn a SELECT into more than a read, or that leave locks behind.
 const UNSAFE_WORDS: &[(&str, &str)] = &[
     ("INTO", "`SELECT ... INTO` creates a table"),
-    (
-        "OPENROWSET",
-        "`OPENROWSET` runs text that only the other side knows",
-    ),
-    (
-        "OPENQUERY",
-        "`OPENQUERY` runs text that only the other server knows",
-    ),
-    (
-        "OPENDATASOURCE",
-        "`OPENDATASOURCE` opens a connection to another server",
-    ),
+    ("OPENROWSET", "`OPENROWSET` runs text that only the other side knows"),
+    ("OPENQUERY", "`OPENQUERY` runs text that only the other server knows"),
+    ("OPENDATASOURCE", "`OPENDATASOURCE` opens a connection to another server"),
     ("UPDLOCK", "a lock hint holds other sessions up"),
     ("XLOCK", "a lock hint holds other sessions up"),
     ("TABLOCK", "a lock hint holds other sessions up"),
@@ -54,17 +45,10 @@ const UNSAFE_WORDS: &[(&str, &str)] = &[
 ];
 
 /// Functions that are reads in name only, however they are quoted.
-const UNSAFE_FUNCTIONS: &[(&str, &str)] = &[(
-    "fn_dump_dblog",
-    "`fn_dump_dblog` leaves a hidden scheduler behind with every call",
-)];
+const UNSAFE_FUNCTIONS: &[(&str, &str)] = &[("fn_dump_dblog", "`fn_dump_dblog` leaves a hidden scheduler behind with every call")];
 
 /// Functions in a schema of somebody else that are known to read.
-const READING_FUNCTIONS: &[&str] = &[
-    "msdb.dbo.agent_datetime",
-    "dbo.agent_datetime",
-    "msdb..agent_datetime",
-];
+const READING_FUNCTIONS: &[&str] = &["msdb.dbo.agent_datetime", "dbo.agent_datetime", "msdb..agent_datetime"];
 
 /// Table functions that are SQL Server's own without a schema before them.
 const TABLE_FUNCTIONS: &[&str] = &[
@@ -91,10 +75,7 @@ pub fn doubt(text: &str, range: Range<usize>, shape: Shape) -> Option<Doubt> {
     let part = &text[range.clone()];
     let tokens = lex(part);
     if let Some((why, at)) = unsafe_word(part, &tokens) {
-        return Some(Doubt {
-            why,
-            range: range.start + at.start..range.start + at.end,
-        });
+        return Some(Doubt { why, range: range.start + at.start..range.start + at.end });
     }
     let masked = mask(part, &tokens);
     let whole = match shape {
@@ -102,12 +83,7 @@ pub fn doubt(text: &str, range: Range<usize>, shape: Shape) -> Option<Doubt> {
         Shape::Scalar => format!("SELECT {masked}"),
         Shape::Condition => format!("SELECT 1 WHERE {masked}"),
     };
-    let unproven = |why: String| {
-        Some(Doubt {
-            why,
-            range: range.clone(),
-        })
-    };
+    let unproven = |why: String| Some(Doubt { why, range: range.clone() });
     let Ok(statements) = sqlparser::parser::Parser::parse_sql(&MsSqlDialect {}, &whole) else {
         return unproven("this text could not be read, so it is taken for a change".to_owned());
     };
@@ -125,25 +101,16 @@ fn unsafe_word(part: &str, tokens: &[Token]) -> Option<(String, Range<usize>)> {
     for token in tokens.iter().filter(|token| !token.is_trivia()) {
         let text = token.text(part);
         if token.kind == TokenKind::Word {
-            if let Some((_, why)) = UNSAFE_WORDS
-                .iter()
-                .find(|(word, _)| text.eq_ignore_ascii_case(word))
-            {
+            if let Some((_, why)) = UNSAFE_WORDS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)) {
                 return Some(((*why).to_owned(), token.range()));
             }
-            let sequence =
-                before[0].eq_ignore_ascii_case("NEXT") && before[1].eq_ignore_ascii_case("VALUE");
+            let sequence = before[0].eq_ignore_ascii_case("NEXT") && before[1].eq_ignore_ascii_case("VALUE");
             if sequence && text.eq_ignore_ascii_case("FOR") {
-                return Some((
-                    "`NEXT VALUE FOR` uses up a number of the sequence".to_owned(),
-                    token.range(),
-                ));
+                return Some(("`NEXT VALUE FOR` uses up a number of the sequence".to_owned(), token.range()));
             }
         }
         if let Some(name) = token.name(part)
-            && let Some((_, why)) = UNSAFE_FUNCTIONS
-                .iter()
-                .find(|(word, _)| name.eq_ignore_ascii_case(word))
+            && let Some((_, why)) = UNSAFE_FUNCTIONS.iter().find(|(word, _)| name.eq_ignore_ascii_case(word))
         {
             return Some(((*why).to_owned(), token.range()));
         }
@@ -193,15 +160,8 @@ struct Prover;
 
 /// The name in lower case, with dots.
 fn dotted(name: &ObjectName) -> String {
-    let parts: Vec<String> = name
-        .0
-        .iter()
-        .map(|part| {
-            part.as_ident()
-                .map_or_else(|| part.to_string(), |ident| ident.value.clone())
-                .to_lowercase()
-        })
-        .collect();
+    let parts: Vec<String> =
+        name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), |ident| ident.value.clone()).to_lowercase()).collect();
     parts.join(".")
 }
 
@@ -213,11 +173,7 @@ fn function(name: &ObjectName, table: bool) -> ControlFlow<String> {
         [.., "sys", _] => true,
         _ => READING_FUNCTIONS.contains(&name.as_str()),
     };
-    if own {
-        ControlFlow::Continue(())
-    } else {
-        ControlFlow::Break(format!("nobody here knows what `{name}` does"))
-    }
+    if own { ControlFlow::Continue(()) } else { ControlFlow::Break(format!("nobody here knows what `{name}` does")) }
 }
 
 impl Visitor for Prover {
@@ -241,9 +197,7 @@ impl Visitor for Prover {
                     return ControlFlow::Break("`SELECT ... INTO` creates a table".to_owned());
                 }
                 SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => {}
-                SetExpr::SetOperation { left, right, .. } => {
-                    bodies.extend([left.as_ref(), right.as_ref()])
-                }
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([left.as_ref(), right.as_ref()]),
                 _ => return ControlFlow::Break("this is not a query".to_owned()),
             }
         }
@@ -253,27 +207,14 @@ impl Visitor for Prover {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
         match factor {
             // `FROM t (NOLOCK)` comes as an argument, and only a bare word can be a hint
-            TableFactor::Table {
-                name,
-                args: Some(args),
-                ..
-            } => {
+            TableFactor::Table { name, args: Some(args), .. } => {
                 let hints = args.args.iter().all(|argument| {
                     matches!(
                         argument.to_string().to_ascii_uppercase().as_str(),
-                        "NOLOCK"
-                            | "READUNCOMMITTED"
-                            | "READCOMMITTED"
-                            | "READPAST"
-                            | "NOWAIT"
-                            | "NOEXPAND"
+                        "NOLOCK" | "READUNCOMMITTED" | "READCOMMITTED" | "READPAST" | "NOWAIT" | "NOEXPAND"
                     )
                 });
-                if hints && !args.args.is_empty() {
-                    ControlFlow::Continue(())
-                } else {
-                    function(name, true)
-                }
+                if hints && !args.args.is_empty() { ControlFlow::Continue(()) } else { function(name, true) }
             }
             TableFactor::Function { name, .. } => function(name, true),
             TableFactor::Table { .. }

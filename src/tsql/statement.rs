@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::lex::{Token, TokenKind, significant};
 use super::syntax::{
-    Argument, Batch, Declaration, Exec, ExecTarget, Expression, Kill, Name, Raiserror, SetOption,
-    Statement, StatementKind, Value, ValueKind,
+    Argument, Batch, Declaration, Exec, ExecTarget, Expression, Kill, Name, Raiserror, SetOption, Statement, StatementKind, Value,
+    ValueKind,
 };
 
 /// Why a text is no batch of ours. The range is what SQL Server would call the near token.
@@ -16,11 +16,7 @@ pub enum SyntaxError {
     #[error("incorrect syntax near `{near}`")]
     Near { near: String, range: Range<usize> },
     #[error("`{option}` is not a recognized {statement} option")]
-    UnknownOption {
-        option: String,
-        statement: &'static str,
-        range: Range<usize>,
-    },
+    UnknownOption { option: String, statement: &'static str, range: Range<usize> },
     #[error("a string or name that begins here is never closed")]
     Unclosed { range: Range<usize> },
     #[error("a comment that begins here is never closed")]
@@ -59,24 +55,15 @@ pub fn parse(text: &str) -> Result<Batch, SyntaxError> {
     for token in &tokens {
         match token.kind {
             TokenKind::UnterminatedText | TokenKind::UnterminatedName => {
-                return Err(SyntaxError::Unclosed {
-                    range: token.range(),
-                });
+                return Err(SyntaxError::Unclosed { range: token.range() });
             }
             TokenKind::UnterminatedComment => {
-                return Err(SyntaxError::UnclosedComment {
-                    range: token.range(),
-                });
+                return Err(SyntaxError::UnclosedComment { range: token.range() });
             }
             _ => {}
         }
     }
-    let mut parser = Parser {
-        text,
-        tokens,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0 };
     let statements = parser.statements(&[])?;
     Ok(Batch { statements })
 }
@@ -158,13 +145,11 @@ impl Parser<'_> {
     }
 
     pub(super) fn word_at(&self, n: usize, word: &str) -> bool {
-        self.ahead(n)
-            .is_some_and(|token| token.is_word(self.text, word))
+        self.ahead(n).is_some_and(|token| token.is_word(self.text, word))
     }
 
     pub(super) fn operator_at(&self, n: usize, operator: &str) -> bool {
-        self.ahead(n)
-            .is_some_and(|token| token.is_operator(self.text, operator))
+        self.ahead(n).is_some_and(|token| token.is_operator(self.text, operator))
     }
 
     pub(super) fn eat_word(&mut self, word: &str) -> bool {
@@ -180,32 +165,18 @@ impl Parser<'_> {
     }
 
     pub(super) fn expect_word(&mut self, word: &str) -> Parsed<()> {
-        if self.eat_word(word) {
-            Ok(())
-        } else {
-            Err(self.near())
-        }
+        if self.eat_word(word) { Ok(()) } else { Err(self.near()) }
     }
 
     pub(super) fn expect_operator(&mut self, operator: &str) -> Parsed<()> {
-        if self.eat_operator(operator) {
-            Ok(())
-        } else {
-            Err(self.near())
-        }
+        if self.eat_operator(operator) { Ok(()) } else { Err(self.near()) }
     }
 
     /// The error at the current token; at the end of the batch, at the last one, as SQL Server does.
     pub(super) fn near(&self) -> SyntaxError {
         match self.peek().or(self.tokens.last().copied()) {
-            Some(token) => SyntaxError::Near {
-                near: token.text(self.text).to_owned(),
-                range: token.range(),
-            },
-            None => SyntaxError::Near {
-                near: String::new(),
-                range: 0..0,
-            },
+            Some(token) => SyntaxError::Near { near: token.text(self.text).to_owned(), range: token.range() },
+            None => SyntaxError::Near { near: String::new(), range: 0..0 },
         }
     }
 
@@ -227,18 +198,12 @@ impl Parser<'_> {
 
     /// From a start to the end of the last token taken.
     pub(super) fn since(&self, start: usize) -> Range<usize> {
-        let end = self
-            .at
-            .checked_sub(1)
-            .and_then(|at| self.tokens.get(at))
-            .map_or(start, |token| token.end);
+        let end = self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(start, |token| token.end);
         start..end.max(start)
     }
 
     fn begins_statement_here(&self) -> bool {
-        self.peek().is_some_and(|token| {
-            token.kind == TokenKind::Word && begins_statement(token.text(self.text))
-        })
+        self.peek().is_some_and(|token| token.kind == TokenKind::Word && begins_statement(token.text(self.text)))
     }
 
     /// Statements up to the end of the batch, or up to one of these words (left standing).
@@ -299,13 +264,7 @@ impl Parser<'_> {
                 self.exec()
             }
             "SET" => self.set(),
-            "DECLARE"
-                if self
-                    .ahead(1)
-                    .is_some_and(|token| token.kind == TokenKind::Variable) =>
-            {
-                self.declare()
-            }
+            "DECLARE" if self.ahead(1).is_some_and(|token| token.kind == TokenKind::Variable) => self.declare(),
             "IF" => self.if_else(),
             "WHILE" => {
                 self.at += 1;
@@ -321,19 +280,11 @@ impl Parser<'_> {
             "WAITFOR" => self.waitfor(),
             "COMMIT" | "ROLLBACK" => {
                 self.at += 1;
-                let _ =
-                    self.eat_word("TRANSACTION") || self.eat_word("TRAN") || self.eat_word("WORK");
-                if !self.begins_statement_here()
-                    && !self.operator_at(0, ";")
-                    && self.peek().is_some()
-                {
+                let _ = self.eat_word("TRANSACTION") || self.eat_word("TRAN") || self.eat_word("WORK");
+                if !self.begins_statement_here() && !self.operator_at(0, ";") && self.peek().is_some() {
                     self.name_value()?;
                 }
-                Ok(if keyword == "COMMIT" {
-                    StatementKind::Commit
-                } else {
-                    StatementKind::Rollback
-                })
+                Ok(if keyword == "COMMIT" { StatementKind::Commit } else { StatementKind::Rollback })
             }
             "RAISERROR" => self.raiserror(),
             "RETURN" => {
@@ -354,8 +305,7 @@ impl Parser<'_> {
             "END" | "ELSE" => Err(self.near()),
             word if begins_statement(word) || matches!(word, "WITH") => self.other(&keyword),
             // not reserved: statements only after a semicolon or at the start, else an alias of what came before
-            "THROW" | "SEND" | "RECEIVE" | "ENABLE" | "DISABLE" | "MOVE" | "GET" | "ADD"
-            | "TRY" => self.other(&keyword),
+            "THROW" | "SEND" | "RECEIVE" | "ENABLE" | "DISABLE" | "MOVE" | "GET" | "ADD" | "TRY" => self.other(&keyword),
             _ if first => self.bare_procedure(),
             _ => Err(self.near()),
         }
@@ -368,22 +318,14 @@ impl Parser<'_> {
     fn bare_procedure(&mut self) -> Parsed<StatementKind> {
         let (parts, range) = self.dotted()?;
         let arguments = self.arguments()?;
-        Ok(StatementKind::Exec(Exec {
-            target: ExecTarget::Procedure { parts, range },
-            status: None,
-            arguments,
-        }))
+        Ok(StatementKind::Exec(Exec { target: ExecTarget::Procedure { parts, range }, status: None, arguments }))
     }
 
     /// Skips to the end of a statement that we do not read.
     pub(super) fn other(&mut self, keyword: &str) -> Parsed<StatementKind> {
         let ddl = matches!(keyword, "CREATE" | "ALTER");
-        let routine = ddl
-            && (1..4).any(|n| {
-                ["PROC", "PROCEDURE", "FUNCTION", "TRIGGER", "VIEW", "SCHEMA"]
-                    .iter()
-                    .any(|word| self.word_at(n, word))
-            });
+        let routine =
+            ddl && (1..4).any(|n| ["PROC", "PROCEDURE", "FUNCTION", "TRIGGER", "VIEW", "SCHEMA"].iter().any(|word| self.word_at(n, word)));
         // one body statement that belongs to the one at hand
         let mut body = match keyword {
             "INSERT" => ["SELECT", "EXEC", "EXECUTE"].as_slice(),
@@ -421,18 +363,9 @@ impl Parser<'_> {
                                 _ => &[],
                             };
                         }
-                        "SELECT"
-                            if self.after_any(&[
-                                "UNION",
-                                "ALL",
-                                "EXCEPT",
-                                "INTERSECT",
-                                "AS",
-                                "FOR",
-                            ]) => {}
+                        "SELECT" if self.after_any(&["UNION", "ALL", "EXCEPT", "INTERSECT", "AS", "FOR"]) => {}
                         "FETCH" if self.after_any(&["ROW", "ROWS"]) => {}
-                        "UPDATE" | "DELETE" | "INSERT"
-                            if self.after_any(&["ON", "FOR", "AFTER", "OF"]) => {}
+                        "UPDATE" | "DELETE" | "INSERT" if self.after_any(&["ON", "FOR", "AFTER", "OF"]) => {}
                         "SET" if self.after_any(&["DELETE", "UPDATE"]) && ddl => {}
                         "IF" if keyword == "DROP" => {}
                         word if begins_statement(word) => break,
@@ -443,9 +376,7 @@ impl Parser<'_> {
             }
             self.at += 1;
         }
-        Ok(StatementKind::Other {
-            keyword: keyword.to_owned(),
-        })
+        Ok(StatementKind::Other { keyword: keyword.to_owned() })
     }
 
     fn after_any(&self, words: &[&str]) -> bool {
@@ -485,9 +416,7 @@ impl Parser<'_> {
         if self.at == first || parentheses > 0 {
             return Err(self.near());
         }
-        Ok(Expression {
-            range: self.since(start),
-        })
+        Ok(Expression { range: self.since(start) })
     }
 
     /// A literal, a variable, a bare word or a placeholder.
@@ -505,25 +434,18 @@ impl Parser<'_> {
             TokenKind::Number => ValueKind::Number(text.to_owned()),
             _ if sign => return Err(self.near()),
             TokenKind::Binary => ValueKind::Binary(text.to_owned()),
-            TokenKind::Text | TokenKind::NationalText => {
-                ValueKind::Text(token.string(self.text).unwrap_or_default())
-            }
+            TokenKind::Text | TokenKind::NationalText => ValueKind::Text(token.string(self.text).unwrap_or_default()),
             TokenKind::Variable if text.len() > 1 => ValueKind::Variable(text.to_owned()),
             TokenKind::Global if text.len() > 2 => ValueKind::Global(text.to_owned()),
             TokenKind::Placeholder => ValueKind::Placeholder(text[1..text.len() - 1].to_owned()),
             TokenKind::Word if text.eq_ignore_ascii_case("NULL") => ValueKind::Null,
             TokenKind::Word if text.eq_ignore_ascii_case("DEFAULT") => ValueKind::Default,
             TokenKind::Word if begins_statement(text) => return Err(self.near()),
-            TokenKind::Word | TokenKind::Bracketed | TokenKind::Quoted => {
-                ValueKind::Word(token.name(self.text).unwrap_or_default())
-            }
+            TokenKind::Word | TokenKind::Bracketed | TokenKind::Quoted => ValueKind::Word(token.name(self.text).unwrap_or_default()),
             _ => return Err(self.near()),
         };
         self.at += 1;
-        Ok(Value {
-            kind,
-            range: self.since(start),
-        })
+        Ok(Value { kind, range: self.since(start) })
     }
 
     /// A name: an identifier, a variable or a placeholder, no literal.
@@ -543,10 +465,7 @@ impl Parser<'_> {
         match self.peek() {
             Some(token) if token.kind == TokenKind::Variable && token.end - token.start > 1 => {
                 self.at += 1;
-                Ok(Name {
-                    text: token.text(self.text).to_owned(),
-                    range: token.range(),
-                })
+                Ok(Name { text: token.text(self.text).to_owned(), range: token.range() })
             }
             _ => Err(self.near()),
         }
@@ -558,10 +477,7 @@ impl Parser<'_> {
         while self.eat_operator(".") {
             if self.operator_at(0, ".") {
                 let here = self.start();
-                parts.push(Value {
-                    kind: ValueKind::Word(String::new()),
-                    range: here..here,
-                });
+                parts.push(Value { kind: ValueKind::Word(String::new()), range: here..here });
             } else {
                 parts.push(self.dotted_part()?);
             }
@@ -585,58 +501,33 @@ impl Parser<'_> {
         if self.operator_at(0, "(") {
             let expression = self.expression(false)?;
             // what follows is AT server, which the expression has swallowed: also known only to the server
-            return Ok(StatementKind::Exec(Exec {
-                target: ExecTarget::Text(expression),
-                status: None,
-                arguments: Vec::new(),
-            }));
+            return Ok(StatementKind::Exec(Exec { target: ExecTarget::Text(expression), status: None, arguments: Vec::new() }));
         }
         let mut status = None;
-        if self
-            .peek()
-            .is_some_and(|token| token.kind == TokenKind::Variable)
-        {
+        if self.peek().is_some_and(|token| token.kind == TokenKind::Variable) {
             let name = self.name_of_variable()?;
             if !self.eat_operator("=") {
                 let arguments = self.arguments()?;
-                return Ok(StatementKind::Exec(Exec {
-                    target: ExecTarget::Variable(name),
-                    status: None,
-                    arguments,
-                }));
+                return Ok(StatementKind::Exec(Exec { target: ExecTarget::Variable(name), status: None, arguments }));
             }
             status = Some(name);
-            if self
-                .peek()
-                .is_some_and(|token| token.kind == TokenKind::Variable)
-            {
+            if self.peek().is_some_and(|token| token.kind == TokenKind::Variable) {
                 let name = self.name_of_variable()?;
                 let arguments = self.arguments()?;
-                return Ok(StatementKind::Exec(Exec {
-                    target: ExecTarget::Variable(name),
-                    status,
-                    arguments,
-                }));
+                return Ok(StatementKind::Exec(Exec { target: ExecTarget::Variable(name), status, arguments }));
             }
         }
         let (parts, range) = self.dotted()?;
         if self.eat_operator(";") {
             // `;2`, a numbered procedure, or only the end of the statement
-            if self
-                .peek()
-                .is_some_and(|token| token.kind == TokenKind::Number)
-            {
+            if self.peek().is_some_and(|token| token.kind == TokenKind::Number) {
                 self.at += 1;
             } else {
                 self.at -= 1;
             }
         }
         let arguments = self.arguments()?;
-        Ok(StatementKind::Exec(Exec {
-            target: ExecTarget::Procedure { parts, range },
-            status,
-            arguments,
-        }))
+        Ok(StatementKind::Exec(Exec { target: ExecTarget::Procedure { parts, range }, status, arguments }))
     }
 
     fn arguments(&mut self) -> Parsed<Vec<Argument>> {
@@ -648,32 +539,19 @@ impl Parser<'_> {
         loop {
             let start = self.start();
             let mut name = None;
-            if self
-                .peek()
-                .is_some_and(|token| token.kind == TokenKind::Variable)
-                && self.operator_at(1, "=")
-            {
+            if self.peek().is_some_and(|token| token.kind == TokenKind::Variable) && self.operator_at(1, "=") {
                 name = Some(self.name_of_variable()?);
                 self.at += 1;
             }
             let value = self.value()?;
             let output = self.eat_word("OUTPUT") || self.eat_word("OUT");
-            arguments.push(Argument {
-                name,
-                value,
-                output,
-                range: self.since(start),
-            });
+            arguments.push(Argument { name, value, output, range: self.since(start) });
             if !self.eat_operator(",") {
                 break;
             }
         }
         self.exec_with()?;
-        if self.ends_here() {
-            Ok(arguments)
-        } else {
-            Err(self.near())
-        }
+        if self.ends_here() { Ok(arguments) } else { Err(self.near()) }
     }
 
     /// WITH RECOMPILE, WITH RESULT SETS ...
@@ -708,18 +586,12 @@ impl Parser<'_> {
 
     fn set(&mut self) -> Parsed<StatementKind> {
         self.at += 1;
-        if self
-            .peek()
-            .is_some_and(|token| token.kind == TokenKind::Variable)
-        {
+        if self.peek().is_some_and(|token| token.kind == TokenKind::Variable) {
             let name = self.name_of_variable()?;
             let Some(operator) = self.peek() else {
                 return Err(self.near());
             };
-            if !matches!(
-                operator.text(self.text),
-                "=" | "+=" | "-=" | "*=" | "/=" | "%=" | "&=" | "|=" | "^="
-            ) {
+            if !matches!(operator.text(self.text), "=" | "+=" | "-=" | "*=" | "/=" | "%=" | "&=" | "|=" | "^=") {
                 return Err(self.near());
             }
             self.at += 1;
@@ -751,10 +623,7 @@ impl Parser<'_> {
         if value.is_empty() {
             return Err(self.near());
         }
-        Ok(StatementKind::SetOption(SetOption {
-            name,
-            value: value.join(" "),
-        }))
+        Ok(StatementKind::SetOption(SetOption { name, value: value.join(" ") }))
     }
 
     fn declare(&mut self) -> Parsed<StatementKind> {
@@ -778,14 +647,8 @@ impl Parser<'_> {
             if self.at == first {
                 return Err(self.near());
             }
-            let ty = Expression {
-                range: self.since(start),
-            };
-            let value = if self.eat_operator("=") {
-                Some(self.expression(true)?)
-            } else {
-                None
-            };
+            let ty = Expression { range: self.since(start) };
+            let value = if self.eat_operator("=") { Some(self.expression(true)?) } else { None };
             declarations.push(Declaration { name, ty, value });
             if !self.eat_operator(",") {
                 return Ok(StatementKind::Declare(declarations));
@@ -806,18 +669,11 @@ impl Parser<'_> {
             self.at = at;
             None
         };
-        Ok(StatementKind::If {
-            condition,
-            then,
-            otherwise,
-        })
+        Ok(StatementKind::If { condition, then, otherwise })
     }
 
     fn begin(&mut self) -> Parsed<StatementKind> {
-        if self.word_at(1, "DIALOG")
-            || self.word_at(1, "CONVERSATION")
-            || self.word_at(1, "DISTRIBUTED")
-        {
+        if self.word_at(1, "DIALOG") || self.word_at(1, "CONVERSATION") || self.word_at(1, "DISTRIBUTED") {
             return self.other("BEGIN");
         }
         self.at += 1;
@@ -893,10 +749,7 @@ impl Parser<'_> {
         self.at += 1;
         let at = self.at;
         let session = self.value()?;
-        if !matches!(
-            session.kind,
-            ValueKind::Number(_) | ValueKind::Text(_) | ValueKind::Placeholder(_)
-        ) {
+        if !matches!(session.kind, ValueKind::Number(_) | ValueKind::Text(_) | ValueKind::Placeholder(_)) {
             self.at = at;
             return Err(self.near());
         }
@@ -909,10 +762,7 @@ impl Parser<'_> {
             }
             self.at += 1;
         }
-        Ok(StatementKind::Kill(Kill {
-            session,
-            status_only,
-        }))
+        Ok(StatementKind::Kill(Kill { session, status_only }))
     }
 }
 
@@ -930,19 +780,12 @@ mod tests {
 
     fn pieces(text: &str) -> Vec<&str> {
         let batch = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        batch
-            .statements
-            .into_iter()
-            .map(|statement| &text[statement.range])
-            .collect()
+        batch.statements.into_iter().map(|statement| &text[statement.range]).collect()
     }
 
     #[test]
     fn the_words_that_begin_statements_can_be_searched() {
-        for word in [
-            "ALTER", "RESTORE", "RETURN", "REVERT", "REVOKE", "SELECT", "WAITFOR", "USE", "while",
-            "kill",
-        ] {
+        for word in ["ALTER", "RESTORE", "RETURN", "REVERT", "REVOKE", "SELECT", "WAITFOR", "USE", "while", "kill"] {
             assert!(begins_statement(word), "{word}");
         }
         assert!(!begins_statement("FROM"));
@@ -955,103 +798,63 @@ mod tests {
                 "USE master ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMMEDIATE \
                  RESTORE DATABASE mgc WITH RECOVERY ;; SELECT 1"
             ),
-            [
-                "USE master",
-                "ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMMEDIATE",
-                "RESTORE DATABASE mgc WITH RECOVERY",
-                "SELECT 1",
-            ]
+            ["USE master", "ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMMEDIATE", "RESTORE DATABASE mgc WITH RECOVERY", "SELECT 1",]
         );
         assert_eq!(
             pieces("INSERT INTO t SELECT 1 UPDATE t SET a = 2 DELETE t"),
             ["INSERT INTO t SELECT 1", "UPDATE t SET a = 2", "DELETE t"]
         );
         assert_eq!(
-            pieces(
-                "SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END FROM t ORDER BY a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY PRINT 'x'"
-            ),
-            [
-                "SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END FROM t ORDER BY a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY",
-                "PRINT 'x'"
-            ]
+            pieces("SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END FROM t ORDER BY a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY PRINT 'x'"),
+            ["SELECT CASE WHEN a = 1 THEN 2 ELSE 3 END FROM t ORDER BY a OFFSET 1 ROWS FETCH NEXT 2 ROWS ONLY", "PRINT 'x'"]
         );
     }
 
     #[test]
     fn restore_keeps_everything_that_is_said() {
-        let StatementKind::Restore(restore) = one(
-            "restore log [mgc] from disk = N'D:\\a b.trn', disk = @p with file = 2, norecovery, stats = 5, \
-             move 'mgc' to 'E:\\x.mdf', stopat = '2014-02-05', medianame = 'm', checksum",
-        ) else {
+        let StatementKind::Restore(restore) =
+            one("restore log [mgc] from disk = N'D:\\a b.trn', disk = @p with file = 2, norecovery, stats = 5, \
+             move 'mgc' to 'E:\\x.mdf', stopat = '2014-02-05', medianame = 'm', checksum")
+        else {
             panic!("a RESTORE")
         };
         assert_eq!(restore.kind, RestoreKind::Log);
-        assert_eq!(
-            restore.database.as_ref().and_then(Value::literal),
-            Some("mgc")
-        );
+        assert_eq!(restore.database.as_ref().and_then(Value::literal), Some("mgc"));
         assert_eq!(restore.from[0].place.literal(), Some("D:\\a b.trn"));
         assert_eq!(restore.from[1].place.variable(), Some("@p"));
         assert_eq!(restore.value("FILE").and_then(Value::integer), Some(2));
         assert!(restore.has("NORECOVERY") && restore.has("CHECKSUM") && !restore.recovers());
         let moved = restore.option("MOVE").expect("MOVE is given");
         assert_eq!(moved.value.as_ref().and_then(Value::literal), Some("mgc"));
-        assert_eq!(
-            moved.to.as_ref().and_then(Value::literal),
-            Some("E:\\x.mdf")
-        );
-        let StatementKind::Restore(restore) = one("RESTORE LOG @db FROM DISK = @path") else {
-            panic!("a RESTORE")
-        };
-        assert_eq!(
-            restore.database.as_ref().and_then(Value::variable),
-            Some("@db")
-        );
+        assert_eq!(moved.to.as_ref().and_then(Value::literal), Some("E:\\x.mdf"));
+        let StatementKind::Restore(restore) = one("RESTORE LOG @db FROM DISK = @path") else { panic!("a RESTORE") };
+        assert_eq!(restore.database.as_ref().and_then(Value::variable), Some("@db"));
         assert!(restore.recovers());
-        let StatementKind::Restore(restore) = one("RESTORE DATABASE mgc WITH STANDBY = 'x.tuf'")
-        else {
-            panic!("a RESTORE")
-        };
+        let StatementKind::Restore(restore) = one("RESTORE DATABASE mgc WITH STANDBY = 'x.tuf'") else { panic!("a RESTORE") };
         assert!(!restore.recovers() && restore.from.is_empty());
     }
 
     #[test]
     fn backup_kill_alter_and_drop_are_read() {
-        let StatementKind::Backup(backup) =
-            one("BACKUP LOG mgc TO DISK = 'x' WITH NORECOVERY, NO_TRUNCATE, COMPRESSION, STATS")
-        else {
+        let StatementKind::Backup(backup) = one("BACKUP LOG mgc TO DISK = 'x' WITH NORECOVERY, NO_TRUNCATE, COMPRESSION, STATS") else {
             panic!("a BACKUP")
         };
         assert!(backup.log && backup.has("NO_TRUNCATE") && backup.has("STATS"));
-        let StatementKind::Kill(kill) = one("kill 57 with statusonly") else {
-            panic!("a KILL")
-        };
+        let StatementKind::Kill(kill) = one("kill 57 with statusonly") else { panic!("a KILL") };
         assert!(kill.status_only && kill.session.integer() == Some(57));
-        let StatementKind::AlterDatabase(alter) = one(
-            "ALTER DATABASE [mgc] SET RESTRICTED_USER, RECOVERY FULL WITH ROLLBACK AFTER 30 SECONDS",
-        ) else {
-            panic!("an ALTER DATABASE")
-        };
-        assert_eq!(alter.changes[0].kind, DatabaseChangeKind::RestrictedUser);
-        assert_eq!(
-            alter.changes[1].kind,
-            DatabaseChangeKind::Recovery("FULL".to_owned())
-        );
-        assert_eq!(
-            alter.termination,
-            Some(Termination::RollbackAfter(Some(30)))
-        );
         let StatementKind::AlterDatabase(alter) =
-            one("ALTER DATABASE mgc SET PARTNER = 'TCP://a:5022'")
+            one("ALTER DATABASE [mgc] SET RESTRICTED_USER, RECOVERY FULL WITH ROLLBACK AFTER 30 SECONDS")
         else {
             panic!("an ALTER DATABASE")
         };
-        assert!(
-            matches!(&alter.changes[0].kind, DatabaseChangeKind::Partner(v) if v.literal() == Some("TCP://a:5022"))
-        );
-        let StatementKind::DropDatabase(drop) = one("DROP DATABASE IF EXISTS a, [b]") else {
-            panic!("a DROP DATABASE")
+        assert_eq!(alter.changes[0].kind, DatabaseChangeKind::RestrictedUser);
+        assert_eq!(alter.changes[1].kind, DatabaseChangeKind::Recovery("FULL".to_owned()));
+        assert_eq!(alter.termination, Some(Termination::RollbackAfter(Some(30))));
+        let StatementKind::AlterDatabase(alter) = one("ALTER DATABASE mgc SET PARTNER = 'TCP://a:5022'") else {
+            panic!("an ALTER DATABASE")
         };
+        assert!(matches!(&alter.changes[0].kind, DatabaseChangeKind::Partner(v) if v.literal() == Some("TCP://a:5022")));
+        let StatementKind::DropDatabase(drop) = one("DROP DATABASE IF EXISTS a, [b]") else { panic!("a DROP DATABASE") };
         assert!(drop.if_exists && drop.databases.len() == 2);
     }
 
@@ -1062,54 +865,30 @@ mod tests {
             other => panic!("{text}: {other:?}"),
         };
         let call = exec("exec sp_delete_log_shipping_secondary_database mgc");
-        assert_eq!(
-            call.target.name().as_deref(),
-            Some("sp_delete_log_shipping_secondary_database")
-        );
+        assert_eq!(call.target.name().as_deref(), Some("sp_delete_log_shipping_secondary_database"));
         assert_eq!(call.arguments[0].value.literal(), Some("mgc"));
-        let call = exec(
-            "EXECUTE @rc = [msdb]..[sp_x] N'a', @b = -1, @c = @d OUTPUT, @e = NULL WITH RECOMPILE",
-        );
-        assert_eq!(
-            call.status.as_ref().map(|name| name.text.as_str()),
-            Some("@rc")
-        );
+        let call = exec("EXECUTE @rc = [msdb]..[sp_x] N'a', @b = -1, @c = @d OUTPUT, @e = NULL WITH RECOMPILE");
+        assert_eq!(call.status.as_ref().map(|name| name.text.as_str()), Some("@rc"));
         assert_eq!(call.target.name().as_deref(), Some("msdb..sp_x"));
         assert_eq!(call.arguments[1].value.integer(), Some(-1));
         assert!(call.arguments[2].output && call.arguments[3].value.kind == ValueKind::Null);
         assert_eq!(exec("sp_who2").target.name().as_deref(), Some("sp_who2"));
         assert_eq!(exec("[sp_who2] 'active'").arguments.len(), 1);
-        assert!(matches!(
-            exec("EXEC ('a' + @b) AT srv").target,
-            ExecTarget::Text(_)
-        ));
+        assert!(matches!(exec("EXEC ('a' + @b) AT srv").target, ExecTarget::Text(_)));
         assert!(matches!(exec("EXEC @p 1").target, ExecTarget::Variable(_)));
     }
 
     #[test]
     fn blocks_hold_their_statements() {
-        let StatementKind::If {
-            then, otherwise, ..
-        } = one(
-            "IF (SELECT COUNT(*) FROM t) > 0 BEGIN EXEC a; KILL 5 END ELSE IF 1 = 2 PRINT 'x' ELSE SELECT 3",
-        )
+        let StatementKind::If { then, otherwise, .. } =
+            one("IF (SELECT COUNT(*) FROM t) > 0 BEGIN EXEC a; KILL 5 END ELSE IF 1 = 2 PRINT 'x' ELSE SELECT 3")
         else {
             panic!("an IF")
         };
         assert!(matches!(then.kind, StatementKind::Block(body) if body.len() == 2));
-        assert!(matches!(
-            otherwise.map(|s| s.kind),
-            Some(StatementKind::If { .. })
-        ));
-        assert_eq!(
-            pieces("DECLARE @a int = 1, @t TABLE (a int, b int) SET @a += 1 SET LOCK_TIMEOUT 5000")
-                .len(),
-            3
-        );
-        assert!(matches!(
-            one("WAITFOR DELAY '00:00:05'"),
-            StatementKind::WaitDelay(_)
-        ));
+        assert!(matches!(otherwise.map(|s| s.kind), Some(StatementKind::If { .. })));
+        assert_eq!(pieces("DECLARE @a int = 1, @t TABLE (a int, b int) SET @a += 1 SET LOCK_TIMEOUT 5000").len(), 3);
+        assert!(matches!(one("WAITFOR DELAY '00:00:05'"), StatementKind::WaitDelay(_)));
         assert!(matches!(one("COMMIT TRAN"), StatementKind::Commit));
     }
 
@@ -1120,11 +899,7 @@ mod tests {
             ("RESTORE mgc", 102, "mgc"),
             ("RESTORE LOG mgc FROM DISK = x", 102, "x"),
             ("RESTORE DATABASE mgc", 102, "mgc"),
-            (
-                "RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVRY",
-                155,
-                "NORECOVRY",
-            ),
+            ("RESTORE LOG mgc FROM DISK = 'x' WITH NORECOVRY", 155, "NORECOVRY"),
             ("KILL @spid", 102, "@spid"),
             ("SELECT 1; sp_who2", 102, "sp_who2"),
             ("BEGIN SELECT 1", 102, "1"),
@@ -1137,11 +912,7 @@ mod tests {
         ];
         for (text, number, near) in table {
             let error = parse(text).expect_err(text);
-            assert_eq!(
-                (error.number(), &text[error.range()]),
-                (*number, *near),
-                "{text}"
-            );
+            assert_eq!((error.number(), &text[error.range()]), (*number, *near), "{text}");
         }
     }
 

@@ -225,9 +225,7 @@ impl Restore {
     /// True if the statement, when it succeeds, ends the restore sequence: LOG or DATABASE without NORECOVERY and
     /// without STANDBY, because RECOVERY is what SQL Server does when nothing is said ("RESTORE Statements - Arguments").
     pub fn recovers(&self) -> bool {
-        matches!(self.kind, RestoreKind::Database | RestoreKind::Log)
-            && !self.has("NORECOVERY")
-            && !self.has("STANDBY")
+        matches!(self.kind, RestoreKind::Database | RestoreKind::Log) && !self.has("NORECOVERY") && !self.has("STANDBY")
     }
 }
 
@@ -302,10 +300,7 @@ pub struct Exec {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExecTarget {
     /// A procedure by name: its parts as meant, `msdb..p` has an empty one in the middle.
-    Procedure {
-        parts: Vec<Value>,
-        range: Range<usize>,
-    },
+    Procedure { parts: Vec<Value>, range: Range<usize> },
     /// EXEC @name: the procedure is known only to the server
     Variable(Name),
     /// EXEC ('text'), with or without AT: the text is known only to the server

@@ -102,11 +102,7 @@ pub enum Unsendable {
     Number { at: String, number: String },
     /// PowerShell's maps take keys in any case.
     #[error("`{at}` has the keys `{one}` and `{other}`, which are one key to PowerShell")]
-    SameKey {
-        at: String,
-        one: String,
-        other: String,
-    },
+    SameKey { at: String, one: String, other: String },
     #[error("`{at}` is nested more than {MAX_DEPTH} levels deep")]
     TooDeep { at: String },
 }
@@ -121,29 +117,17 @@ pub fn guard(parameters: &Map<String, Value>) -> Result<Map<String, Value>, Unse
     guard_map(parameters, "", 0)
 }
 
-fn guard_map(
-    map: &Map<String, Value>,
-    at: &str,
-    depth: usize,
-) -> Result<Map<String, Value>, Unsendable> {
+fn guard_map(map: &Map<String, Value>, at: &str, depth: usize) -> Result<Map<String, Value>, Unsendable> {
     let mut guarded = Map::with_capacity(map.len());
     let mut seen: Vec<(String, &str)> = Vec::with_capacity(map.len());
     for (key, value) in map {
         let folded = key.to_lowercase();
         if let Some((_, one)) = seen.iter().find(|(other, _)| *other == folded) {
             let at = if at.is_empty() { "parameters" } else { at };
-            return Err(Unsendable::SameKey {
-                at: at.to_owned(),
-                one: (*one).to_owned(),
-                other: key.clone(),
-            });
+            return Err(Unsendable::SameKey { at: at.to_owned(), one: (*one).to_owned(), other: key.clone() });
         }
         seen.push((folded, key));
-        let inner = if at.is_empty() {
-            key.clone()
-        } else {
-            format!("{at}.{key}")
-        };
+        let inner = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         guarded.insert(key.clone(), guard_value(value, &inner, depth + 1)?);
     }
     Ok(guarded)
@@ -162,20 +146,13 @@ fn guard_value(value: &Value, at: &str, depth: usize) -> Result<Value, Unsendabl
                 (None, None) => true,
             };
             if !fits {
-                return Err(Unsendable::Number {
-                    at: at.to_owned(),
-                    number: number.to_string(),
-                });
+                return Err(Unsendable::Number { at: at.to_owned(), number: number.to_string() });
             }
             value.clone()
         }
         Value::String(text) => Value::String(format!("={text}")),
         Value::Array(items) => Value::Array(
-            items
-                .iter()
-                .enumerate()
-                .map(|(n, item)| guard_value(item, &format!("{at}[{n}]"), depth + 1))
-                .collect::<Result<_, _>>()?,
+            items.iter().enumerate().map(|(n, item)| guard_value(item, &format!("{at}[{n}]"), depth + 1)).collect::<Result<_, _>>()?,
         ),
         Value::Object(map) => Value::Object(guard_map(map, at, depth)?),
     })
@@ -184,23 +161,16 @@ fn guard_value(value: &Value, at: &str, depth: usize) -> Result<Value, Unsendabl
 /// Parameters as they were before [`guard`]; text without the sign is left as it is.
 pub fn unguard(value: Value) -> Value {
     match value {
-        Value::String(text) => {
-            Value::String(text.strip_prefix('=').map(str::to_owned).unwrap_or(text))
-        }
+        Value::String(text) => Value::String(text.strip_prefix('=').map(str::to_owned).unwrap_or(text)),
         Value::Array(items) => Value::Array(items.into_iter().map(unguard).collect()),
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .map(|(key, value)| (key, unguard(value)))
-                .collect(),
-        ),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, unguard(value))).collect()),
         other => other,
     }
 }
 
 /// One message as a line of ASCII, without the line's end.
 pub fn to_line<T: Serialize>(message: &T) -> String {
-    let json = serde_json::to_string(message)
-        .expect("a message of text keys and plain values is always JSON");
+    let json = serde_json::to_string(message).expect("a message of text keys and plain values is always JSON");
     if json.is_ascii() {
         return json;
     }
@@ -227,11 +197,7 @@ pub fn from_line<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, serde_json:
 pub fn is_cmdlet_name(name: &str) -> bool {
     let letters = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric());
     name.split_once('-').is_some_and(|(verb, noun)| {
-        !verb.is_empty()
-            && !noun.is_empty()
-            && letters(verb)
-            && letters(noun)
-            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        !verb.is_empty() && !noun.is_empty() && letters(verb) && letters(noun) && name.starts_with(|c: char| c.is_ascii_alphabetic())
     })
 }
 
@@ -268,70 +234,34 @@ mod tests {
     #[test]
     fn what_would_lose_something_is_refused_by_place() {
         let big = guard(&map(json!({ "A": [1, 9_007_199_254_740_993u64] }))).unwrap_err();
-        assert_eq!(
-            big.to_string(),
-            "`A[1]` is 9007199254740993, more digits than a number can carry to PowerShell"
-        );
+        assert_eq!(big.to_string(), "`A[1]` is 9007199254740993, more digits than a number can carry to PowerShell");
         assert!(guard(&map(json!({ "A": -9_007_199_254_740_992i64 }))).is_ok());
         let keys = guard(&map(json!({ "Servers": { "add": "a", "Add": "b" } }))).unwrap_err();
-        assert_eq!(
-            keys.to_string(),
-            "`Servers` has the keys `add` and `Add`, which are one key to PowerShell"
-        );
+        assert_eq!(keys.to_string(), "`Servers` has the keys `add` and `Add`, which are one key to PowerShell");
         let mut deep = json!("x");
         for _ in 0..60 {
             deep = json!([deep]);
         }
-        assert!(matches!(
-            guard(&map(json!({ "A": deep }))),
-            Err(Unsendable::TooDeep { .. })
-        ));
+        assert!(matches!(guard(&map(json!({ "A": deep }))), Err(Unsendable::TooDeep { .. })));
     }
 
     #[test]
     fn lines_are_ascii_and_read_back_the_same() {
-        let answer = Answer::Warning {
-            message: "Zürich – 東京 \u{1f600}\n\"x\"".to_owned(),
-        };
+        let answer = Answer::Warning { message: "Zürich – 東京 \u{1f600}\n\"x\"".to_owned() };
         let line = to_line(&answer);
         assert!(line.is_ascii() && !line.contains('\n'), "{line}");
-        assert_eq!(
-            from_line::<Answer>(&format!("\u{feff}{line}\r\n")).unwrap(),
-            answer
-        );
+        assert_eq!(from_line::<Answer>(&format!("\u{feff}{line}\r\n")).unwrap(), answer);
     }
 
     #[test]
     fn the_shapes_of_the_messages_are_kept() {
-        let invoke = Request::Invoke {
-            id: 7,
-            cmdlet: "Get-CsPool".to_owned(),
-            parameters: map(json!({ "Identity": "=a" })),
-            depth: 4,
-        };
-        assert_eq!(
-            to_line(&invoke),
-            r#"{"type":"invoke","id":7,"cmdlet":"Get-CsPool","parameters":{"Identity":"=a"},"depth":4}"#
-        );
-        assert_eq!(
-            to_line(&Request::Hello {
-                module: "Lync".to_owned()
-            }),
-            r#"{"type":"hello","module":"Lync"}"#
-        );
-        assert_eq!(
-            to_line(&Answer::Done { id: 7, ok: true }),
-            r#"{"type":"done","id":7,"ok":true}"#
-        );
-        assert_eq!(
-            to_line(&Answer::Output { value: json!("x") }),
-            r#"{"type":"output","value":"x"}"#
-        );
-        let hello: Answer =
-            from_line(r#"{"type":"hello","ps_version":"5.1","elevated":null}"#).unwrap();
-        assert!(
-            matches!(hello, Answer::Hello(Hello { ps_version, elevated: None, .. }) if ps_version == "5.1")
-        );
+        let invoke = Request::Invoke { id: 7, cmdlet: "Get-CsPool".to_owned(), parameters: map(json!({ "Identity": "=a" })), depth: 4 };
+        assert_eq!(to_line(&invoke), r#"{"type":"invoke","id":7,"cmdlet":"Get-CsPool","parameters":{"Identity":"=a"},"depth":4}"#);
+        assert_eq!(to_line(&Request::Hello { module: "Lync".to_owned() }), r#"{"type":"hello","module":"Lync"}"#);
+        assert_eq!(to_line(&Answer::Done { id: 7, ok: true }), r#"{"type":"done","id":7,"ok":true}"#);
+        assert_eq!(to_line(&Answer::Output { value: json!("x") }), r#"{"type":"output","value":"x"}"#);
+        let hello: Answer = from_line(r#"{"type":"hello","ps_version":"5.1","elevated":null}"#).unwrap();
+        assert!(matches!(hello, Answer::Hello(Hello { ps_version, elevated: None, .. }) if ps_version == "5.1"));
     }
 
     #[test]
@@ -339,18 +269,7 @@ mod tests {
         for good in ["Get-CsPool", "install-csmirrordatabase"] {
             assert!(is_cmdlet_name(good), "{good}");
         }
-        for bad in [
-            "",
-            "Get",
-            "-",
-            "Get-",
-            "C:\\x-y.exe",
-            "Get-Cs Pool",
-            "a-b;c",
-            "./a-b",
-            "Get-Cs\u{2013}Pool",
-            "1a-b",
-        ] {
+        for bad in ["", "Get", "-", "Get-", "C:\\x-y.exe", "Get-Cs Pool", "a-b;c", "./a-b", "Get-Cs\u{2013}Pool", "1a-b"] {
             assert!(!is_cmdlet_name(bad), "{bad}");
         }
     }

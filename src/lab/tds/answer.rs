@@ -27,14 +27,7 @@ const AT_ONCE: usize = 8;
 
 impl Outlet {
     pub fn new(sender: mpsc::Sender<Vec<u8>>, packet_size: usize) -> Self {
-        Self {
-            sender,
-            packet_size,
-            session: 0,
-            packet_id: 1,
-            buffer: Vec::new(),
-            ended: false,
-        }
+        Self { sender, packet_size, session: 0, packet_id: 1, buffer: Vec::new(), ended: false }
     }
 
     /// Where tokens are written; call [`Outlet::spill`] after.
@@ -59,14 +52,10 @@ impl Outlet {
             return;
         }
         let message = std::mem::take(&mut self.buffer);
-        let bytes = packets(
-            kind::RESPONSE,
-            self.session,
-            self.packet_size,
-            &message,
-            end,
-            &mut self.packet_id,
-        );
+        if link.gone() {
+            return;
+        }
+        let bytes = packets(kind::RESPONSE, self.session, self.packet_size, &message, end, &mut self.packet_id);
         if end {
             self.packet_id = 1;
         }
@@ -141,16 +130,8 @@ impl<'a> Answer<'a> {
 
     fn settle(&mut self, more: u16) {
         if let Some((status, count)) = self.pending.take() {
-            let kind = if self.procedure {
-                DoneKind::InProcedure
-            } else {
-                DoneKind::Done
-            };
-            let command = if std::mem::take(&mut self.selected) {
-                SELECT
-            } else {
-                0
-            };
+            let kind = if self.procedure { DoneKind::InProcedure } else { DoneKind::Done };
+            let command = if std::mem::take(&mut self.selected) { SELECT } else { 0 };
             tokens::write_done(self.outlet.buffer(), kind, status | more, command, count);
         }
     }
@@ -176,18 +157,10 @@ impl<'a> Answer<'a> {
             let status = self.status.unwrap_or(self.own_status());
             tokens::write_status(self.outlet.buffer(), status);
             for parameter in std::mem::take(&mut self.outputs) {
-                let given = self
-                    .given
-                    .iter()
-                    .find(|given| given.name.eq_ignore_ascii_case(&parameter.name));
-                let (ordinal, name) = given.map_or((0, parameter.name.as_str()), |g| {
-                    (g.ordinal, g.as_sent.as_str())
-                });
+                let given = self.given.iter().find(|given| given.name.eq_ignore_ascii_case(&parameter.name));
+                let (ordinal, name) = given.map_or((0, parameter.name.as_str()), |g| (g.ordinal, g.as_sent.as_str()));
                 if tokens::write_output(self.outlet.buffer(), ordinal, name, &parameter).is_err() {
-                    tracing::error!(
-                        parameter = parameter.name,
-                        "an output value does not fit its type"
-                    );
+                    tracing::error!(parameter = parameter.name, "an output value does not fit its type");
                 }
             }
             let status = if failed { done::ERROR } else { 0 } | if more { done::MORE } else { 0 };
@@ -242,12 +215,7 @@ impl Reply for Answer<'_> {
         self.settle(done::MORE);
         if tokens::write_row(self.outlet.buffer(), &self.types, cells, self.compressed).is_err() {
             tracing::error!(?cells, types = ?self.types, "a row does not fit its columns");
-            self.message(error(
-                8114,
-                16,
-                5,
-                "Error converting data type of a value to its column's.",
-            ));
+            self.message(error(8114, 16, 5, "Error converting data type of a value to its column's."));
         }
         self.outlet.spill(self.link);
     }

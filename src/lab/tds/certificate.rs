@@ -7,9 +7,7 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::x509::extension::{
-    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
-};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
 /// A self-signed leaf for `localhost`, 127.0.0.1 and ::1 with its key (EC P-256).
@@ -41,25 +39,12 @@ impl Certificate {
         builder.set_not_before(&*Asn1Time::from_unix(yesterday)?)?;
         builder.set_not_after(&*Asn1Time::days_from_now(3650)?)?;
         builder.append_extension(BasicConstraints::new().critical().build()?)?;
-        builder.append_extension(
-            KeyUsage::new()
-                .critical()
-                .digital_signature()
-                .key_encipherment()
-                .build()?,
-        )?;
+        builder.append_extension(KeyUsage::new().critical().digital_signature().key_encipherment().build()?)?;
         builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
-        let names = SubjectAlternativeName::new()
-            .dns("localhost")
-            .ip("127.0.0.1")
-            .ip("::1")
-            .build(&builder.x509v3_context(None, None))?;
+        let names = SubjectAlternativeName::new().dns("localhost").ip("127.0.0.1").ip("::1").build(&builder.x509v3_context(None, None))?;
         builder.append_extension(names)?;
         builder.sign(&key, MessageDigest::sha256())?;
-        Ok(Self {
-            certificate: builder.build(),
-            key,
-        })
+        Ok(Self { certificate: builder.build(), key })
     }
 
     /// The certificate alone, for a client's `ca = "file"`.
@@ -70,8 +55,6 @@ impl Certificate {
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificate")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
+        f.debug_struct("Certificate").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }

@@ -41,20 +41,14 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], Bad> {
-        let short = Bad::Short {
-            wanted: n,
-            left: self.rest.len(),
-        };
+        let short = Bad::Short { wanted: n, left: self.rest.len() };
         let (now, later) = self.rest.split_at_checked(n).ok_or(short)?;
         self.rest = later;
         Ok(now)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Bad> {
-        let short = Bad::Short {
-            wanted: N,
-            left: self.rest.len(),
-        };
+        let short = Bad::Short { wanted: N, left: self.rest.len() };
         self.take(N)?.try_into().map_err(|_| short)
     }
 
@@ -98,7 +92,5 @@ pub fn utf16(bytes: &[u8]) -> Result<String, Bad> {
         return Err(Bad::Invalid("length of a Unicode text"));
     }
     let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
-    Ok(char::decode_utf16(units)
-        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect())
+    Ok(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }

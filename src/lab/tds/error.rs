@@ -7,16 +7,10 @@ use std::io;
 pub enum StartError {
     /// The listening socket cannot be used.
     #[error("the lab's socket cannot be used")]
-    #[diagnostic(
-        code(cutover::lab::socket),
-        help("check that loopback is up and the port is free")
-    )]
+    #[diagnostic(code(cutover::lab::socket), help("check that loopback is up and the port is free"))]
     Socket(#[from] io::Error),
     /// OpenSSL refused the certificate or the settings.
     #[error("the lab's TLS cannot be set up")]
-    #[diagnostic(
-        code(cutover::lab::tls),
-        help("report this: the lab makes its own certificate")
-    )]
+    #[diagnostic(code(cutover::lab::tls), help("report this: the lab makes its own certificate"))]
     Tls(#[from] openssl::error::ErrorStack),
 }

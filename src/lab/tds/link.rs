@@ -115,10 +115,7 @@ impl Link {
             if state.gone {
                 return None;
             }
-            state = self
-                .woken
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -154,11 +151,7 @@ impl Link {
                 return false;
             }
             let left = left.min(Duration::from_secs(3600));
-            state = self
-                .woken
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.woken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

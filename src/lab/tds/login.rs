@@ -58,10 +58,7 @@ pub fn read(body: &[u8]) -> Result<Login7, Bad> {
     let mut features = Vec::new();
     if flags3 & EXTENSION != 0 && extension_length >= 4 {
         let start = Cursor::new(at(body, extension_offset, 4)?).size()?;
-        let mut block = Cursor::new(
-            body.get(start..)
-                .ok_or(Bad::Invalid("offset of the feature extensions"))?,
-        );
+        let mut block = Cursor::new(body.get(start..).ok_or(Bad::Invalid("offset of the feature extensions"))?);
         loop {
             let id = block.u8()?;
             if id == 0xFF {
@@ -73,14 +70,7 @@ pub fn read(body: &[u8]) -> Result<Login7, Bad> {
         }
     }
     Ok(Login7 {
-        login: Login {
-            user,
-            password,
-            database,
-            host,
-            program,
-            process_id,
-        },
+        login: Login { user, password, database, host, program, process_id },
         tds_version,
         packet_size,
         integrated: flags2 & INTEGRATED != 0,
@@ -91,17 +81,11 @@ pub fn read(body: &[u8]) -> Result<Login7, Bad> {
 fn at(body: &[u8], offset: usize, length: usize) -> Result<&[u8], Bad> {
     match length {
         0 => Ok(&[]),
-        _ => body.get(offset..offset + length).ok_or(Bad::Short {
-            wanted: offset + length,
-            left: body.len(),
-        }),
+        _ => body.get(offset..offset + length).ok_or(Bad::Short { wanted: offset + length, left: body.len() }),
     }
 }
 
 /// Clients swap the nibbles of each byte and xor with 0xA5 (MS-TDS 2.2.6.4, under `ibPassword`).
 fn unscrambled(bytes: &[u8]) -> Vec<u8> {
-    bytes
-        .iter()
-        .map(|byte| (byte ^ 0xA5).rotate_left(4))
-        .collect()
+    bytes.iter().map(|byte| (byte ^ 0xA5).rotate_left(4)).collect()
 }

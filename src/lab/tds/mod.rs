@@ -162,13 +162,7 @@ pub trait Engine: Send + Sync + 'static {
     /// major, minor, build: (12, 0, 6024) is SQL Server 2014.
     fn version(&self) -> (u8, u8, u16);
     /// Something arrived: returns the record's number, to be completed by [`Engine::answered`].
-    fn received(
-        &self,
-        session: u16,
-        kind: &'static str,
-        text: &str,
-        parameters: &[Parameter],
-    ) -> u64;
+    fn received(&self, session: u16, kind: &'static str, text: &str, parameters: &[Parameter]) -> u64;
     /// The answer to record `n` ended with these errors, in order.
     fn answered(&self, n: u64, errors: Vec<i32>);
 }

@@ -41,9 +41,7 @@ pub enum Transaction {
 /// Skips ALL_HEADERS: the lab needs neither the transaction's descriptor nor query notifications.
 fn skip_headers(c: &mut Cursor<'_>) -> Result<(), Bad> {
     let total = c.size()?;
-    let rest = total
-        .checked_sub(4)
-        .ok_or(Bad::Invalid("length of ALL_HEADERS"))?;
+    let rest = total.checked_sub(4).ok_or(Bad::Invalid("length of ALL_HEADERS"))?;
     c.take(rest).map(drop)
 }
 
@@ -108,13 +106,8 @@ pub fn read_calls(body: &[u8]) -> Result<Vec<Call>, Bad> {
         let name = match c.u16()? {
             0xFFFF => {
                 let number = c.u16()?;
-                let index = usize::from(number)
-                    .checked_sub(1)
-                    .ok_or(Bad::Invalid("procedure number"))?;
-                (*BY_NUMBER
-                    .get(index)
-                    .ok_or(Bad::Invalid("procedure number"))?)
-                .to_owned()
+                let index = usize::from(number).checked_sub(1).ok_or(Bad::Invalid("procedure number"))?;
+                (*BY_NUMBER.get(index).ok_or(Bad::Invalid("procedure number"))?).to_owned()
             }
             n => c.chars(n.into())?,
         };
@@ -123,11 +116,7 @@ pub fn read_calls(body: &[u8]) -> Result<Vec<Call>, Bad> {
             Ok(values) => calls.push(call(name, values)),
             Err(Unread::Malformed(bad)) => return Err(bad),
             Err(Unread::Type { ordinal, code }) => {
-                calls.push(Call {
-                    request: Err(unknown_type(ordinal, code)),
-                    text: format!("EXEC {name}"),
-                    given: Vec::new(),
-                });
+                calls.push(Call { request: Err(unknown_type(ordinal, code)), text: format!("EXEC {name}"), given: Vec::new() });
                 return Ok(calls);
             }
         }
@@ -166,21 +155,12 @@ fn read_parameters(c: &mut Cursor<'_>) -> Result<Vec<Sent>, Unread> {
         let name = c.short_text()?;
         let status = c.u8()?;
         let typed = |bad| match bad {
-            Bad::Type(code) => Unread::Type {
-                ordinal: parameters.len() + 1,
-                code,
-            },
+            Bad::Type(code) => Unread::Type { ordinal: parameters.len() + 1, code },
             bad => Unread::Malformed(bad),
         };
         let declared = values::read_type(c).map_err(typed)?;
         let value = values::read_value(c, &declared).map_err(typed)?;
-        parameters.push(Sent {
-            name,
-            default: status & 2 != 0,
-            output: status & 1 != 0,
-            ty: declared.ty,
-            value,
-        });
+        parameters.push(Sent { name, default: status & 2 != 0, output: status & 1 != 0, ty: declared.ty, value });
     }
     Ok(parameters)
 }
@@ -189,11 +169,7 @@ fn call(name: String, sent: Vec<Sent>) -> Call {
     let given = |sent: &[Sent]| {
         sent.iter()
             .enumerate()
-            .map(|(i, one)| Given {
-                name: with_at(&one.name),
-                as_sent: one.name.clone(),
-                ordinal: u16::try_from(i).unwrap_or(u16::MAX),
-            })
+            .map(|(i, one)| Given { name: with_at(&one.name), as_sent: one.name.clone(), ordinal: u16::try_from(i).unwrap_or(u16::MAX) })
             .collect::<Vec<_>>()
     };
     if plain_name(&name).eq_ignore_ascii_case("sp_executesql") {
@@ -201,25 +177,12 @@ fn call(name: String, sent: Vec<Sent>) -> Call {
     }
     let text = format!("EXEC {name}");
     let given = given(&sent);
-    let parameters = sent
-        .into_iter()
-        .filter(|one| !one.default)
-        .map(|one| parameter(with_at(&one.name), one))
-        .collect();
-    Call {
-        request: Ok(Request::Procedure { name, parameters }),
-        text,
-        given,
-    }
+    let parameters = sent.into_iter().filter(|one| !one.default).map(|one| parameter(with_at(&one.name), one)).collect();
+    Call { request: Ok(Request::Procedure { name, parameters }), text, given }
 }
 
 fn parameter(name: String, sent: Sent) -> Parameter {
-    Parameter {
-        name,
-        ty: sent.ty,
-        value: sent.value,
-        output: sent.output,
-    }
+    Parameter { name, ty: sent.ty, value: sent.value, output: sent.output }
 }
 
 fn with_at(name: &str) -> String {
@@ -232,45 +195,22 @@ fn with_at(name: &str) -> String {
 
 /// The last part of a procedure's name, without brackets: `[sys].sp_tables` is `sp_tables`.
 fn plain_name(name: &str) -> &str {
-    name.rsplit('.')
-        .next()
-        .unwrap_or(name)
-        .trim_start_matches('[')
-        .trim_end_matches(']')
+    name.rsplit('.').next().unwrap_or(name).trim_start_matches('[').trim_end_matches(']')
 }
 
 /// `sp_executesql`: the text, its declarations, then the values, by name or in the order of the declarations.
 fn execute_sql(sent: Vec<Sent>) -> Call {
     let mut sent = sent.into_iter().enumerate();
     let mut text_of_next = || match sent.next() {
-        Some((
-            _,
-            Sent {
-                value: Cell::Text(text),
-                ..
-            },
-        )) => Some(text),
+        Some((_, Sent { value: Cell::Text(text), .. })) => Some(text),
         _ => None,
     };
     let text = text_of_next();
     let declarations = text_of_next().unwrap_or_default();
     let Some(text) = text else {
-        let message = error(
-            214,
-            16,
-            2,
-            "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.",
-        );
-        let request = Err(ServerMessage {
-            procedure: "sp_executesql".into(),
-            line: 1,
-            ..message
-        });
-        return Call {
-            request,
-            text: "EXEC sp_executesql".into(),
-            given: Vec::new(),
-        };
+        let message = error(214, 16, 2, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.");
+        let request = Err(ServerMessage { procedure: "sp_executesql".into(), line: 1, ..message });
+        return Call { request, text: "EXEC sp_executesql".into(), given: Vec::new() };
     };
     let declared = declared_names(&declarations);
     let mut in_order = declared.iter();
@@ -282,46 +222,25 @@ fn execute_sql(sent: Vec<Sent>) -> Call {
             "" => in_order.next().cloned(),
             name => Some(with_at(name)),
         };
-        let Some(name) = name.filter(|name| declared.iter().any(|d| d.eq_ignore_ascii_case(name)))
-        else {
+        let Some(name) = name.filter(|name| declared.iter().any(|d| d.eq_ignore_ascii_case(name))) else {
             too_many = true;
             continue;
         };
-        given.push(Given {
-            name: name.clone(),
-            as_sent: one.name.clone(),
-            ordinal: u16::try_from(i).unwrap_or(u16::MAX),
-        });
+        given.push(Given { name: name.clone(), as_sent: one.name.clone(), ordinal: u16::try_from(i).unwrap_or(u16::MAX) });
         parameters.push(parameter(name, one));
     }
-    let missing = declared
-        .iter()
-        .find(|d| !parameters.iter().any(|p| p.name.eq_ignore_ascii_case(d)));
+    let missing = declared.iter().find(|d| !parameters.iter().any(|p| p.name.eq_ignore_ascii_case(d)));
     let request = match missing {
-        _ if too_many => Err(error(
-            8144,
-            16,
-            2,
-            "Procedure or function  has too many arguments specified.",
-        )),
+        _ if too_many => Err(error(8144, 16, 2, "Procedure or function  has too many arguments specified.")),
         Some(name) => Err(error(
             8178,
             16,
             1,
-            &format!(
-                "The parameterized query '({declarations}){text}' expects the parameter '{name}', which was not supplied."
-            ),
+            &format!("The parameterized query '({declarations}){text}' expects the parameter '{name}', which was not supplied."),
         )),
-        None => Ok(Request::Batch {
-            text: text.clone(),
-            parameters,
-        }),
+        None => Ok(Request::Batch { text: text.clone(), parameters }),
     };
-    Call {
-        request,
-        text,
-        given,
-    }
+    Call { request, text, given }
 }
 
 /// The names in `@a int, @b numeric(25,0) OUTPUT`.
@@ -355,12 +274,5 @@ fn unknown_type(ordinal: usize, code: u8) -> ServerMessage {
 }
 
 pub(super) fn error(number: i32, severity: u8, state: u8, text: &str) -> ServerMessage {
-    ServerMessage {
-        number,
-        severity,
-        state,
-        text: text.to_owned(),
-        procedure: String::new(),
-        line: 1,
-    }
+    ServerMessage { number, severity, state, text: text.to_owned(), procedure: String::new(), line: 1 }
 }

@@ -20,10 +20,7 @@ use super::error::StartError;
 use super::link::{Item, Link};
 use super::login::{self, Login7};
 use super::{Engine, session};
-use crate::wire::tls::{
-    Framed, Malformed, Message, PreLogin, encrypt, kind, option, packets, read_message,
-    read_packet, status,
-};
+use crate::wire::tls::{Framed, Malformed, Message, PreLogin, encrypt, kind, option, packets, read_message, read_packet, status};
 
 /// What a server says to the client's ENCRYPT byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,10 +75,7 @@ impl Connections {
     /// Closes the connection of a session at once, as KILL does to another's; false if there is none.
     pub fn cut(&self, session: u16) -> bool {
         let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = links
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(|link| link.session() == session && !link.gone());
+        let found = links.iter().filter_map(Weak::upgrade).find(|link| link.session() == session && !link.gone());
         found.inspect(|link| link.close()).is_some()
     }
 
@@ -94,29 +88,16 @@ impl Connections {
 
 impl Server {
     /// Serves a listening socket on the current tokio runtime.
-    pub fn start(
-        listener: std::net::TcpListener,
-        engine: Arc<dyn Engine>,
-        options: ServerOptions,
-    ) -> Result<Self, StartError> {
+    pub fn start(listener: std::net::TcpListener, engine: Arc<dyn Engine>, options: ServerOptions) -> Result<Self, StartError> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let connections = Connections::default();
-        let house = Arc::new(House {
-            engine,
-            encryption: options.encryption,
-            acceptor: acceptor(&options)?,
-            connections: connections.clone(),
-        });
+        let house =
+            Arc::new(House { engine, encryption: options.encryption, acceptor: acceptor(&options)?, connections: connections.clone() });
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, house, stopped));
-        Ok(Self {
-            address,
-            stop,
-            accepting,
-            connections,
-        })
+        Ok(Self { address, stop, accepting, connections })
     }
 
     /// A handle that an engine may keep, to end a session from outside it.
@@ -130,9 +111,7 @@ impl Server {
 
     /// Closes the listening socket and every connection. Sessions that still run see it as a disconnect; they are not waited for.
     pub async fn stop(self) {
-        let Self {
-            stop, accepting, ..
-        } = self;
+        let Self { stop, accepting, .. } = self;
         stop.send_replace(true);
         if let Err(error) = accepting.await {
             tracing::error!(%error, "the lab's listener ended badly");
@@ -219,12 +198,8 @@ fn negotiate(ours: Encryption, theirs: u8) -> Result<(u8, Scope), Malformed> {
         (Encryption::Optional, encrypt::ON | encrypt::REQUIRED) => (encrypt::ON, Scope::Everything),
         (Encryption::Optional, encrypt::LOGIN_ONLY) => (encrypt::LOGIN_ONLY, Scope::Login),
         (Encryption::Optional, encrypt::NOT_SUPPORTED) => (encrypt::NOT_SUPPORTED, Scope::Nothing),
-        (Encryption::Off, encrypt::LOGIN_ONLY | encrypt::NOT_SUPPORTED) => {
-            (encrypt::NOT_SUPPORTED, Scope::Nothing)
-        }
-        (Encryption::Off, encrypt::ON | encrypt::REQUIRED) => {
-            (encrypt::NOT_SUPPORTED, Scope::Refused)
-        }
+        (Encryption::Off, encrypt::LOGIN_ONLY | encrypt::NOT_SUPPORTED) => (encrypt::NOT_SUPPORTED, Scope::Nothing),
+        (Encryption::Off, encrypt::ON | encrypt::REQUIRED) => (encrypt::NOT_SUPPORTED, Scope::Refused),
         _ => return Err(Malformed::PreLogin),
     })
 }
@@ -236,9 +211,7 @@ async fn serve(mut stream: TcpStream, house: &House) -> io::Result<()> {
         return Ok(());
     }
     if first == [kind::NAKED_TLS] {
-        return Err(io::Error::other(
-            "the client speaks TDS 8.0 (Encrypt=strict), the lab speaks 7.4",
-        ));
+        return Err(io::Error::other("the client speaks TDS 8.0 (Encrypt=strict), the lab speaks 7.4"));
     }
     let Some(message) = read_message(&mut stream, LOGIN_LIMIT).await? else {
         return Ok(());
@@ -247,10 +220,7 @@ async fn serve(mut stream: TcpStream, house: &House) -> io::Result<()> {
         return Err(Malformed::Kind(message.kind).into());
     }
     let asked = PreLogin::read(&message.body)?;
-    let (byte, scope) = negotiate(
-        house.encryption,
-        asked.encryption().unwrap_or(encrypt::NOT_SUPPORTED),
-    )?;
+    let (byte, scope) = negotiate(house.encryption, asked.encryption().unwrap_or(encrypt::NOT_SUPPORTED))?;
     let (major, minor, build) = house.engine.version();
     let [b0, b1] = build.to_be_bytes();
     let mut options = vec![
@@ -264,13 +234,9 @@ async fn serve(mut stream: TcpStream, house: &House) -> io::Result<()> {
         options.push((option::FEDERATED, vec![0]));
     }
     let body = PreLogin { options }.write();
-    stream
-        .write_all(&packets(kind::RESPONSE, 0, 4096, &body, true, &mut 1))
-        .await?;
+    stream.write_all(&packets(kind::RESPONSE, 0, 4096, &body, true, &mut 1)).await?;
     match scope {
-        Scope::Refused => Err(io::Error::other(
-            "client and lab do not agree about encryption",
-        )),
+        Scope::Refused => Err(io::Error::other("client and lab do not agree about encryption")),
         Scope::Nothing => {
             let Some(login) = read_login(&mut stream).await? else {
                 return Ok(());
@@ -301,10 +267,7 @@ where
 {
     let ssl = Ssl::new(house.acceptor.context())?;
     let mut tls = SslStream::new(ssl, Framed::new(stream))?;
-    Pin::new(&mut tls)
-        .accept()
-        .await
-        .map_err(io::Error::other)?;
+    Pin::new(&mut tls).accept().await.map_err(io::Error::other)?;
     tls.get_mut().set_framing(false);
     // the server's last flight may not have left yet, and nothing else follows it until the client speaks
     tls.get_mut().flush().await?;
@@ -314,11 +277,7 @@ where
 async fn read_login<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<Login7>> {
     match read_message(stream, LOGIN_LIMIT).await? {
         None => Ok(None),
-        Some(Message {
-            kind: kind::LOGIN,
-            body,
-            ..
-        }) => login::read(&body).map(Some).map_err(io::Error::other),
+        Some(Message { kind: kind::LOGIN, body, .. }) => login::read(&body).map(Some).map_err(io::Error::other),
         Some(message) => Err(Malformed::Kind(message.kind).into()),
     }
 }
@@ -334,9 +293,7 @@ where
     let _gone = Gone(link.clone());
     let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(CHUNKS);
     let (thread_link, engine) = (link.clone(), house.engine.clone());
-    std::thread::Builder::new()
-        .name("lab-session".into())
-        .spawn(move || session::run(login, &*engine, &thread_link, sender))?;
+    std::thread::Builder::new().name("lab-session".into()).spawn(move || session::run(login, &*engine, &thread_link, sender))?;
     let (mut reading, mut writing) = tokio::io::split(stream);
     let write = pin!(async {
         while let Some(bytes) = receiver.recv().await {
@@ -362,11 +319,7 @@ impl Drop for Gone {
 }
 
 /// Joins packets to messages and queues them, until the client hangs up; that it does so without a word is usual.
-async fn read_requests<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    link: &Link,
-    engine: &dyn Engine,
-) -> io::Result<()> {
+async fn read_requests<S: AsyncRead + Unpin>(stream: &mut S, link: &Link, engine: &dyn Engine) -> io::Result<()> {
     let mut partial: Option<Message> = None;
     loop {
         let (header, body) = match read_packet(stream).await {
@@ -386,17 +339,9 @@ async fn read_requests<S: AsyncRead + Unpin>(
             }
             continue;
         }
-        let message = partial.get_or_insert_with(|| Message {
-            kind: header.kind,
-            status: 0,
-            body: Vec::new(),
-        });
+        let message = partial.get_or_insert_with(|| Message { kind: header.kind, status: 0, body: Vec::new() });
         if message.kind != header.kind {
-            return Err(Malformed::Mixed {
-                message: message.kind,
-                found: header.kind,
-            }
-            .into());
+            return Err(Malformed::Mixed { message: message.kind, found: header.kind }.into());
         }
         if message.body.len() + body.len() > MESSAGE_LIMIT {
             return Err(Malformed::TooLong(MESSAGE_LIMIT).into());
@@ -410,16 +355,11 @@ async fn read_requests<S: AsyncRead + Unpin>(
             continue;
         };
         let item = match message.status & status::IGNORE {
-            0 => Item::Message {
-                message,
-                attentions: Vec::new(),
-            },
+            0 => Item::Message { message, attentions: Vec::new() },
             _ => Item::TakenBack,
         };
         if !link.push(item) {
-            return Err(io::Error::other(
-                "too many requests without waiting for an answer",
-            ));
+            return Err(io::Error::other("too many requests without waiting for an answer"));
         }
     }
 }

@@ -25,10 +25,7 @@ pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender
     let server = engine.server_name();
     let mut outlet = Outlet::new(sender, packet_size);
     let Some(tds) = tds_version(login.tds_version, engine.version()) else {
-        tracing::warn!(
-            version = format!("{:#x}", login.tds_version),
-            "the client speaks a TDS before 7.2"
-        );
+        tracing::warn!(version = format!("{:#x}", login.tds_version), "the client speaks a TDS before 7.2");
         return;
     };
     let opened = match login.integrated {
@@ -53,16 +50,7 @@ pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender
     accept(&mut outlet, &login, tds, engine, &*session, &server);
     engine.answered(record, Vec::new());
     outlet.send(link, true);
-    let mut thread = Thread {
-        session,
-        engine,
-        link,
-        outlet,
-        server,
-        tds,
-        transactions: 0,
-        open: None,
-    };
+    let mut thread = Thread { session, engine, link, outlet, server, tds, transactions: 0, open: None };
     if let Err(bad) = thread.serve() {
         tracing::warn!(session = id, error = %bad, "connection ended by the lab: malformed request");
     }
@@ -87,45 +75,18 @@ fn no_windows_logins() -> ServerMessage {
 }
 
 /// The answer to a login that succeeded.
-fn accept(
-    outlet: &mut Outlet,
-    login: &Login7,
-    tds: u32,
-    engine: &dyn Engine,
-    session: &dyn Session,
-    server: &str,
-) {
+fn accept(outlet: &mut Outlet, login: &Login7, tds: u32, engine: &dyn Engine, session: &dyn Session, server: &str) {
     let database = session.database();
     let granted = outlet.packet_size.to_string();
-    let info = |number, state, text: String| ServerMessage {
-        line: 1,
-        ..error(number, 10, state, &text)
-    };
+    let info = |number, state, text: String| ServerMessage { line: 1, ..error(number, 10, state, &text) };
     let out = outlet.buffer();
     tokens::write_change_text(out, Change::Database, &database, "master");
-    tokens::write_message(
-        out,
-        &info(
-            5701,
-            2,
-            format!("Changed database context to '{database}'."),
-        ),
-        server,
-    );
+    tokens::write_message(out, &info(5701, 2, format!("Changed database context to '{database}'.")), server);
     tokens::write_collation_change(out);
     tokens::write_change_text(out, Change::Language, "us_english", "");
-    tokens::write_message(
-        out,
-        &info(5703, 1, "Changed language setting to us_english.".into()),
-        server,
-    );
+    tokens::write_message(out, &info(5703, 1, "Changed language setting to us_english.".into()), server);
     tokens::write_login_ack(out, tds, engine.version());
-    tokens::write_change_text(
-        out,
-        Change::PacketSize,
-        &granted,
-        &DEFAULT_PACKET_SIZE.to_string(),
-    );
+    tokens::write_change_text(out, Change::PacketSize, &granted, &DEFAULT_PACKET_SIZE.to_string());
     if !login.features.is_empty() && tds == TDS_74 {
         tokens::write_features(out, &login.features);
     }
@@ -193,10 +154,7 @@ impl Thread<'_> {
         match message.kind {
             kind::BATCH => {
                 let text = requests::read_batch(&message.body)?;
-                let request = Request::Batch {
-                    text: text.clone(),
-                    parameters: Vec::new(),
-                };
+                let request = Request::Batch { text: text.clone(), parameters: Vec::new() };
                 Ok(self.run("batch", &text, Ok(request), None, false))
             }
             kind::RPC => {
@@ -205,15 +163,7 @@ impl Thread<'_> {
                     return Err(Bad::Invalid("RPC without a call").into());
                 }
                 let last = calls.len() - 1;
-                for (
-                    i,
-                    Call {
-                        request,
-                        text,
-                        given,
-                    },
-                ) in calls.into_iter().enumerate()
-                {
+                for (i, Call { request, text, given }) in calls.into_iter().enumerate() {
                     if i > 0 && self.link.cancelled() {
                         break;
                     }
@@ -242,20 +192,11 @@ impl Thread<'_> {
         more: bool,
     ) -> bool {
         let parameters = match &request {
-            Ok(Request::Batch { parameters, .. } | Request::Procedure { parameters, .. }) => {
-                parameters.as_slice()
-            }
+            Ok(Request::Batch { parameters, .. } | Request::Procedure { parameters, .. }) => parameters.as_slice(),
             Err(_) => &[],
         };
-        let record = self
-            .engine
-            .received(self.session.id(), kind, text, parameters);
-        let mut answer = Answer::new(
-            &mut self.outlet,
-            self.link,
-            &self.server,
-            self.tds >= TDS_73,
-        );
+        let record = self.engine.received(self.session.id(), kind, text, parameters);
+        let mut answer = Answer::new(&mut self.outlet, self.link, &self.server, self.tds >= TDS_73);
         if let Some(given) = given {
             answer = answer.for_call(given);
         }
@@ -280,12 +221,7 @@ impl Thread<'_> {
         self.transactions += 1;
         self.open = Some(self.transactions);
         self.session.transaction(true);
-        tokens::write_change_bytes(
-            self.outlet.buffer(),
-            Change::Began,
-            &self.transactions.to_le_bytes(),
-            &[],
-        );
+        tokens::write_change_bytes(self.outlet.buffer(), Change::Began, &self.transactions.to_le_bytes(), &[]);
     }
 
     fn transact(&mut self, request: Option<Transaction>) {
@@ -304,16 +240,10 @@ impl Thread<'_> {
         };
         let Some(descriptor) = self.open.take() else {
             let text = match change {
-                Change::Committed => {
-                    "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."
-                }
+                Change::Committed => "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.",
                 _ => "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.",
             };
-            let number = if change == Change::Committed {
-                3902
-            } else {
-                3903
-            };
+            let number = if change == Change::Committed { 3902 } else { 3903 };
             return self.transacted(Some(error(number, 16, 1, text)));
         };
         self.session.transaction(false);

@@ -121,11 +121,7 @@ pub fn write_features(out: &mut Vec<u8>, asked: &[u8]) {
 /// COLMETADATA. Every column is nullable and of user type 0.
 pub fn write_columns(out: &mut Vec<u8>, columns: &[Column]) {
     out.push(0x81);
-    out.extend_from_slice(
-        &u16::try_from(columns.len())
-            .unwrap_or(u16::MAX)
-            .to_le_bytes(),
-    );
+    out.extend_from_slice(&u16::try_from(columns.len()).unwrap_or(u16::MAX).to_le_bytes());
     for column in columns.iter().take(usize::from(u16::MAX)) {
         out.extend_from_slice(&[0, 0, 0, 0, 1, 0]);
         values::write_type(out, column.ty);
@@ -134,12 +130,7 @@ pub fn write_columns(out: &mut Vec<u8>, columns: &[Column]) {
 }
 
 /// ROW, or NBCROW where `compressed` is allowed and there is a NULL to leave out.
-pub fn write_row(
-    out: &mut Vec<u8>,
-    types: &[Type],
-    cells: &[Cell],
-    compressed: bool,
-) -> Result<(), Misfit> {
+pub fn write_row(out: &mut Vec<u8>, types: &[Type], cells: &[Cell], compressed: bool) -> Result<(), Misfit> {
     if types.len() != cells.len() {
         return Err(Misfit);
     }
@@ -148,10 +139,7 @@ pub fn write_row(
     if compressed {
         out.push(0xD2);
         for eight in cells.chunks(8) {
-            let bits = eight
-                .iter()
-                .enumerate()
-                .map(|(i, cell)| u8::from(*cell == Cell::Null) << i);
+            let bits = eight.iter().enumerate().map(|(i, cell)| u8::from(*cell == Cell::Null) << i);
             out.push(bits.fold(0, |all, bit| all | bit));
         }
     } else {
@@ -175,12 +163,7 @@ pub fn write_status(out: &mut Vec<u8>, status: i32) {
 }
 
 /// RETURNVALUE of an output parameter, under the name that the client gave it.
-pub fn write_output(
-    out: &mut Vec<u8>,
-    ordinal: u16,
-    name: &str,
-    parameter: &Parameter,
-) -> Result<(), Misfit> {
+pub fn write_output(out: &mut Vec<u8>, ordinal: u16, name: &str, parameter: &Parameter) -> Result<(), Misfit> {
     let start = out.len();
     out.push(0xAC);
     out.extend_from_slice(&ordinal.to_le_bytes());

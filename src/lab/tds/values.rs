@@ -38,23 +38,10 @@ pub struct Declared {
 /// Reads TYPE_INFO.
 pub fn read_type(c: &mut Cursor<'_>) -> Result<Declared, Bad> {
     let code = c.u8()?;
-    let fixed = |ty, n| {
-        Ok(Declared {
-            ty,
-            form: Form::Fixed(n),
-        })
-    };
-    let byte = |ty| {
-        Ok(Declared {
-            ty,
-            form: Form::Byte,
-        })
-    };
+    let fixed = |ty, n| Ok(Declared { ty, form: Form::Fixed(n) });
+    let byte = |ty| Ok(Declared { ty, form: Form::Byte });
     match code {
-        0x1F => Ok(Declared {
-            ty: Type::Int,
-            form: Form::Nothing,
-        }),
+        0x1F => Ok(Declared { ty: Type::Int, form: Form::Nothing }),
         0x30 => fixed(Type::TinyInt, 1),
         0x32 => fixed(Type::Bit, 1),
         0x34 => fixed(Type::SmallInt, 2),
@@ -119,45 +106,22 @@ pub fn read_type(c: &mut Cursor<'_>) -> Result<Declared, Bad> {
                 (0xA7, n) => Type::VarChar(Some(n)),
                 (_, n) => Type::Char(n),
             };
-            let form = if bytes == 0xFFFF {
-                Form::Chunks
-            } else {
-                Form::Short
-            };
+            let form = if bytes == 0xFFFF { Form::Chunks } else { Form::Short };
             Ok(Declared { ty, form })
         }
         0xA5 => match c.u16()? {
-            0xFFFF => Ok(Declared {
-                ty: Type::VarBinary(None),
-                form: Form::Chunks,
-            }),
-            n => Ok(Declared {
-                ty: Type::VarBinary(Some(n)),
-                form: Form::Short,
-            }),
+            0xFFFF => Ok(Declared { ty: Type::VarBinary(None), form: Form::Chunks }),
+            n => Ok(Declared { ty: Type::VarBinary(Some(n)), form: Form::Short }),
         },
-        0xAD => Ok(Declared {
-            ty: Type::Binary(c.u16()?),
-            form: Form::Short,
-        }),
+        0xAD => Ok(Declared { ty: Type::Binary(c.u16()?), form: Form::Short }),
         0x23 | 0x63 => {
             c.take(4 + COLLATION.len())?;
-            let ty = if code == 0x23 {
-                Type::VarChar(None)
-            } else {
-                Type::NVarChar(None)
-            };
-            Ok(Declared {
-                ty,
-                form: Form::Long,
-            })
+            let ty = if code == 0x23 { Type::VarChar(None) } else { Type::NVarChar(None) };
+            Ok(Declared { ty, form: Form::Long })
         }
         0x22 => {
             c.take(4)?;
-            Ok(Declared {
-                ty: Type::VarBinary(None),
-                form: Form::Long,
-            })
+            Ok(Declared { ty: Type::VarBinary(None), form: Form::Long })
         }
         0xF1 => {
             // XML_INFO: a schema's three names, if there is one
@@ -167,17 +131,11 @@ pub fn read_type(c: &mut Cursor<'_>) -> Result<Declared, Bad> {
                 let n = c.u16()?;
                 c.chars(n.into())?;
             }
-            Ok(Declared {
-                ty: Type::NVarChar(None),
-                form: Form::Chunks,
-            })
+            Ok(Declared { ty: Type::NVarChar(None), form: Form::Chunks })
         }
         0x62 => {
             c.take(4)?;
-            Ok(Declared {
-                ty: Type::SqlVariant,
-                form: Form::Variant,
-            })
+            Ok(Declared { ty: Type::SqlVariant, form: Form::Variant })
         }
         other => Err(Bad::Type(other)),
     }
@@ -276,16 +234,9 @@ fn from_bytes(ty: Type, data: &[u8]) -> Result<Cell, Bad> {
             let positive = c.u8()? != 0;
             let digits = c.all();
             let mut magnitude = [0; 16];
-            magnitude
-                .get_mut(..digits.len())
-                .ok_or(Bad::Invalid("length of numeric"))?
-                .copy_from_slice(digits);
-            let value = i128::try_from(u128::from_le_bytes(magnitude))
-                .map_err(|_| Bad::Invalid("value of numeric"))?;
-            Cell::Numeric {
-                value: if positive { value } else { -value },
-                scale,
-            }
+            magnitude.get_mut(..digits.len()).ok_or(Bad::Invalid("length of numeric"))?.copy_from_slice(digits);
+            let value = i128::try_from(u128::from_le_bytes(magnitude)).map_err(|_| Bad::Invalid("value of numeric"))?;
+            Cell::Numeric { value: if positive { value } else { -value }, scale }
         }
         Type::Money => {
             let (high, low) = (c.u32()?, c.u32()?);
@@ -293,15 +244,10 @@ fn from_bytes(ty: Type, data: &[u8]) -> Result<Cell, Bad> {
         }
         Type::SmallMoney => Cell::Money(c.u32()?.cast_signed().into()),
         Type::NVarChar(_) | Type::NChar(_) => Cell::Text(utf16(c.all())?),
-        Type::VarChar(_) | Type::Char(_) => {
-            Cell::Text(c.all().iter().map(|byte| from_cp1252(*byte)).collect())
-        }
+        Type::VarChar(_) | Type::Char(_) => Cell::Text(c.all().iter().map(|byte| from_cp1252(*byte)).collect()),
         Type::VarBinary(_) | Type::Binary(_) => Cell::Binary(c.all().to_vec()),
         Type::Guid => {
-            let bytes = c
-                .all()
-                .try_into()
-                .map_err(|_| Bad::Invalid("length of uniqueidentifier"))?;
+            let bytes = c.all().try_into().map_err(|_| Bad::Invalid("length of uniqueidentifier"))?;
             Cell::Guid(uuid::Uuid::from_bytes_le(bytes))
         }
         Type::Date => Cell::Date(read_date(&mut c)?),
@@ -316,9 +262,7 @@ fn from_bytes(ty: Type, data: &[u8]) -> Result<Cell, Bad> {
         Type::SmallDateTime => {
             let days = i64::from(c.u16()?);
             let minutes = u64::from(c.u16()?);
-            Cell::DateTime(
-                date_of(days, EPOCH_1900)?.to_datetime(time_of(minutes * 60_000_000_000)?),
-            )
+            Cell::DateTime(date_of(days, EPOCH_1900)?.to_datetime(time_of(minutes * 60_000_000_000)?))
         }
         Type::DateTime2(scale) => {
             let time = read_time(&mut c, data.len().saturating_sub(3), scale)?;
@@ -328,9 +272,7 @@ fn from_bytes(ty: Type, data: &[u8]) -> Result<Cell, Bad> {
             let time = read_time(&mut c, data.len().saturating_sub(5), scale)?;
             let utc = read_date(&mut c)?.to_datetime(time);
             let minutes = c.u16()?.cast_signed();
-            let local = utc
-                .checked_add(jiff::SignedDuration::from_mins(minutes.into()))
-                .map_err(|_| Bad::Invalid("datetimeoffset"))?;
+            let local = utc.checked_add(jiff::SignedDuration::from_mins(minutes.into())).map_err(|_| Bad::Invalid("datetimeoffset"))?;
             Cell::DateTimeOffset(local, minutes)
         }
         Type::SqlVariant => return Err(Bad::Invalid("sql_variant")),
@@ -346,14 +288,10 @@ const EPOCH_1900: civil::Date = civil::date(1900, 1, 1);
 const DAY: u64 = 86_400_000_000_000;
 
 fn date_of(days: i64, epoch: civil::Date) -> Result<civil::Date, Bad> {
-    let hours = days.checked_mul(24).ok_or(Bad::Invalid("date"))?;
-    let date = epoch
-        .checked_add(jiff::SignedDuration::from_hours(hours))
-        .map_err(|_| Bad::Invalid("date"))?;
-    if date < EPOCH_1 {
-        Err(Bad::Invalid("date"))
-    } else {
-        Ok(date)
+    let span = jiff::Span::new().try_days(days).map_err(|_| Bad::Invalid("date"))?;
+    match epoch.checked_add(span) {
+        Ok(date) if date >= EPOCH_1 => Ok(date),
+        _ => Err(Bad::Invalid("date")),
     }
 }
 
@@ -363,15 +301,9 @@ fn time_of(nanoseconds: u64) -> Result<civil::Time, Bad> {
     }
     let seconds = nanoseconds / 1_000_000_000;
     let part = |n: u64| i8::try_from(n).map_err(|_| Bad::Invalid("time of day"));
-    let fraction =
-        i32::try_from(nanoseconds % 1_000_000_000).map_err(|_| Bad::Invalid("time of day"))?;
-    civil::Time::new(
-        part(seconds / 3600)?,
-        part(seconds / 60 % 60)?,
-        part(seconds % 60)?,
-        fraction,
-    )
-    .map_err(|_| Bad::Invalid("time of day"))
+    let fraction = i32::try_from(nanoseconds % 1_000_000_000).map_err(|_| Bad::Invalid("time of day"))?;
+    civil::Time::new(part(seconds / 3600)?, part(seconds / 60 % 60)?, part(seconds % 60)?, fraction)
+        .map_err(|_| Bad::Invalid("time of day"))
 }
 
 fn read_date(c: &mut Cursor<'_>) -> Result<civil::Date, Bad> {
@@ -472,17 +404,10 @@ pub fn write_value(out: &mut Vec<u8>, ty: Type, cell: &Cell) -> Result<(), Misfi
                 out.extend_from_slice(&0u32.to_le_bytes());
             }
         },
-        Type::NVarChar(_)
-        | Type::NChar(_)
-        | Type::VarChar(_)
-        | Type::Char(_)
-        | Type::VarBinary(_)
-        | Type::Binary(_) => match data {
+        Type::NVarChar(_) | Type::NChar(_) | Type::VarChar(_) | Type::Char(_) | Type::VarBinary(_) | Type::Binary(_) => match data {
             None => out.extend_from_slice(&0xFFFFu16.to_le_bytes()),
             Some(data) => {
-                out.extend_from_slice(
-                    &u16::try_from(data.len()).map_err(|_| Misfit)?.to_le_bytes(),
-                );
+                out.extend_from_slice(&u16::try_from(data.len()).map_err(|_| Misfit)?.to_le_bytes());
                 out.extend_from_slice(&data);
             }
         },
@@ -506,40 +431,20 @@ fn to_bytes(ty: Type, cell: &Cell) -> Result<Vec<u8>, Misfit> {
     Ok(match ty {
         Type::Bit => vec![u8::from(integer()? != 0)],
         Type::TinyInt => vec![u8::try_from(integer()?).map_err(|_| Misfit)?],
-        Type::SmallInt => i16::try_from(integer()?)
-            .map_err(|_| Misfit)?
-            .to_le_bytes()
-            .into(),
-        Type::Int => i32::try_from(integer()?)
-            .map_err(|_| Misfit)?
-            .to_le_bytes()
-            .into(),
-        Type::BigInt => i64::try_from(integer()?)
-            .map_err(|_| Misfit)?
-            .to_le_bytes()
-            .into(),
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "real is the narrower of the two by declaration"
-        )]
+        Type::SmallInt => i16::try_from(integer()?).map_err(|_| Misfit)?.to_le_bytes().into(),
+        Type::Int => i32::try_from(integer()?).map_err(|_| Misfit)?.to_le_bytes().into(),
+        Type::BigInt => i64::try_from(integer()?).map_err(|_| Misfit)?.to_le_bytes().into(),
+        #[expect(clippy::cast_possible_truncation, reason = "real is the narrower of the two by declaration")]
         Type::Real => (float_of(cell).ok_or(Misfit)? as f32).to_le_bytes().into(),
         Type::Float => float_of(cell).ok_or(Misfit)?.to_le_bytes().into(),
         Type::Numeric { precision, scale } => {
             let value = scaled(cell, scale).ok_or(Misfit)?;
             let magnitude = value.unsigned_abs();
-            if 10u128
-                .checked_pow(precision.into())
-                .is_none_or(|limit| magnitude >= limit)
-            {
+            if 10u128.checked_pow(precision.into()).is_none_or(|limit| magnitude >= limit) {
                 return Err(Misfit);
             }
             let mut bytes = vec![u8::from(value >= 0)];
-            bytes.extend(
-                magnitude
-                    .to_le_bytes()
-                    .iter()
-                    .take(numeric_bytes(precision)),
-            );
+            bytes.extend(magnitude.to_le_bytes().iter().take(numeric_bytes(precision)));
             bytes
         }
         Type::Money => {
@@ -547,16 +452,9 @@ fn to_bytes(ty: Type, cell: &Cell) -> Result<Vec<u8>, Misfit> {
             let (low, high) = value.split_at(4);
             [high, low].concat()
         }
-        Type::SmallMoney => i32::try_from(money_of(cell).ok_or(Misfit)?)
-            .map_err(|_| Misfit)?
-            .to_le_bytes()
-            .into(),
+        Type::SmallMoney => i32::try_from(money_of(cell).ok_or(Misfit)?).map_err(|_| Misfit)?.to_le_bytes().into(),
         Type::NVarChar(_) | Type::NChar(_) => {
-            let mut bytes: Vec<u8> = text_of(cell)
-                .ok_or(Misfit)?
-                .encode_utf16()
-                .flat_map(u16::to_le_bytes)
-                .collect();
+            let mut bytes: Vec<u8> = text_of(cell).ok_or(Misfit)?.encode_utf16().flat_map(u16::to_le_bytes).collect();
             match ty {
                 Type::NVarChar(Some(n)) if bytes.len() > usize::from(n.clamp(1, 4000)) * 2 => {
                     return Err(Misfit);
@@ -575,11 +473,7 @@ fn to_bytes(ty: Type, cell: &Cell) -> Result<Vec<u8>, Misfit> {
             bytes
         }
         Type::VarChar(_) | Type::Char(_) => {
-            let bytes = text_of(cell)
-                .ok_or(Misfit)?
-                .chars()
-                .map(to_cp1252)
-                .collect();
+            let bytes = text_of(cell).ok_or(Misfit)?.chars().map(to_cp1252).collect();
             match ty {
                 Type::VarChar(Some(n)) => fitted(bytes, n, None)?,
                 Type::Char(n) => fitted(bytes, n, Some(b' '))?,
@@ -598,10 +492,7 @@ fn to_bytes(ty: Type, cell: &Cell) -> Result<Vec<u8>, Misfit> {
         }
         Type::Guid => match cell {
             Cell::Guid(guid) => guid.to_bytes_le().into(),
-            Cell::Text(text) => uuid::Uuid::parse_str(text)
-                .map_err(|_| Misfit)?
-                .to_bytes_le()
-                .into(),
+            Cell::Text(text) => uuid::Uuid::parse_str(text).map_err(|_| Misfit)?.to_bytes_le().into(),
             _ => return Err(Misfit),
         },
         Type::Date => write_date(datetime_of(cell)?.date())?,
@@ -620,22 +511,14 @@ fn to_bytes(ty: Type, cell: &Cell) -> Result<Vec<u8>, Misfit> {
             let ticks = (milliseconds * 3 + 5) / 10;
             let days = days_since(at.date(), EPOCH_1900)? + i64::from(ticks >= 25_920_000);
             let ticks = u32::try_from(ticks % 25_920_000).map_err(|_| Misfit)?;
-            [
-                i32::try_from(days).map_err(|_| Misfit)?.to_le_bytes(),
-                ticks.to_le_bytes(),
-            ]
-            .concat()
+            [i32::try_from(days).map_err(|_| Misfit)?.to_le_bytes(), ticks.to_le_bytes()].concat()
         }
         Type::SmallDateTime => {
             let at = datetime_of(cell)?;
             let minutes = (nanoseconds_of(at.time()) / 1_000_000_000 + 30) / 60;
             let days = days_since(at.date(), EPOCH_1900)? + i64::from(minutes >= 1440);
             let minutes = u16::try_from(minutes % 1440).map_err(|_| Misfit)?;
-            [
-                u16::try_from(days).map_err(|_| Misfit)?.to_le_bytes(),
-                minutes.to_le_bytes(),
-            ]
-            .concat()
+            [u16::try_from(days).map_err(|_| Misfit)?.to_le_bytes(), minutes.to_le_bytes()].concat()
         }
         Type::DateTime2(scale) => write_datetime2(datetime_of(cell)?, scale)?,
         Type::DateTimeOffset(scale) => {
@@ -643,9 +526,7 @@ fn to_bytes(ty: Type, cell: &Cell) -> Result<Vec<u8>, Misfit> {
                 Cell::DateTimeOffset(local, minutes) => (*local, *minutes),
                 cell => (datetime_of(cell)?, 0),
             };
-            let utc = local
-                .checked_sub(jiff::SignedDuration::from_mins(minutes.into()))
-                .map_err(|_| Misfit)?;
+            let utc = local.checked_sub(jiff::SignedDuration::from_mins(minutes.into())).map_err(|_| Misfit)?;
             let mut bytes = write_datetime2(utc, scale)?;
             bytes.extend_from_slice(&minutes.to_le_bytes());
             bytes
@@ -706,10 +587,7 @@ fn integer_of(cell: &Cell) -> Option<i128> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "float is what the column declares"
-)]
+#[expect(clippy::cast_precision_loss, reason = "float is what the column declares")]
 fn float_of(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Real(value) => Some((*value).into()),
@@ -731,14 +609,7 @@ fn scaled(cell: &Cell, scale: u8) -> Option<i128> {
         return value.checked_mul(10i128.checked_pow((scale - from).into())?);
     }
     let unit = 10i128.checked_pow((from - scale).into())?;
-    Some(
-        value / unit
-            + if (value % unit).abs() * 2 >= unit {
-                value.signum()
-            } else {
-                0
-            },
-    )
+    Some(value / unit + if (value % unit).abs() * 2 >= unit { value.signum() } else { 0 })
 }
 
 fn money_of(cell: &Cell) -> Option<i64> {
@@ -784,11 +655,7 @@ fn units_of(time: civil::Time, scale: u8) -> u64 {
 }
 
 fn write_units(units: u64, scale: u8) -> Vec<u8> {
-    units
-        .to_le_bytes()
-        .into_iter()
-        .take(time_bytes(scale))
-        .collect()
+    units.to_le_bytes().into_iter().take(time_bytes(scale)).collect()
 }
 
 fn write_datetime2(at: civil::DateTime, scale: u8) -> Result<Vec<u8>, Misfit> {
@@ -805,17 +672,13 @@ fn write_datetime2(at: civil::DateTime, scale: u8) -> Result<Vec<u8>, Misfit> {
 
 /// The part of code page 1252 that is not Latin-1, from 0x80; U+FFFD where it has no character.
 const CP1252: [char; 32] = [
-    '€', '\u{FFFD}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{FFFD}', 'Ž',
-    '\u{FFFD}', //
+    '€', '\u{FFFD}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{FFFD}', 'Ž', '\u{FFFD}', //
     '\u{FFFD}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{FFFD}', 'ž', 'Ÿ',
 ];
 
 fn from_cp1252(byte: u8) -> char {
     match byte {
-        0x80..=0x9F => CP1252
-            .get(usize::from(byte - 0x80))
-            .copied()
-            .unwrap_or(char::REPLACEMENT_CHARACTER),
+        0x80..=0x9F => CP1252.get(usize::from(byte - 0x80)).copied().unwrap_or(char::REPLACEMENT_CHARACTER),
         _ => byte.into(),
     }
 }

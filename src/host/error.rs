@@ -1,0 +1,167 @@
+//! [`RunError`]: why a script failed, shown on the text of the runbook and its modules with a label for each frame.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+use rhai::EvalAltResult;
+
+use super::arguments::WrongArgument;
+use super::{frames, messages};
+use crate::effect::{Failure, Frame, Place};
+use crate::script::{Script, limits};
+
+/// Frames shown at the inner and at the outer end of a deep recursion.
+const SHOWN: usize = 4;
+
+/// Why a script failed.
+pub struct RunError {
+    pub message: String,
+    pub code: String,
+    pub help: Option<String>,
+    /// What the first label says.
+    pub label: String,
+    pub place: Place,
+    /// The effect that failed, if that was it.
+    pub failure: Option<Failure>,
+    /// Bytes of the argument that is wrong; else the first frame's.
+    span: Option<(usize, Range<usize>)>,
+    script: Arc<Script>,
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunError").field("code", &self.code).field("message", &self.message).field("place", &self.place).finish()
+    }
+}
+
+impl RunError {
+    /// What Rhai's error says, in our words and on the text.
+    pub fn new(script: Arc<Script>, error: &EvalAltResult) -> Self {
+        let place = frames::of_error(&script, error);
+        let inner = frames::innermost(error);
+        if let EvalAltResult::ErrorRuntime(value, _) = inner {
+            if let Some(failure) = value.read_lock::<Failure>() {
+                return Self::of_failure(script, failure.clone(), place);
+            }
+            if let Some(wrong) = value.read_lock::<WrongArgument>() {
+                return Self {
+                    message: wrong.message.clone(),
+                    code: "cutover::host::wrong_argument".to_owned(),
+                    help: Some(wrong.help.clone()),
+                    label: "here".to_owned(),
+                    place: wrong.place.clone(),
+                    failure: None,
+                    span: wrong.span.clone(),
+                    script,
+                };
+            }
+        }
+        let message = messages::translate(&script, inner);
+        Self {
+            message: message.text,
+            code: format!("cutover::host::{}", message.slug),
+            help: Some(message.help).filter(|h| !h.is_empty()),
+            label: message.label.to_owned(),
+            place,
+            failure: None,
+            span: None,
+            script,
+        }
+    }
+
+    fn of_failure(script: Arc<Script>, failure: Failure, caught: Place) -> Self {
+        Self {
+            message: failure.cause.to_string(),
+            code: failure.cause.code().map_or_else(|| "cutover::host::failed".to_owned(), |c| c.to_string()),
+            help: failure.cause.help().map(|h| h.to_string()),
+            label: format!("this `{}` failed", failure.primitive),
+            // where it failed, not where it was thrown again
+            place: if failure.place.frames.is_empty() { caught } else { failure.place.clone() },
+            failure: Some(failure),
+            span: None,
+            script,
+        }
+    }
+
+    /// The limit that the host itself counts.
+    pub(super) fn exhausted(script: Arc<Script>, place: Place) -> Self {
+        Self {
+            message: format!("over the limit: {} operations in one run", limits::OPERATIONS),
+            code: "cutover::host::limit".to_owned(),
+            help: Some("look for a loop that never ends; wait with `wait_until`".to_owned()),
+            label: "in here".to_owned(),
+            place,
+            failure: None,
+            span: None,
+            script,
+        }
+    }
+
+    /// The script it ran, to show other places on.
+    pub fn script(&self) -> &Arc<Script> {
+        &self.script
+    }
+
+    fn labelled(&self) -> Vec<LabeledSpan> {
+        let mut labels = Vec::new();
+        let mut seen = Vec::new();
+        let frames = &self.place.frames;
+        let label = |file: usize, span: &Range<usize>| self.script.label(file, span);
+        for (index, frame) in frames.iter().enumerate() {
+            if index >= SHOWN && index + SHOWN < frames.len() {
+                continue;
+            }
+            let span = match (&self.span, index) {
+                (Some((file, span)), 0) => (*file, span.clone()),
+                _ => (frame.file, frame.start..frame.end),
+            };
+            if seen.contains(&span) {
+                continue;
+            }
+            let text = if index == 0 { self.label.clone() } else { called_from(frame) };
+            let at = label(span.0, &span.1);
+            labels.push(if index == 0 { LabeledSpan::new_primary_with_span(Some(text), at) } else { LabeledSpan::new_with_span(Some(text), at) });
+            seen.push(span);
+        }
+        labels
+    }
+}
+
+fn called_from(_: &Frame) -> String {
+    "called from here".to_owned()
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.failure.as_ref().and_then(|f| f.cause.source())
+    }
+}
+
+impl Diagnostic for RunError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.code))
+    }
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+    }
+    fn url<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.failure.as_ref().and_then(|f| f.cause.url())
+    }
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.script)
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labelled().into_iter()))
+    }
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        self.failure.as_ref().and_then(|f| f.cause.related())
+    }
+}

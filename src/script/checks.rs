@@ -1,0 +1,307 @@
+//! What `script` refuses at load although Rhai compiles it, because it would do something other than what the text says, or
+//! fail in the middle of a recovery.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use rhai::{Expr, Position, Stmt, Token};
+
+use super::calls::written_call;
+use super::engine::SITE;
+use super::error::{Problem, ScriptError};
+use super::load::error;
+use super::walk::{self, Function, Node};
+use super::{Names, SourceFile, nearest};
+
+/// Calls that Rhai's parser makes of other syntax, or resolves itself.
+const BUILT_IN: &[&str] = &["curry", "is_shared", "type_of"];
+
+/// Array methods that take a function, or its name as text.
+const TAKE_FUNCTIONS: &[&str] = &[
+    "map", "filter", "sort", "sort_by", "order", "order_by", "all", "some", "index_of", "find", "find_map", "reduce",
+    "reduce_rev", "for_each", "retain", "drain", "dedup",
+];
+
+/// Checks all files of a script that compiled.
+pub fn script(files: &[SourceFile], functions: &[Vec<Function>], names: &Names, errors: &mut Vec<ScriptError>) {
+    let mut owners: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for (index, file) in files.iter().enumerate() {
+        let check = File { files, functions, names, index, file };
+        check.names_are_free(&mut owners, errors);
+        if index > 0 {
+            check.holds_only_definitions(errors);
+        }
+        check.nothing_binds_site(errors);
+        check.nodes(errors);
+    }
+}
+
+struct File<'a> {
+    files: &'a [SourceFile],
+    functions: &'a [Vec<Function>],
+    names: &'a Names,
+    index: usize,
+    file: &'a SourceFile,
+}
+
+impl<'a> File<'a> {
+    fn at(&self, position: Position, problem: Problem) -> ScriptError {
+        error(self.file, self.index, self.file.span_at(position), problem)
+    }
+
+    fn own(&self) -> &'a [Function] {
+        &self.functions[self.index]
+    }
+
+    /// Function names are unique over the script and never one of the program's.
+    fn names_are_free(&self, owners: &mut BTreeMap<&'a str, (usize, &'a str)>, errors: &mut Vec<ScriptError>) {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for function in self.own().iter().filter(|f| !f.is_closure()) {
+            let name = function.name.as_str();
+            let nth = *seen.entry(name).and_modify(|n| *n += 1).or_default();
+            let by = if self.names.primitives.contains(name) {
+                "it is a primitive".to_owned()
+            } else if self.names.functions.contains(name) || BUILT_IN.contains(&name) {
+                "it is a function or method of the language".to_owned()
+            } else if let Some((owner, shown)) = owners.get(name) {
+                if *owner == self.index { "this file defines it twice".to_owned() } else { format!("`{shown}` defines it") }
+            } else {
+                owners.insert(name, (self.index, &self.file.name));
+                continue;
+            };
+            errors.push(error(self.file, self.index, self.name_of(name, nth), Problem::TakenName { name: name.to_owned(), by }));
+        }
+    }
+
+    /// The bytes of the nth definition's name.
+    fn name_of(&self, name: &str, nth: usize) -> Range<usize> {
+        let lexemes = self.file.lexemes();
+        let mut found = lexemes.iter().enumerate().filter(|(_, l)| matches!(l.token, Token::Fn)).filter_map(|(at, _)| {
+            // `fn type.name(`: the name is what stands before the bracket
+            let open = (at..lexemes.len()).find(|i| matches!(lexemes[*i].token, Token::LeftParen | Token::Unit))?;
+            let token = &lexemes[open - 1];
+            matches!(&token.token, Token::Identifier(n) if n.as_str() == name).then(|| token.span.clone())
+        });
+        let first = found.next().unwrap_or(0..0);
+        found.nth(nth.wrapping_sub(1)).unwrap_or(first)
+    }
+
+    /// A module's top level holds only fn, const and import, and its constants call nothing that could have an effect.
+    fn holds_only_definitions(&self, errors: &mut Vec<ScriptError>) {
+        for stmt in self.file.ast.statements() {
+            let constant = matches!(stmt, Stmt::Var(_, flags, _) if flags.intersects(rhai::ASTFlags::CONSTANT));
+            if !matches!(stmt, Stmt::Import(..) | Stmt::Noop(_)) && !constant {
+                let help = "move the statement into a function that the runbook calls".to_owned();
+                errors.push(self.at(stmt.position(), Problem::ModuleBody { help }));
+                continue;
+            }
+            let mut calls = None;
+            walk::statements(std::slice::from_ref(stmt), &mut |node| {
+                let at = match node {
+                    Node::Expr(Expr::FnCall(call, at)) if call.is_qualified() => Some(*at),
+                    node => written_call(node)
+                        .filter(|(call, _)| {
+                            self.names.primitives.contains(call.name.as_str()) || self.own().iter().any(|f| f.name == call.name.as_str())
+                        })
+                        .map(|(_, at)| at),
+                };
+                calls = calls.or(at);
+            });
+            if let Some(at) = calls {
+                let help = "give the constant a plain value, or make it a function: a module's constants are set at every import".to_owned();
+                errors.push(self.at(at, Problem::ModuleBody { help }));
+            }
+        }
+    }
+
+    /// `site` is never a variable, parameter, loop variable, caught error or import's name.
+    fn nothing_binds_site(&self, errors: &mut Vec<ScriptError>) {
+        if !self.file.text.contains(SITE) {
+            return;
+        }
+        let lexemes = self.file.lexemes();
+        let is_site = |at: usize| matches!(&lexemes[at].token, Token::Identifier(n) if n.as_str() == SITE);
+        let (mut parameters, mut at) = (false, 0);
+        while at < lexemes.len() {
+            let before = at.checked_sub(1).map(|b| &lexemes[b].token);
+            match &lexemes[at].token {
+                // `fn name(` … `)`, `for (a, b) in`, `catch (e)`, `|a, b|`
+                Token::Fn | Token::For | Token::Catch => parameters = true,
+                Token::RightParen | Token::In | Token::LeftBrace | Token::Unit => parameters = false,
+                Token::Pipe if opens_closure(before) => {
+                    let close = (at + 1..lexemes.len()).find(|i| matches!(lexemes[*i].token, Token::Pipe)).unwrap_or(at);
+                    for inner in at + 1..close {
+                        if is_site(inner) {
+                            errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
+                        }
+                    }
+                    at = close;
+                }
+                Token::Identifier(_) if is_site(at) && (parameters || matches!(before, Some(Token::Let | Token::Const | Token::As))) => {
+                    errors.push(error(self.file, self.index, lexemes[at].span.clone(), Problem::ShadowedSite));
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    /// Everything that is wrong with single nodes.
+    fn nodes(&self, errors: &mut Vec<ScriptError>) {
+        let top: BTreeSet<_> = self
+            .file
+            .ast
+            .statements()
+            .iter()
+            .filter(|s| matches!(s, Stmt::Import(..)))
+            .map(|s| walk::place(s.position()))
+            .collect();
+        let mut visit = |node: Node<'_>| self.node(node, &top, errors);
+        walk::statements(self.file.ast.statements(), &mut visit);
+        for function in self.own() {
+            walk::statements(&function.statements, &mut visit);
+        }
+    }
+
+    fn node(&self, node: Node<'_>, top: &BTreeSet<(usize, usize)>, errors: &mut Vec<ScriptError>) {
+        match node {
+            Node::Stmt(Stmt::Import(parts, position)) => {
+                if !matches!(parts.0, Expr::StringConstant(..)) {
+                    let message = "the name of an imported module is computed".to_owned();
+                    let help = "write the module's name as a plain text".to_owned();
+                    errors.push(self.at(*position, Problem::Import { message, help }));
+                } else if !top.contains(&walk::place(*position)) {
+                    let message = "an import stands inside something else".to_owned();
+                    let help = "move the import to the top of the file".to_owned();
+                    errors.push(self.at(*position, Problem::Import { message, help }));
+                }
+            }
+            Node::Expr(Expr::FnCall(call, position)) | Node::Stmt(Stmt::FnCall(call, position)) => {
+                if call.is_operator_call() {
+                    return;
+                }
+                if call.capture_parent_scope {
+                    errors.push(self.at(*position, Problem::IndirectCall { name: call.name.to_string() }));
+                } else if call.is_qualified() {
+                    self.qualified(call, *position, errors);
+                } else {
+                    self.unqualified(&call.name, call.args.len(), *position, errors);
+                }
+            }
+            Node::Expr(Expr::MethodCall(call, position)) => {
+                let name = call.name.as_str();
+                if self.names.primitives.contains(name) {
+                    errors.push(self.at(*position, Problem::IndirectCall { name: name.to_owned() }));
+                } else if TAKE_FUNCTIONS.contains(&name) {
+                    for arg in &call.args {
+                        if let Expr::StringConstant(text, at) = arg
+                            && self.names.primitives.contains(text.as_str())
+                        {
+                            errors.push(self.at(*at, Problem::IndirectCall { name: text.to_string() }));
+                        }
+                    }
+                } else if !self.names.functions.contains(name) && !BUILT_IN.contains(&name) && !self.own().iter().any(|f| f.name == name) {
+                    let help = self.suggest(name, false);
+                    errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help }));
+                }
+            }
+            Node::Expr(Expr::Variable(parts, None, position))
+                if parts.0.is_none() && parts.2.is_empty() && self.names.primitives.contains(parts.1.as_str()) =>
+            {
+                errors.push(self.at(*position, Problem::IndirectCall { name: parts.1.to_string() }));
+            }
+            _ => {}
+        }
+    }
+
+    fn unqualified(&self, name: &str, arity: usize, position: Position, errors: &mut Vec<ScriptError>) {
+        if self.names.primitives.contains(name) || self.names.functions.contains(name) || BUILT_IN.contains(&name) {
+            return;
+        }
+        let same: Vec<&Function> = self.own().iter().filter(|f| f.name == name).collect();
+        if same.iter().any(|f| f.parameters.len() == arity) {
+            return;
+        }
+        let (arity, help) = match same.first() {
+            Some(function) => (arity, format!("call it as `{name}({})`", function.parameters.join(", "))),
+            None => (usize::MAX, self.suggest(name, true)),
+        };
+        errors.push(self.at(position, Problem::UnknownCall { name: name.to_owned(), arity, help }));
+    }
+
+    fn qualified(&self, call: &rhai::FnCallExpr, position: Position, errors: &mut Vec<ScriptError>) {
+        let [alias] = call.namespace.path.as_slice() else { return };
+        let Some(import) = self.file.imports.iter().find(|i| i.alias == alias.name.as_str()) else { return };
+        let public: Vec<&Function> = self.functions[import.file].iter().filter(|f| !f.private && !f.is_closure()).collect();
+        let same: Vec<&&Function> = public.iter().filter(|f| f.name == call.name.as_str()).collect();
+        let name = format!("{}::{}", alias.name, call.name);
+        if same.is_empty() {
+            let shown = &self.files[import.file].name;
+            let help = match nearest(&call.name, public.iter().map(|f| f.name.as_str())) {
+                Some(near) => format!("did you mean `{}::{near}`?", alias.name),
+                None if self.functions[import.file].iter().any(|f| f.name == call.name.as_str()) => {
+                    format!("it is private in `{shown}`: remove `private` there, or call another")
+                }
+                None => format!("`{shown}` defines {}", list(public.iter().map(|f| f.name.as_str()))),
+            };
+            errors.push(self.at(position, Problem::UnknownCall { name, arity: usize::MAX, help }));
+        } else if !same.iter().any(|f| f.parameters.len() == call.args.len()) {
+            let help = format!("call it as `{name}({})`", same[0].parameters.join(", "));
+            errors.push(self.at(position, Problem::UnknownCall { name, arity: call.args.len(), help }));
+        }
+        for arg in &call.args {
+            if is_closure(arg) {
+                errors.push(self.at(arg.start_position(), Problem::ClosureToModule));
+            }
+        }
+    }
+
+    fn suggest(&self, name: &str, call: bool) -> String {
+        let mut known: BTreeSet<&str> = self.names.functions.iter().map(String::as_str).collect();
+        known.extend(self.own().iter().filter(|f| !f.is_closure()).map(|f| f.name.as_str()));
+        if call {
+            known.extend(self.names.primitives.iter().map(String::as_str));
+        }
+        // a function of an imported module, called without its module
+        let module = self.file.imports.iter().find(|i| self.functions[i.file].iter().any(|f| f.name == name && !f.private));
+        match (module, nearest(name, known)) {
+            (Some(import), _) => format!("write `{}::{name}`", import.alias),
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None) => "run `cutover docs` to see what may be called, or define it with `fn`".to_owned(),
+        }
+    }
+}
+
+/// True where a `|` begins the parameters of a closure and is not an operator.
+fn opens_closure(before: Option<&Token>) -> bool {
+    !matches!(
+        before,
+        Some(
+            Token::Identifier(_)
+                | Token::IntegerConstant(_)
+                | Token::FloatConstant(_)
+                | Token::StringConstant(_)
+                | Token::CharConstant(_)
+                | Token::RightParen
+                | Token::RightBracket
+                | Token::RightBrace
+                | Token::True
+                | Token::False
+                | Token::Unit
+        )
+    )
+}
+
+/// A closure written out as an argument: bare, or with what it captures.
+pub fn is_closure(expr: &Expr) -> bool {
+    match expr {
+        Expr::DynamicConstant(value, _) => value.is_fnptr(),
+        Expr::Stmt(block) => block.statements().iter().any(|s| matches!(s, Stmt::Share(_))),
+        _ => false,
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,173 @@
+//! Rhai's syntax errors in our words.
+
+use std::ops::Range;
+
+use rhai::{LexError, ParseError, ParseErrorType, Position, Token};
+
+use super::engine::{FORBIDDEN, SITE};
+use super::{Names, Problem, SourceFile, limits, nearest};
+
+/// The problem and its bytes in the file.
+pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem, Range<usize>) {
+    let problem = translate(file, error.err_type(), names);
+    let position = error.position();
+    let span = if position == Position::NONE || position.line().unwrap_or(0) <= file.first_line {
+        let end = file.text.trim_end().len();
+        end..end
+    } else {
+        file.span_at(position)
+    };
+    (problem, span)
+}
+
+fn syntax(message: impl Into<String>, help: impl Into<String>) -> Problem {
+    Problem::Syntax { message: message.into(), help: help.into() }
+}
+
+fn limit(text: String) -> Problem {
+    Problem::Limit { limit: text }
+}
+
+fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Problem {
+    match error {
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, help)) if FORBIDDEN.iter().any(|(w, _)| w == word) => {
+            Problem::ForbiddenWord {
+                word: word.clone(),
+                help: format!("{help}; a column or key of that name is reached by `[\"{word}\"]`"),
+            }
+        }
+        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => {
+            let help = match symbol.as_str() {
+                "===" => "write `==`",
+                "!==" => "write `!=`",
+                ":=" => "write `=`",
+                "# {" => "write `#{` without a blank",
+                _ => "remove it",
+            };
+            syntax(format!("`{symbol}` means nothing in a runbook"), help)
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(symbol)) => typographic(symbol),
+        ParseErrorType::BadInput(LexError::UnterminatedString) => {
+            syntax("a text is not closed", "end it with the quote it began with, on the same line; for several lines use backticks")
+        }
+        ParseErrorType::BadInput(LexError::StringTooLong(_)) | ParseErrorType::LiteralTooLarge(..) => limit(limits::of_data("string")),
+        ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => syntax(
+            format!("`{escape}` is no escape in a text"),
+            "write a backslash as `\\\\`, or the whole text between backticks",
+        ),
+        ParseErrorType::BadInput(LexError::MalformedNumber(number)) => {
+            syntax(format!("`{number}` is no number"), "write digits, with at most one point")
+        }
+        ParseErrorType::BadInput(LexError::MalformedChar(text)) => {
+            syntax(format!("`'{text}'` is no single character"), "write a text between double quotes")
+        }
+        ParseErrorType::UnexpectedEOF => syntax("the file ends in the middle of a statement", "finish the statement, or close what is open"),
+        ParseErrorType::Reserved(word) => syntax(format!("`{word}` is a reserved word"), "use another name"),
+        ParseErrorType::VariableUndefined(name) => variable(file, name, names),
+        ParseErrorType::ModuleUndefined(name) => {
+            let aliases: Vec<&str> = imports(file);
+            let help = match nearest(name, aliases) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write `import \"{name}\" as {name};` at the top of the file"),
+            };
+            Problem::UnknownImport { name: name.clone(), help }
+        }
+        ParseErrorType::MissingToken(token, what) => {
+            syntax(format!("`{token}` is missing {}", what.trim_end_matches('.')), format!("write `{token}`"))
+        }
+        ParseErrorType::DuplicatedProperty(key) => syntax(format!("the key `{key}` comes twice in a map"), "remove one"),
+        ParseErrorType::DuplicatedVariable(name) => syntax(format!("the name `{name}` comes twice"), "rename one"),
+        ParseErrorType::FnDuplicatedDefinition(name, _) => {
+            Problem::TakenName { name: name.clone(), by: "this file defines it twice".to_owned() }
+        }
+        ParseErrorType::FnDuplicatedParam(_, name) => syntax(format!("the parameter `{name}` comes twice"), "rename one"),
+        ParseErrorType::AssignmentToConstant(name) if name == SITE => Problem::ShadowedSite,
+        ParseErrorType::AssignmentToConstant(name) => {
+            syntax(format!("`{name}` is a constant and cannot be assigned"), "declare it with `let`, or use another name")
+        }
+        ParseErrorType::WrongFnDefinition => {
+            syntax("a function is defined inside something else", "move the `fn` to the top of the file")
+        }
+        ParseErrorType::ExprTooDeep => limit(format!(
+            "expressions nested {} deep, {} in a function",
+            limits::EXPRESSION_DEPTH,
+            limits::FUNCTION_EXPRESSION_DEPTH
+        )),
+        ParseErrorType::TooManyFunctions => limit(format!("{} functions and closures in a file", limits::FUNCTIONS)),
+        ParseErrorType::LoopBreak => syntax(
+            "`break` or `continue` stands outside a loop",
+            "put it into a loop; a closure given to `step` or to an array method is no part of the loop around it",
+        ),
+        other => syntax(sentence(&other.to_string()), "correct the statement"),
+    }
+}
+
+/// Characters that word processors put in place of those that count.
+fn typographic(symbol: &str) -> Problem {
+    let help = match symbol.chars().next() {
+        Some('–' | '—') => "write a plain `-`",
+        Some('“' | '”' | '„') => "write a plain `\"`",
+        Some('‘' | '’') => "write a plain `\"`",
+        Some('\u{a0}') => "write a plain blank",
+        Some('\u{feff}') => "remove the byte order mark",
+        _ => "remove it",
+    };
+    syntax(format!("`{symbol}` means nothing in a runbook"), help)
+}
+
+fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
+    if names.primitives.contains(name) {
+        return Problem::IndirectCall { name: name.to_owned() };
+    }
+    let bound = bound(file);
+    let help = if let Some(near) = nearest(name, bound) {
+        format!("did you mean `{near}`?")
+    } else if is_function(file, name) || names.functions.contains(name) {
+        format!("`{name}` is a function: call it, or write a closure `|x| {name}(x)`")
+    } else if is_bound_anywhere(file, name) {
+        format!("a function sees only its parameters and `site`: pass `{name}` as a parameter, or declare a `const` and write `global::{name}`")
+    } else {
+        format!("declare it with `let {name} = …;` before it is used")
+    };
+    Problem::UnknownVariable { name: name.to_owned(), help }
+}
+
+fn is_function(file: &SourceFile, name: &str) -> bool {
+    names_after(file, |t| matches!(t, Token::Fn)).contains(&name)
+}
+
+fn is_bound_anywhere(file: &SourceFile, name: &str) -> bool {
+    bound(file).contains(&name)
+}
+
+/// What `let`, `const` and `for` declare, and `site`.
+fn bound(file: &SourceFile) -> Vec<&str> {
+    let mut names = names_after(file, |t| matches!(t, Token::Let | Token::Const | Token::For));
+    names.push(SITE);
+    names
+}
+
+fn imports(file: &SourceFile) -> Vec<&str> {
+    names_after(file, |t| matches!(t, Token::As))
+}
+
+fn names_after(file: &SourceFile, keyword: impl Fn(&Token) -> bool) -> Vec<&str> {
+    file.lexemes()
+        .windows(2)
+        .filter(|pair| keyword(&pair[0].token))
+        .filter_map(|pair| match &pair[1].token {
+            Token::Identifier(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Rhai's message as a fragment.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect::<String>().replace('\'', "`"),
+        None => "this is no statement".to_owned(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Why a restore of log backups did not start, or stopped. Made by `restore`, shown by the report. Every variant says in
+//! what state the database is now.
+
+use std::fmt;
+
+use super::chain::{Branch, Gap};
+use super::error::Failure;
+use super::headers::Trouble;
+use crate::wire::lsn::Lsn;
+
+/// How far the restore came: what every message ends with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    pub server: String,
+    pub database: String,
+    /// Redo point as last read; none before it was read.
+    pub redo: Option<Lsn>,
+    pub in_standby: bool,
+    /// Log backups applied by this call, and planned.
+    pub applied: usize,
+    pub of: usize,
+}
+
+impl World {
+    pub(super) fn applied_so_far(&self) -> String {
+        match self.applied {
+            0 => "nothing was applied by this step".to_owned(),
+            1 => "1 log backup was applied by this step before".to_owned(),
+            n => format!("{n} log backups were applied by this step before"),
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, database, redo, in_standby, applied, of } = self;
+        let Some(redo) = redo else { return write!(f, "nothing was changed in `{database}` on `{server}`") };
+        let state = if *in_standby { "in STANDBY" } else { "RESTORING" };
+        match (applied, of) {
+            (0, _) => write!(f, "nothing was applied, `{database}` on `{server}` is still {state} at LSN {redo}"),
+            (applied, of) => {
+                write!(f, "{applied} of {of} log backups were applied, `{database}` on `{server}` is {state} at LSN {redo}")
+            }
+        }
+    }
+}
+
+/// Why no log, or no further log, was applied.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ChainFailure {
+    /// The server or the connection failed us, not a file.
+    #[error("{doing} failed: {failure}; {}", doubt(.failure, .world))]
+    #[diagnostic(
+        code(cutover::sqlserver::chain_server),
+        help("see to the server or the connection, then run this step again: it looks where the database stands and goes on from there")
+    )]
+    Server { doing: String, world: Box<World>, failure: Box<Failure> },
+
+    /// No row in sys.databases.
+    #[error("there is no database `{database}` on `{server}`; nothing was changed")]
+    #[diagnostic(
+        code(cutover::sqlserver::no_database),
+        help("check that `{server}` is the log shipping secondary and how the database is named there")
+    )]
+    NoDatabase { server: String, database: String },
+
+    /// ONLINE and not in STANDBY: roll forward is over for good.
+    #[error("`{database}` on `{server}` is already recovered: no further log can ever be applied to it; {applied}")]
+    #[diagnostic(
+        code(cutover::sqlserver::already_recovered),
+        help(
+            "find out who recovered it and when (msdb..restorehistory, the error log) before anything else: what was not applied by then is lost on this copy"
+        )
+    )]
+    AlreadyRecovered { server: String, database: String, applied: String },
+
+    /// RECOVERING, RECOVERY_PENDING, SUSPECT, EMERGENCY, OFFLINE.
+    #[error("`{database}` on `{server}` is {state}, not RESTORING: no log backup can be applied now")]
+    #[diagnostic(code(cutover::sqlserver::not_restoring), help("{act}"))]
+    NotRestoring { server: String, database: String, state: String, act: &'static str },
+
+    /// No single redo point to start from.
+    #[error("where `{database}` on `{server}` stands is not clear: {why}; nothing was applied")]
+    #[diagnostic(
+        code(cutover::sqlserver::unclear_redo_point),
+        help(
+            "if a restore was interrupted, repeat that same RESTORE LOG by hand and run this step again; else look at sys.master_files and msdb..restorehistory before going on"
+        )
+    )]
+    UnclearRedo { server: String, database: String, why: String },
+
+    /// Log is missing in the middle.
+    #[error("the log chain has a gap: {gap}{}; {world}", causes(.gap))]
+    #[diagnostic(code(cutover::sqlserver::gap), help("{}", .gap.advice().join("; ")))]
+    Gap { gap: Box<Gap>, world: Box<World> },
+
+    /// Newer log on a fork that this chain does not take.
+    #[error("newer log backups belong to another recovery fork: {}; {world}", describe(.branch))]
+    #[diagnostic(
+        code(cutover::sqlserver::fork),
+        help(
+            "find out which server was recovered or restored at that time and which history is the right one, then move the files of the other out of the folder"
+        )
+    )]
+    Fork { branch: Box<Branch>, world: Box<World> },
+
+    /// A file that may hold the newest log cannot be read.
+    #[error("`{file}` may hold newer log than all others, and {trouble}; {world}")]
+    #[diagnostic(code(cutover::sqlserver::unreadable_backup), help("{}", .trouble.act()))]
+    Unreadable { file: String, trouble: Trouble, world: Box<World> },
+
+    /// The database moved without us.
+    #[error("somebody else is restoring `{}` on `{}`: {sign}; {world}", .world.database, .world.server)]
+    #[diagnostic(
+        code(cutover::sqlserver::somebody_else),
+        help(
+            "stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done"
+        )
+    )]
+    SomebodyElse { sign: String, world: Box<World> },
+
+    /// RESTORE succeeded, but the redo point is not where the header says.
+    #[error("the server accepted `{file}`, but its redo point is {redo}, short of LSN {expected}; {world}")]
+    #[diagnostic(
+        code(cutover::sqlserver::redo_did_not_advance),
+        help("look at the SQL Server's error log and sys.master_files before going on")
+    )]
+    NotAdvanced { file: String, redo: Lsn, expected: Lsn, world: Box<World> },
+
+    /// RESTORE LOG failed on a set that was proven to be next.
+    #[error("RESTORE LOG from `{file}` failed: {failure}; {world}")]
+    #[diagnostic(code(cutover::sqlserver::restore_refused), help("{act}"))]
+    Refused { file: String, act: String, world: Box<World>, failure: Box<Failure> },
+
+    /// The operator stopped it between two files.
+    #[error("stopped on request; {world}")]
+    #[diagnostic(code(cutover::sqlserver::restore_stopped), help("run this step again to go on with the next log backup"))]
+    Stopped { world: Box<World> },
+}
+
+impl ChainFailure {
+    pub(super) fn not_restoring(server: &str, database: &str, state: &str) -> Self {
+        let act = match state {
+            "RECOVERING" => "wait until recovery has ended, then look at its state: if it comes ONLINE, somebody recovered it",
+            "RECOVERY_PENDING" => "look in the SQL Server's error log for the file or disk that is missing, and mend that first",
+            "SUSPECT" => "read the SQL Server's error log: this copy has to be restored from a full backup",
+            "EMERGENCY" => "find out who set it to EMERGENCY and why; a database in that state cannot be rolled forward",
+            "OFFLINE" => "find out who took it offline and why, before bringing it back",
+            _ => "look at the SQL Server's error log",
+        };
+        Self::NotRestoring { server: server.to_owned(), database: database.to_owned(), state: state.to_owned(), act }
+    }
+
+    /// What the server or the connection said, where that is what failed.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Server { failure, .. } | Self::Refused { failure, .. } => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// True if a RESTORE was sent and nobody here can tell whether it took effect.
+    pub fn in_doubt(&self) -> bool {
+        self.failure().is_some_and(Failure::in_doubt)
+    }
+
+    /// How many log backups this call applied before it failed.
+    pub fn applied(&self) -> usize {
+        match self {
+            Self::Server { world, .. }
+            | Self::Gap { world, .. }
+            | Self::Fork { world, .. }
+            | Self::Unreadable { world, .. }
+            | Self::SomebodyElse { world, .. }
+            | Self::NotAdvanced { world, .. }
+            | Self::Refused { world, .. }
+            | Self::Stopped { world } => world.applied,
+            _ => 0,
+        }
+    }
+}
+
+fn doubt(failure: &Failure, world: &World) -> String {
+    if failure.in_doubt() {
+        format!("whether that log backup was applied cannot be told from here; before it, {world}")
+    } else {
+        world.to_string()
+    }
+}
+
+fn causes(gap: &Gap) -> String {
+    if gap.causes.is_empty() { String::new() } else { format!(" (in the folder, but of no use: {})", gap.causes.join("; ")) }
+}
+
+fn describe(branch: &Branch) -> String {
+    let mut text = match branch.sets.as_slice() {
+        [one] => format!("`{one}`"),
+        [first, .., last] => format!("{} sets from `{first}` to `{last}`", branch.sets.len()),
+        [] => "none".to_owned(),
+    };
+    if let Some(at) = branch.at {
+        text.push_str(&format!(", which leave this history at LSN {at}"));
+    }
+    if let Some(since) = branch.since {
+        text.push_str(&format!(", written from {} on (time of the server that wrote them)", super::chain::clock(since)));
+    }
+    text
+}
