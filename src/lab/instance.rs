@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::catalog::Catalog;
 use super::media::{DataFile, Header};
+use super::tds::Connections;
 use super::wirelog::WireLog;
 use crate::wire::lsn::Lsn;
 
@@ -267,6 +268,8 @@ pub struct Running {
 #[derive(Clone, Debug)]
 pub struct SessionRow {
     pub id: u16,
+    /// tells it from a later session of the same id
+    pub serial: u64,
     pub user: bool,
     pub login: String,
     pub host: String,
@@ -577,7 +580,10 @@ pub struct Instance {
     pub world: Arc<World>,
     pub state: Mutex<State>,
     pub catalog: Mutex<Catalog>,
-    pub connections: AtomicU32,
+    /// the next session's serial
+    pub serial: AtomicU64,
+    /// the open connections, once the wire serves them
+    pub links: OnceLock<Connections>,
 }
 
 impl Instance {
@@ -586,13 +592,13 @@ impl Instance {
     }
 
     /// Adds a session's row and returns its id.
-    pub fn enter(&self, login: &super::tds::Login, database: &str) -> u16 {
+    pub fn enter(&self, login: &super::tds::Login, database: &str, serial: u64) -> u16 {
         let now = self.world.local();
-        self.connections.fetch_add(1, Ordering::Relaxed);
         let mut state = self.lock();
         let id = state.free_session();
         state.sessions.insert(id, SessionRow {
             id,
+            serial,
             user: true,
             login: login.user.clone(),
             host: login.host.clone(),

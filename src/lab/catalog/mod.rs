@@ -13,6 +13,9 @@ use jiff::civil::DateTime;
 use rusqlite::Connection;
 use uuid::Uuid;
 
+pub use jobs::{clock as run_clock, day as run_day, next_run};
+pub use server::status as session_status;
+
 use super::instance::{Instance, State, lock, same};
 use super::messages::{Raised, message};
 use super::statements::functions::{Context, install, raised};

@@ -1,0 +1,736 @@
+//! Runs a batch: control of flow, variables, queries, and the few statements that need no file of their own.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use sqlparser::ast::{Expr, Query, Statement as Parsed};
+use sqlparser::dialect::MsSqlDialect;
+use sqlparser::parser::{Parser, ParserError};
+
+use super::functions::Context;
+use super::query::{self, Rendered};
+use super::{Connection, Failure, Variables, admin, backup, restore};
+use crate::lab::catalog;
+use crate::lab::instance::{Access, Database, DatabaseState, State, lock, same};
+use crate::lab::messages::{self, Raised, message};
+use crate::lab::procedures;
+use crate::lab::tds::{Cell, Column, Reply, ServerMessage, Type};
+use crate::lab::values::{convert, parse_type};
+use crate::tsql::statement::{SyntaxError, parse};
+use crate::tsql::syntax::{Expression, SetOption, Statement, StatementKind, Value, ValueKind};
+
+/// What follows a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Next,
+    Break,
+    Continue,
+    /// RETURN, or an error that ends the batch
+    End,
+}
+
+/// Errors that end the whole batch, not only their statement: what the server finds when it compiles, and conversions.
+const ENDS_BATCH: [i32; 21] =
+    [102, 105, 107, 113, 116, 134, 137, 155, 156, 195, 205, 207, 208, 209, 241, 245, 596, 4104, 4121, 4145, 8623];
+
+/// The reading of a batch's queries and conditions, by where they begin.
+#[derive(Default)]
+struct Prepared {
+    queries: HashMap<usize, Box<Query>>,
+    expressions: HashMap<usize, Box<Expr>>,
+}
+
+pub struct Runner<'a> {
+    pub connection: &'a mut Connection,
+    pub reply: &'a mut dyn Reply,
+    pub variables: Variables,
+    text: String,
+    prepared: Prepared,
+    /// the procedure at work, for its messages
+    pub procedure: String,
+    line: u32,
+    caught: Option<ServerMessage>,
+    /// inside TRY: errors are kept for CATCH
+    trying: bool,
+    count_rows: bool,
+}
+
+/// Whether a session may make this its database. Errors 924, 927, 922, 954 and their kin.
+pub fn can_enter(state: &State, database: &Database, session: u16) -> Result<(), Raised> {
+    match database.state {
+        DatabaseState::Restoring if database.mirroring.as_ref().is_some_and(|mirroring| !mirroring.principal) => {
+            Err(messages::is_mirror(&database.name))
+        }
+        DatabaseState::Restoring => Err(messages::restoring(&database.name)),
+        DatabaseState::Recovering => Err(messages::recovering(&database.name)),
+        DatabaseState::Suspect => {
+            Err(message(926, 14, 1, format!("Database '{}' cannot be opened. It has been marked SUSPECT by recovery.", database.name)))
+        }
+        DatabaseState::Offline => {
+            Err(message(942, 14, 4, format!("Database '{}' cannot be opened because it is offline.", database.name)))
+        }
+        DatabaseState::Online if database.busy.is_some_and(|busy| busy != session) => {
+            Err(message(952, 16, 1, format!("Database '{}' is in transition. Try the statement later.", database.name)))
+        }
+        DatabaseState::Online if database.access == Access::Single && !state.users_of(&database.name, session).is_empty() => {
+            Err(messages::single_user(&database.name))
+        }
+        DatabaseState::Online => Ok(()),
+    }
+}
+
+impl<'a> Runner<'a> {
+    pub fn new(connection: &'a mut Connection, reply: &'a mut dyn Reply, variables: Variables) -> Self {
+        Self {
+            connection,
+            reply,
+            variables,
+            text: String::new(),
+            prepared: Prepared::default(),
+            procedure: String::new(),
+            line: 1,
+            caught: None,
+            trying: false,
+            count_rows: true,
+        }
+    }
+
+    /// Reads and runs a batch to its end.
+    pub fn batch(&mut self, text: &str) {
+        if let Err(failure) = self.nested(text) {
+            self.fail(failure);
+        }
+    }
+
+    /// The same for a text inside another: EXEC ('...'), sp_executesql. Only what keeps it from running at all is returned.
+    pub fn nested(&mut self, text: &str) -> Result<Flow, Failure> {
+        let batch = parse(text).map_err(|error| self.syntax(text, &error))?;
+        let text = std::mem::replace(&mut self.text, text.to_owned());
+        let prepared = std::mem::take(&mut self.prepared);
+        let flow = match self.prepare(&batch.statements) {
+            Ok(()) => self.all(&batch.statements),
+            Err((range, raised)) => {
+                self.line = self.line_of(&range);
+                Err(Failure::from(raised))
+            }
+        };
+        self.text = text;
+        self.prepared = prepared;
+        flow
+    }
+
+    fn syntax(&mut self, text: &str, error: &SyntaxError) -> Failure {
+        let range = error.range();
+        self.line = line_in(text, range.start);
+        let raised = match error {
+            SyntaxError::Near { near, .. } if is_keyword(near) => messages::keyword_syntax(near),
+            SyntaxError::Near { near, .. } => messages::incorrect_syntax(near),
+            SyntaxError::UnknownOption { option, statement, .. } => {
+                message(155, 15, 1, format!("'{option}' is not a recognized {statement} option."))
+            }
+            SyntaxError::Unclosed { .. } => messages::unclosed_quote(text.get(range.start + 1..).unwrap_or_default()),
+            SyntaxError::UnclosedComment { .. } => messages::missing_end_comment(),
+            SyntaxError::TooDeep { .. } => {
+                message(191, 15, 1, "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries.")
+            }
+        };
+        raised.into()
+    }
+
+    fn line_of(&self, range: &Range<usize>) -> u32 {
+        line_in(&self.text, range.start)
+    }
+
+    // ---- reading queries before anything runs ----
+
+    fn prepare(&mut self, statements: &[Statement]) -> Result<(), (Range<usize>, Raised)> {
+        for statement in statements {
+            match &statement.kind {
+                StatementKind::Other { keyword } if matches!(keyword.as_str(), "SELECT" | "WITH" | "(") => {
+                    let query = parse_query(&self.text[statement.range.clone()]).map_err(|raised| (statement.range.clone(), raised))?;
+                    self.prepared.queries.insert(statement.range.start, query);
+                }
+                StatementKind::SetVariable { value, .. } | StatementKind::Print(value) => self.prepare_expression(value)?,
+                StatementKind::Declare(list) => {
+                    for value in list.iter().filter_map(|declaration| declaration.value.as_ref()) {
+                        self.prepare_expression(value)?;
+                    }
+                }
+                StatementKind::If { condition, then, otherwise } => {
+                    self.prepare_expression(condition)?;
+                    self.prepare(std::slice::from_ref(then))?;
+                    if let Some(otherwise) = otherwise {
+                        self.prepare(std::slice::from_ref(otherwise))?;
+                    }
+                }
+                StatementKind::While { condition, body } => {
+                    self.prepare_expression(condition)?;
+                    self.prepare(std::slice::from_ref(body))?;
+                }
+                StatementKind::Block(body) => self.prepare(body)?,
+                StatementKind::Try { body, catch } => {
+                    self.prepare(body)?;
+                    self.prepare(catch)?;
+                }
+                StatementKind::Raiserror(raiserror) => {
+                    for argument in &raiserror.arguments {
+                        self.prepare_expression(argument)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare_expression(&mut self, expression: &Expression) -> Result<(), (Range<usize>, Raised)> {
+        let range = expression.range.clone();
+        let expr = parse_expression(&self.text[range.clone()]).map_err(|raised| (range.clone(), raised))?;
+        self.prepared.expressions.insert(range.start, expr);
+        Ok(())
+    }
+
+    // ---- statements ----
+
+    fn all(&mut self, statements: &[Statement]) -> Result<Flow, Failure> {
+        for statement in statements {
+            let flow = self.one(statement)?;
+            if flow != Flow::Next {
+                return Ok(flow);
+            }
+            if self.reply.cancelled() && !self.reply.disconnected() {
+                return Ok(Flow::End);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn one(&mut self, statement: &Statement) -> Result<Flow, Failure> {
+        self.line = self.line_of(&statement.range);
+        match self.run(statement) {
+            Ok(flow) => {
+                if !matches!(statement.kind, StatementKind::If { .. } | StatementKind::Block(_) | StatementKind::Try { .. } | StatementKind::While { .. }) {
+                    self.connection.error = 0;
+                }
+                Ok(flow)
+            }
+            Err(failure) if self.trying => Err(failure),
+            Err(failure) => {
+                let ends = failure.0.iter().any(|message| ENDS_BATCH.contains(&message.number) || message.severity >= 19);
+                self.fail(failure);
+                Ok(if ends { Flow::End } else { Flow::Next })
+            }
+        }
+    }
+
+    /// Sends a failure's messages and the DONE of its statement.
+    pub fn fail(&mut self, failure: Failure) {
+        for message in failure.0 {
+            if message.severity > 10 {
+                self.connection.error = message.number;
+            }
+            self.say(message);
+        }
+        self.reply.done(None);
+    }
+
+    /// Sends a message, with procedure and line filled in.
+    pub fn say(&mut self, mut message: ServerMessage) {
+        if message.procedure.is_empty() {
+            message.procedure.clone_from(&self.procedure);
+        }
+        message.line = self.line;
+        self.reply.message(message);
+    }
+
+    fn run(&mut self, statement: &Statement) -> Result<Flow, Failure> {
+        match &statement.kind {
+            StatementKind::Restore(restore) => {
+                restore::run(self, restore)?;
+            }
+            StatementKind::Backup(backup) => backup::run(self, backup)?,
+            StatementKind::Kill(kill) => admin::kill(self, kill)?,
+            StatementKind::AlterDatabase(alter) => admin::alter_database(self, alter)?,
+            StatementKind::DropDatabase(drop) => admin::drop_database(self, drop)?,
+            StatementKind::Use(name) => {
+                let name = self.name(name)?;
+                self.use_database(&name)?;
+                self.reply.done(None);
+            }
+            StatementKind::Exec(exec) => {
+                self.command("EXECUTE");
+                return procedures::exec(self, exec);
+            }
+            StatementKind::SetOption(option) => self.set_option(option)?,
+            StatementKind::SetVariable { name, value } => {
+                let operator = self.text[name.range.end..value.range.start].trim();
+                if operator != "=" {
+                    return Err(messages::incorrect_syntax(operator).into());
+                }
+                let ty = self.variables.get(&name.text)?.ty;
+                let cell = self.evaluate(value, Some(ty))?.0;
+                self.variables.assign(&name.text, &cell, ty)?;
+            }
+            StatementKind::Declare(list) => {
+                for declaration in list {
+                    let name = self.text[declaration.ty.range.clone()].to_owned();
+                    let ty = parse_type(&name, 1)
+                        .ok_or_else(|| message(2715, 16, 3, format!("Column, parameter, or variable {}: Cannot find data type {name}.", declaration.name.text)))?;
+                    self.variables.declare(&declaration.name.text, ty, Cell::Null)?;
+                    if let Some(value) = &declaration.value {
+                        let cell = self.evaluate(value, Some(ty))?.0;
+                        self.variables.assign(&declaration.name.text, &cell, ty)?;
+                    }
+                }
+            }
+            StatementKind::If { condition, then, otherwise } => {
+                if self.holds(condition)? {
+                    return self.one(then);
+                }
+                if let Some(otherwise) = otherwise {
+                    return self.one(otherwise);
+                }
+            }
+            StatementKind::While { condition, body } => loop {
+                if self.reply.cancelled() || !self.holds(condition)? {
+                    break;
+                }
+                match self.one(body)? {
+                    Flow::Next | Flow::Continue => {}
+                    Flow::Break => break,
+                    Flow::End => return Ok(Flow::End),
+                }
+            },
+            StatementKind::Block(body) => return self.all(body),
+            StatementKind::Try { body, catch } => return self.try_catch(body, catch),
+            StatementKind::Print(value) => {
+                let (cell, ty) = self.evaluate(value, None)?;
+                let Cell::Text(text) = convert(&cell, ty, Type::NVarChar(Some(4000)), 0)? else { return Ok(Flow::Next) };
+                self.say(*message(0, 0, 1, text));
+            }
+            StatementKind::WaitDelay(value) => self.wait(value)?,
+            StatementKind::WaitTime(_) => return Err(messages::keyword_syntax("TIME").into()),
+            StatementKind::BeginTransaction => {
+                self.connection.transactions += 1;
+                self.reply.done(None);
+            }
+            StatementKind::Commit if self.connection.transactions > 0 => {
+                self.connection.transactions -= 1;
+                self.reply.done(None);
+            }
+            StatementKind::Commit => {
+                return Err(message(3902, 16, 1, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.").into());
+            }
+            StatementKind::Rollback if self.connection.transactions > 0 => {
+                self.connection.transactions = 0;
+                self.reply.done(None);
+            }
+            StatementKind::Rollback => {
+                return Err(message(3903, 16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.").into());
+            }
+            StatementKind::Raiserror(raiserror) => self.raiserror(&raiserror.arguments)?,
+            StatementKind::Jump(word) => {
+                return Ok(match *word {
+                    "BREAK" => Flow::Break,
+                    "CONTINUE" => Flow::Continue,
+                    _ => Flow::End,
+                });
+            }
+            StatementKind::Other { keyword } if self.prepared.queries.contains_key(&statement.range.start) => {
+                let _ = keyword;
+                self.select(statement.range.start)?;
+            }
+            StatementKind::Other { keyword } => return Err(self.refuse(keyword, &statement.range).into()),
+        }
+        Ok(Flow::Next)
+    }
+
+    /// The server's error for a statement that the lab does not carry out.
+    fn refuse(&self, keyword: &str, range: &Range<usize>) -> Raised {
+        let words: Vec<&str> = self.text[range.clone()].split_whitespace().collect();
+        match keyword {
+            "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" => {
+                let skip = ["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "INTO", "FROM", "TABLE", "TOP"];
+                let target = words.iter().find(|word| !skip.iter().any(|known| word.eq_ignore_ascii_case(known)));
+                let target = target.map_or("", |word| word.split('(').next().unwrap_or(word)).replace(['[', ']'], "");
+                let parts: Vec<String> = target.split('.').map(str::to_owned).collect();
+                match catalog::find(&parts, &self.connection.database) {
+                    None => messages::invalid_object(&target),
+                    Some(table) => message(229, 14, 5, format!("The {keyword} permission was denied on the object '{}'.", table.name)),
+                }
+            }
+            "CREATE" | "ALTER" | "DROP" | "GRANT" | "DENY" | "REVOKE" => {
+                let what = words.get(1).copied().unwrap_or_default().to_uppercase();
+                message(262, 14, 1, format!("{keyword} {what} permission denied in database '{}'.", self.connection.database))
+            }
+            other => messages::keyword_syntax(other),
+        }
+    }
+
+    fn try_catch(&mut self, body: &[Statement], catch: &[Statement]) -> Result<Flow, Failure> {
+        let outer = std::mem::replace(&mut self.trying, true);
+        let result = self.all(body);
+        self.trying = outer;
+        let failure = match result {
+            Ok(flow) => return Ok(flow),
+            Err(failure) => failure,
+        };
+        let worst = failure.0.last().cloned();
+        if worst.as_ref().is_some_and(|message| message.severity >= 20) {
+            return Err(failure);
+        }
+        let before = std::mem::replace(&mut self.caught, worst.map(|mut message| {
+            message.line = self.line;
+            message.procedure.clone_from(&self.procedure);
+            message
+        }));
+        let result = self.all(catch);
+        self.caught = before;
+        result
+    }
+
+    fn set_option(&mut self, option: &SetOption) -> Result<(), Raised> {
+        const KNOWN: [&str; 28] = [
+            "ANSI_DEFAULTS", "ANSI_NULLS", "ANSI_NULL_DFLT_OFF", "ANSI_NULL_DFLT_ON", "ANSI_PADDING", "ANSI_WARNINGS",
+            "ARITHABORT", "ARITHIGNORE", "CONCAT_NULL_YIELDS_NULL", "CURSOR_CLOSE_ON_COMMIT", "DATEFIRST", "DATEFORMAT",
+            "DEADLOCK_PRIORITY", "FMTONLY", "IMPLICIT_TRANSACTIONS", "LANGUAGE", "LOCK_TIMEOUT", "NOCOUNT", "NOEXEC",
+            "NUMERIC_ROUNDABORT", "PARSEONLY", "QUERY_GOVERNOR_COST_LIMIT", "QUOTED_IDENTIFIER", "REMOTE_PROC_TRANSACTIONS",
+            "ROWCOUNT", "TEXTSIZE", "TRANSACTION ISOLATION LEVEL", "XACT_ABORT",
+        ];
+        for name in option.name.split(',').map(str::trim) {
+            let value = option.value.trim();
+            // what would change the meaning of all that follows is refused, not ignored
+            let harmless = match name {
+                "FMTONLY" | "NOEXEC" | "PARSEONLY" => value == "OFF",
+                "ROWCOUNT" => value == "0",
+                _ => name.starts_with("STATISTICS ") || KNOWN.contains(&name),
+            };
+            if !harmless {
+                return Err(messages::not_a_set_option(name));
+            }
+            match name {
+                "NOCOUNT" => self.count_rows = value != "ON",
+                "LANGUAGE" => self.say(*message(5703, 10, 1, "Changed language setting to us_english.")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// USE: INFO 5701, or why the database cannot be entered.
+    pub fn use_database(&mut self, name: &str) -> Result<(), Raised> {
+        let id = self.connection.id;
+        let found = {
+            let state = self.connection.instance.lock();
+            let database = state.database(name).ok_or_else(|| messages::no_database(name))?;
+            can_enter(&state, database, id)?;
+            database.name.clone()
+        };
+        let old = self.connection.database.clone();
+        self.connection.set_database(&found);
+        self.reply.database(&old, &found);
+        self.say(*messages::context_changed(&found));
+        Ok(())
+    }
+
+    fn wait(&mut self, value: &Value) -> Result<(), Failure> {
+        let text = match self.value(value)? {
+            Cell::Text(text) => text,
+            Cell::DateTime(at) => at.strftime("%H:%M:%S.%3f").to_string(),
+            _ => String::new(),
+        };
+        let time = delay(&text).ok_or_else(|| messages::wait_time(&text))?;
+        self.command("WAITFOR");
+        self.reply.flush();
+        self.pause(time);
+        self.reply.done(None);
+        Ok(())
+    }
+
+    /// Sleeps; false once the statement must end early: an attention or a KILL, but not a cut connection.
+    pub fn pause(&mut self, time: Duration) -> bool {
+        let until = std::time::Instant::now() + time;
+        loop {
+            if self.killed() || (self.reply.cancelled() && !self.reply.disconnected()) {
+                return false;
+            }
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            let step = left.min(Duration::from_millis(50));
+            if self.reply.disconnected() {
+                // nobody waits for the answer, but the statement goes on
+                std::thread::sleep(step);
+            } else {
+                self.reply.wait(step);
+            }
+        }
+    }
+
+    /// True once another session has killed this one.
+    pub fn killed(&self) -> bool {
+        let state = self.connection.instance.lock();
+        state.sessions.get(&self.connection.id).is_none_or(|row| row.killed || row.serial != self.connection.serial)
+    }
+
+    /// What `sys.dm_exec_requests` shows as the command.
+    pub fn command(&mut self, command: &'static str) {
+        let mut state = self.connection.instance.lock();
+        if let Some(running) = state.sessions.get_mut(&self.connection.id).and_then(|row| row.running.as_mut()) {
+            running.command = command;
+        }
+    }
+
+    fn raiserror(&mut self, arguments: &[Expression]) -> Result<(), Failure> {
+        let mut cells = Vec::new();
+        for argument in arguments {
+            cells.push(self.evaluate(argument, None)?);
+        }
+        let number = |at: usize| match cells.get(at).map(|(cell, _)| cell) {
+            Some(Cell::Int(n)) => *n,
+            _ => 0,
+        };
+        let (severity, state) = (number(1), number(2).clamp(0, 255));
+        if severity > 18 {
+            return Err(message(2754, 16, 1, "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.").into());
+        }
+        let (number, text) = match cells.first().map(|(cell, _)| cell) {
+            Some(Cell::Text(text)) => (50000, format_message(text, cells.get(3..).unwrap_or_default())),
+            Some(Cell::Int(number)) if *number >= 50000 => {
+                (18054, format!("Error {number}, severity {severity}, state {state} was raised, but no message with that error number was found in sys.messages."))
+            }
+            _ => return Err(message(2732, 16, 1, "Error number is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.").into()),
+        };
+        let raised = message(number, u8::try_from(severity.max(0)).unwrap_or(16), u8::try_from(state).unwrap_or(1), text);
+        if severity > 10 {
+            return Err(raised.into());
+        }
+        self.say(*raised);
+        self.reply.done(None);
+        Ok(())
+    }
+
+    // ---- queries and values ----
+
+    fn select(&mut self, at: usize) -> Result<(), Failure> {
+        let Some(query) = self.prepared.queries.get(&at) else { return Ok(()) };
+        let rendered = query::render(query, &self.connection.database, &self.variables)?;
+        let rows = self.answer(&rendered)?;
+        let count = rows.len() as u64;
+        self.connection.rows = rows.len() as i64;
+        if rendered.assigned.is_empty() {
+            self.reply.columns(&rendered.columns);
+            for row in &rows {
+                self.reply.row(row);
+            }
+        } else if let Some(row) = rows.last() {
+            // the last row wins, as in the server
+            for ((name, cell), column) in rendered.assigned.iter().zip(row).zip(&rendered.columns) {
+                self.variables.assign(name, cell, column.ty)?;
+            }
+        }
+        self.reply.done(self.count_rows.then_some(count));
+        Ok(())
+    }
+
+    /// Brings the named tables up to date and runs a rendered query.
+    pub fn answer(&mut self, rendered: &Rendered) -> Result<catalog::Answer, Raised> {
+        let connection = &*self.connection;
+        let instance = &connection.instance;
+        let mut catalog = lock(&instance.catalog);
+        let context = {
+            let mut state = instance.lock();
+            let now = instance.world.local();
+            for job in &mut state.jobs {
+                job.settle(now);
+            }
+            catalog.refresh(&rendered.tables, instance, &state, connection.id)?;
+            Context {
+                session: connection.id,
+                database: connection.database.clone(),
+                login: connection.login.user.clone(),
+                host: connection.login.host.clone(),
+                program: connection.login.program.clone(),
+                server: instance.server.clone(),
+                machine: instance.machine.clone(),
+                instance: instance.instance.clone(),
+                version: instance.version,
+                local: now,
+                utc: instance.world.utc(),
+                offset_minutes: instance.world.offset_minutes,
+                transactions: connection.transactions,
+                error: connection.error,
+                rows: connection.rows,
+                caught: self.caught.clone(),
+                databases: state.databases.iter().map(|database| (database.name.clone(), database.id, database.is_open())).collect(),
+                locks: state.locks.clone(),
+            }
+        };
+        catalog.run(rendered, context)
+    }
+
+    fn holds(&mut self, condition: &Expression) -> Result<bool, Failure> {
+        let Some(expr) = self.prepared.expressions.get(&condition.range.start) else { return Ok(false) };
+        let rendered = query::render_condition(expr, &self.connection.database, &self.variables)?;
+        let rows = self.answer(&rendered)?;
+        Ok(rows.first().and_then(|row| row.first()) == Some(&Cell::Bit(true)))
+    }
+
+    fn evaluate(&mut self, expression: &Expression, target: Option<Type>) -> Result<(Cell, Type), Failure> {
+        let Some(expr) = self.prepared.expressions.get(&expression.range.start) else { return Ok((Cell::Null, Type::Int)) };
+        let rendered = query::render_expression(expr, target, &self.connection.database, &self.variables)?;
+        let ty = rendered.columns.first().map_or(Type::Int, |column| column.ty);
+        let rows = self.answer(&rendered)?;
+        Ok((rows.into_iter().flatten().next().unwrap_or(Cell::Null), ty))
+    }
+
+    /// The text of EXEC ('...'): an expression of literals and variables.
+    pub fn evaluate_text(&mut self, expression: &Expression) -> Result<String, Failure> {
+        let expr = parse_expression(&self.text[expression.range.clone()])?;
+        let target = Type::NVarChar(None);
+        let rendered = query::render_expression(&expr, Some(target), &self.connection.database, &self.variables)?;
+        match self.answer(&rendered)?.into_iter().flatten().next() {
+            Some(Cell::Text(text)) => Ok(text),
+            _ => Ok(String::new()),
+        }
+    }
+
+    /// A literal or a variable where the grammar takes either.
+    pub fn value(&self, value: &Value) -> Result<Cell, Raised> {
+        self.typed_value(value).map(|(cell, _)| cell)
+    }
+
+    pub fn typed_value(&self, value: &Value) -> Result<(Cell, Type), Raised> {
+        let text = |text: &str| {
+            let length = u16::try_from(text.encode_utf16().count().clamp(1, 4000)).unwrap_or(4000);
+            (Cell::Text(text.to_owned()), Type::NVarChar(Some(length)))
+        };
+        Ok(match &value.kind {
+            ValueKind::Text(found) | ValueKind::Word(found) => text(found),
+            ValueKind::Number(digits) => match digits.parse::<i32>() {
+                Ok(n) => (Cell::Int(n), Type::Int),
+                Err(_) => text(digits),
+            },
+            ValueKind::Binary(digits) => {
+                let bytes = crate::lab::values::unhex(&digits[2..]).unwrap_or_default();
+                (Cell::Binary(bytes), Type::VarBinary(Some(8000)))
+            }
+            ValueKind::Variable(name) => {
+                let variable = self.variables.get(name)?;
+                (variable.value.clone(), variable.ty)
+            }
+            ValueKind::Global(name) => match name.to_ascii_uppercase().as_str() {
+                "@@SPID" => (Cell::Int(i32::from(self.connection.id)), Type::Int),
+                "@@SERVERNAME" => text(&self.connection.instance.server),
+                _ => return Err(messages::incorrect_syntax(name)),
+            },
+            ValueKind::Placeholder(name) => return Err(messages::incorrect_syntax(&format!("{{{name}}}"))),
+            ValueKind::Null | ValueKind::Default => (Cell::Null, Type::Int),
+        })
+    }
+
+    /// A name or path: text, or a variable that holds text.
+    pub fn name(&self, value: &Value) -> Result<String, Raised> {
+        match self.typed_value(value)? {
+            (Cell::Text(text), _) => Ok(text),
+            (cell, ty) => match convert(&cell, ty, Type::NVarChar(Some(4000)), 0)? {
+                Cell::Text(text) => Ok(text),
+                _ => Ok(String::new()),
+            },
+        }
+    }
+
+    /// A result set of our own making.
+    pub fn rows(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
+        self.reply.columns(columns);
+        for row in rows {
+            self.reply.row(row);
+        }
+        self.connection.rows = rows.len() as i64;
+        self.reply.done(self.count_rows.then_some(rows.len() as u64));
+    }
+
+    /// True if a name is that of the session's own database.
+    pub fn is_current(&self, name: &str) -> bool {
+        same(&self.connection.database, name)
+    }
+}
+
+fn line_in(text: &str, at: usize) -> u32 {
+    let before = text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
+    u32::try_from(before + 1).unwrap_or(u32::MAX)
+}
+
+/// Words that the server names as keywords (156) where others are only "near" (102).
+fn is_keyword(word: &str) -> bool {
+    const WORDS: [&str; 24] = [
+        "AND", "AS", "BACKUP", "BEGIN", "BY", "CASE", "DATABASE", "ELSE", "END", "EXEC", "FROM", "GROUP", "IF", "IN", "INTO",
+        "JOIN", "KILL", "ON", "OR", "ORDER", "RESTORE", "SELECT", "WHERE", "WITH",
+    ];
+    WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn parse_query(text: &str) -> Result<Box<Query>, Raised> {
+    let statements = Parser::parse_sql(&MsSqlDialect {}, text).map_err(|error| near(&error))?;
+    match statements.into_iter().next() {
+        Some(Parsed::Query(query)) => Ok(query),
+        _ => Err(messages::incorrect_syntax(text.split_whitespace().next().unwrap_or_default())),
+    }
+}
+
+fn parse_expression(text: &str) -> Result<Box<Expr>, Raised> {
+    let dialect = MsSqlDialect {};
+    let mut parser = Parser::new(&dialect).try_with_sql(text).map_err(|error| near(&error))?;
+    let expr = parser.parse_expr().map_err(|error| near(&error))?;
+    let next = parser.peek_token().token;
+    match next {
+        sqlparser::tokenizer::Token::EOF | sqlparser::tokenizer::Token::SemiColon => Ok(Box::new(expr)),
+        other => Err(messages::incorrect_syntax(&other.to_string())),
+    }
+}
+
+/// Turns the parser's "Expected: x, found: y at Line: 1, Column: 2" into the server's "near 'y'".
+fn near(error: &ParserError) -> Raised {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => "",
+    };
+    let found = text.split("found: ").nth(1).and_then(|rest| rest.split(" at Line").next()).unwrap_or_default();
+    if is_keyword(found) { messages::keyword_syntax(found) } else { messages::incorrect_syntax(found) }
+}
+
+/// `hh:mm[:ss[.mmm]]`, below 24 hours.
+fn delay(text: &str) -> Option<Duration> {
+    let mut parts = text.trim().split(':');
+    let hours: u64 = parts.next()?.parse().ok().filter(|hours| *hours < 24)?;
+    let minutes: u64 = parts.next()?.parse().ok().filter(|minutes| *minutes < 60)?;
+    let seconds: f64 = parts.next().unwrap_or("0").parse().ok().filter(|seconds| (0.0..60.0).contains(seconds))?;
+    parts.next().is_none().then(|| Duration::from_secs(hours * 3600 + minutes * 60) + Duration::from_secs_f64(seconds))
+}
+
+/// RAISERROR's substitution of %s, %d, %i, %u and %%.
+fn format_message(text: &str, arguments: &[(Cell, Type)]) -> String {
+    let mut out = String::new();
+    let mut arguments = arguments.iter();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('%') => out.push('%'),
+            Some('s' | 'd' | 'i' | 'u') => match arguments.next().map(|(cell, ty)| convert(cell, *ty, Type::NVarChar(None), 0)) {
+                Some(Ok(Cell::Text(text))) => out.push_str(&text),
+                _ => out.push_str("(null)"),
+            },
+            other => {
+                out.push('%');
+                out.extend(other);
+            }
+        }
+    }
+    out
+}

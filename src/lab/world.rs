@@ -1,0 +1,389 @@
+//! One lab from start to end: its folder, its servers, its shell, and what is written down when it stops.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use miette::Diagnostic;
+use serde_json::{Value, json};
+
+use super::catalog::Catalog;
+use super::instance::{Credentials, DatabaseState, Instance, PathMap, State, World, lock};
+use super::scenario::{Fault, Scenario};
+use super::scene::{self, Folders};
+use super::statements::Front;
+use super::tds::{Certificate, Encryption, Server, ServerOptions, StartError, TlsAge};
+use super::wirelog::WireLog;
+
+/// What a lab is made from.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    pub scenario: Scenario,
+    pub seed: u64,
+    /// factor on simulated durations; 0: no waiting
+    pub pace: f64,
+    /// where files, logs and the site file go; made if it is not there
+    pub dir: PathBuf,
+    /// where to listen, loopback as a rule
+    pub listen: IpAddr,
+    /// the cutover binary, which is also the shell's child process
+    pub shell_program: PathBuf,
+}
+
+/// Why a lab cannot start or end properly.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum LabError {
+    #[error("cannot write `{}`", path.display())]
+    #[diagnostic(code(cutover::lab::folder), help("choose a folder that is empty or new, on a disk with room"))]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the folder `{}` holds a lab already", path.display())]
+    #[diagnostic(code(cutover::lab::occupied), help("choose another folder, or remove this one"))]
+    Occupied { path: PathBuf },
+    #[error("cannot listen on {address}")]
+    #[diagnostic(code(cutover::lab::listen), help("give an address of this machine"))]
+    Listen {
+        address: IpAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot make the lab's catalogue")]
+    #[diagnostic(code(cutover::lab::catalogue), help("report this with the platform you run on"))]
+    Catalogue(#[source] rusqlite::Error),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Start(#[from] StartError),
+    #[error("the pace must be a number from 0 up, not {pace}")]
+    #[diagnostic(code(cutover::lab::pace), help("give 0 for no waiting, 1 for the simulated time"))]
+    Pace { pace: f64 },
+}
+
+/// What `world.json` holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinalState(pub Value);
+
+/// A lab that serves.
+pub struct Lab {
+    dir: PathBuf,
+    site_file: PathBuf,
+    world: Arc<World>,
+    instances: Arc<BTreeMap<String, Arc<Instance>>>,
+    servers: Vec<Server>,
+    /// held so that nobody else takes the port: connects to it are refused
+    _silent: socket2::Socket,
+}
+
+struct Names {
+    key: &'static str,
+    machine: &'static str,
+    fqdn: &'static str,
+}
+
+const SERVERS: [Names; 2] = [
+    Names { key: "backup", machine: "DR-SQL-01", fqdn: "dr-sql-01.litwareinc.com" },
+    Names { key: "backup_mirror", machine: "DR-SQL-02", fqdn: "dr-sql-02.litwareinc.com" },
+];
+const INSTANCE: &str = "RTC";
+const PRIMARY_FQDN: &str = "pchat-sql-01.litwareinc.com";
+const USER: &str = "cutover";
+const VERSION: (u8, u8, u16) = (12, 0, 6024);
+const PASSWORD_FILE: &str = "password";
+const CERTIFICATE_FILE: &str = "lab.crt";
+const SITE_FILE: &str = "site.toml";
+
+impl Lab {
+    /// Sets the scene below `options.dir` and serves it. The site file appears, by renaming, once everything listens.
+    pub async fn start(options: LabOptions) -> Result<Self, LabError> {
+        if !(options.pace >= 0.0 && options.pace.is_finite()) {
+            return Err(LabError::Pace { pace: options.pace });
+        }
+        let dir = &options.dir;
+        let within = |path: &Path| {
+            let path = path.to_owned();
+            move |source| LabError::Folder { path, source }
+        };
+        fs::create_dir_all(dir).map_err(within(dir))?;
+        let dir = dir.canonicalize().map_err(within(dir))?;
+        let site_file = dir.join(SITE_FILE);
+        if site_file.exists() || dir.join("share").exists() {
+            return Err(LabError::Occupied { path: dir });
+        }
+        let folders = Folders::make(&dir).map_err(within(&dir))?;
+        let world = Arc::new(new_world(&options));
+        let password = format!("Lab-{}", uuid::Uuid::new_v4().simple());
+        write_secret(&dir.join(PASSWORD_FILE), &password).map_err(within(&dir.join(PASSWORD_FILE)))?;
+        let certificate = Certificate::new().map_err(StartError::from)?;
+        let pem = certificate.pem().map_err(StartError::from)?;
+        fs::write(dir.join(CERTIFICATE_FILE), pem).map_err(within(&dir.join(CERTIFICATE_FILE)))?;
+
+        let state = scene::backup_instance(&options.scenario, &world, &folders).map_err(within(&dir))?;
+        let mut random = fastrand::Rng::with_seed(lock(&world.random).u64(..));
+        let empty = scene::empty_instance(&world, &mut random);
+        let mut instances = BTreeMap::new();
+        for (names, state) in SERVERS.iter().zip([state, empty]) {
+            let instance = new_instance(names, state, &options.scenario, &world, &folders, &password)?;
+            instances.insert(names.key.to_owned(), Arc::new(instance));
+        }
+
+        let listening = |source| LabError::Listen { address: options.listen, source };
+        let mut servers = Vec::new();
+        let mut ports = BTreeMap::new();
+        for (key, instance) in &instances {
+            let listener = TcpListener::bind((options.listen, 0)).map_err(listening)?;
+            let tls = ServerOptions {
+                certificate: certificate.clone(),
+                encryption: Encryption::Required,
+                tls: TlsAge::Current,
+            };
+            let server = Server::start(listener, Arc::new(Front(Arc::clone(instance))), tls)?;
+            ports.insert(key.clone(), server.addr().port());
+            // set once, here: nothing else fills it
+            let _ = instance.links.set(server.connections());
+            servers.push(server);
+        }
+        let silent = reserve(options.listen).map_err(listening)?;
+        let primary = silent.local_addr().ok().and_then(|address| address.as_socket()).map_or(1, |address| address.port());
+
+        let site = site_text(&options, &dir, &folders, &ports, primary, None);
+        let waiting = dir.join("site.toml.new");
+        fs::write(&waiting, site).map_err(within(&waiting))?;
+        fs::rename(&waiting, &site_file).map_err(within(&site_file))?;
+        Ok(Self { dir, site_file, world, instances: Arc::new(instances), servers, _silent: silent })
+    }
+
+    /// The site file that leads to this lab.
+    pub fn site_file(&self) -> &Path {
+        &self.site_file
+    }
+
+    /// Closes the sockets and writes `world.json` and `wire.jsonl` beside the site file.
+    pub async fn stop(self) -> Result<FinalState, LabError> {
+        for server in self.servers {
+            server.stop().await;
+        }
+        let path = self.dir.join("wire.jsonl");
+        write_file(&path, |out| self.world.wire.write(out)).map_err(|source| LabError::Folder { path, source })?;
+        let last = final_state(&self.instances, &json!({ "state": "Normal", "active_servers": [] }));
+        let path = self.dir.join("world.json");
+        let written = write_file(&path, |out| {
+            serde_json::to_writer_pretty(&mut *out, &last)?;
+            out.write_all(b"\n")
+        });
+        written.map_err(|source| LabError::Folder { path, source })?;
+        Ok(FinalState(last))
+    }
+}
+
+fn write_file(path: &Path, content: impl FnOnce(&mut BufWriter<fs::File>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(fs::File::create(path)?);
+    content(&mut out)?;
+    out.flush()
+}
+
+fn new_world(options: &LabOptions) -> World {
+    let opened = options.scenario.now.unwrap_or_else(|| {
+        let now = Timestamp::now();
+        Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now)
+    });
+    World {
+        opened,
+        started: Instant::now(),
+        pace: options.pace,
+        offset_minutes: options.scenario.utc_offset_minutes,
+        random: Mutex::new(fastrand::Rng::with_seed(options.seed)),
+        wire: WireLog::default(),
+        restore_seconds: options.scenario.restore_seconds,
+        recovery_seconds: options.scenario.recovery_seconds,
+    }
+}
+
+fn new_instance(
+    names: &Names,
+    state: State,
+    scenario: &Scenario,
+    world: &Arc<World>,
+    folders: &Folders,
+    password: &str,
+) -> Result<Instance, LabError> {
+    let refused = scenario.faults.iter().any(|fault| matches!(fault, Fault::LoginFails { server } if server == names.key));
+    Ok(Instance {
+        key: names.key.to_owned(),
+        server: format!("{}\\{INSTANCE}", names.machine),
+        machine: names.machine.to_owned(),
+        instance: INSTANCE.to_owned(),
+        fqdn: names.fqdn.to_owned(),
+        version: VERSION,
+        credentials: Credentials { user: USER.to_owned(), password: password.to_owned(), refused },
+        paths: PathMap(vec![
+            (scene::COPY.to_owned(), folders.copy.clone()),
+            (scene::SHARE.to_owned(), folders.share.clone()),
+            (scene::MIRROR_SHARE.to_owned(), folders.mirror.clone()),
+            ("E:\\Data".to_owned(), folders.data.clone()),
+            ("E:\\".to_owned(), folders.data.clone()),
+        ]),
+        world: Arc::clone(world),
+        state: Mutex::new(state),
+        catalog: Mutex::new(Catalog::new().map_err(LabError::Catalogue)?),
+        serial: AtomicU64::new(1),
+        links: OnceLock::new(),
+    })
+}
+
+/// A port that is taken and never listens, so that every connect is refused at once.
+fn reserve(address: IpAddr) -> io::Result<socket2::Socket> {
+    let at = SocketAddr::new(address, 0);
+    let socket = socket2::Socket::new(socket2::Domain::for_address(at), socket2::Type::STREAM, None)?;
+    socket.bind(&at.into())?;
+    Ok(socket)
+}
+
+#[cfg(unix)]
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(not(unix))]
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)
+}
+
+fn site_text(
+    options: &LabOptions,
+    dir: &Path,
+    folders: &Folders,
+    ports: &BTreeMap<String, u16>,
+    primary: u16,
+    shell: Option<u16>,
+) -> String {
+    let text = |value: &str| toml::Value::String(value.to_owned());
+    let path = |value: &Path| text(&value.display().to_string());
+    let table = |pairs: Vec<(&str, toml::Value)>| {
+        toml::Value::Table(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    };
+    let list = |items: &[&str]| toml::Value::Array(items.iter().map(|item| text(item)).collect());
+    let address = options.listen.to_string();
+    let server = |port: u16, fqdn: &str| {
+        table(vec![
+            ("server", text(&address)),
+            ("port", toml::Value::Integer(i64::from(port))),
+            ("fqdn", text(fqdn)),
+            ("instance_name", text(INSTANCE)),
+            ("auth", table(vec![
+                ("user", text(USER)),
+                ("password", table(vec![("file", text(PASSWORD_FILE))])),
+            ])),
+            ("ca", text(CERTIFICATE_FILE)),
+        ])
+    };
+    let mut sql: Vec<(&str, toml::Value)> = SERVERS
+        .iter()
+        .map(|names| (names.key, server(ports.get(names.key).copied().unwrap_or(1), names.fqdn)))
+        .collect();
+    sql.push(("primary", server(primary, PRIMARY_FQDN)));
+    let shell_address = SocketAddr::new(options.listen, shell.unwrap_or(1)).to_string();
+    let site = table(vec![
+        ("site", table(vec![
+            ("name", text("lab")),
+            ("pool", text(scene::POOL)),
+            ("database", text(scene::DATABASE)),
+            ("active_servers", list(&["dr-chat-01.litwareinc.com", "dr-chat-02.litwareinc.com"])),
+            ("mirror_share", text(scene::MIRROR_SHARE)),
+            ("recovery_time_target", text("1h")),
+            ("lab", toml::Value::Boolean(true)),
+        ])),
+        ("sql", table(sql)),
+        ("backups", table(vec![
+            ("share", path(&folders.share)),
+            ("copy_to", path(&folders.copy)),
+            ("copy_to_on_server", text(scene::COPY)),
+        ])),
+        ("powershell", table(vec![
+            ("program", path(&options.shell_program)),
+            ("arguments", list(&["lab-shell", &shell_address])),
+            ("module", text("Lync")),
+            ("allow", list(&[
+                "Set-CsPersistentChatState",
+                "Set-CsPersistentChatActiveServer",
+                "Install-CsMirrorDatabase",
+                "Uninstall-CsMirrorDatabase",
+                "Start-CsWindowsService",
+                "Stop-CsWindowsService",
+            ])),
+        ])),
+        ("journal", table(vec![("folder", path(&dir.join("runs")))])),
+    ]);
+    let body = toml::to_string(&site).unwrap_or_default();
+    format!("# the site of a lab; it is gone when the lab stops\n{body}")
+}
+
+/// `world.json`.
+fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Value {
+    let mut servers = serde_json::Map::new();
+    for (key, instance) in instances {
+        let state = instance.lock();
+        let mut databases = serde_json::Map::new();
+        let mut mirroring = serde_json::Map::new();
+        for database in &state.databases {
+            let redo = (database.state == DatabaseState::Restoring).then(|| database.redo.to_string());
+            databases.insert(
+                database.name.clone(),
+                json!({
+                    "state": database.state.description(),
+                    "in_standby": database.in_standby,
+                    "redo_lsn": redo,
+                    "logs_applied": database.logs_applied,
+                }),
+            );
+            if let Some(found) = &database.mirroring {
+                mirroring.insert(
+                    database.name.clone(),
+                    json!({
+                        "role": found.role(),
+                        "state": found.state_description(),
+                        "partner": found.partner_instance,
+                    }),
+                );
+            }
+        }
+        let secondaries: Vec<Value> = state
+            .secondary_databases
+            .iter()
+            .map(|row| {
+                let secondary = state.secondaries.iter().find(|secondary| secondary.id == row.secondary);
+                json!({
+                    "secondary_database": row.name,
+                    "primary_server": secondary.map(|secondary| &secondary.primary_server),
+                    "primary_database": secondary.map(|secondary| &secondary.primary_database),
+                    "last_copied_file": secondary.and_then(|row| row.last_copied.as_ref()).map(|(file, _)| file),
+                    "last_restored_file": row.last_restored.as_ref().map(|(file, _)| file),
+                })
+            })
+            .collect();
+        let jobs: Vec<Value> = state
+            .jobs
+            .iter()
+            .map(|job| json!({ "name": job.name, "enabled": job.enabled, "running": job.is_running() }))
+            .collect();
+        servers.insert(
+            key.clone(),
+            json!({
+                "databases": databases,
+                "log_shipping_secondaries": secondaries,
+                "jobs": jobs,
+                "mirroring": mirroring,
+            }),
+        );
+    }
+    json!({ "servers": servers, "pool": pool })
+}
