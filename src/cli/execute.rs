@@ -12,7 +12,7 @@ use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
 use crate::report::{self, Style, human::Human};
 use crate::script::{self, Script, Source};
-use crate::site::{Site, SqlServer, Tls};
+use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Batch, Password, Security, Servers, Target, Value};
 
 /// What the command line asks of a run.
@@ -31,6 +31,7 @@ pub(super) fn load_site(file: &Path, overrides: &[String]) -> Result<Site, CliEr
 
 /// Runs a runbook against a site; returns the exit code.
 pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &Asked<'_>) -> Result<u8, CliError> {
+    site.check_secrets()?;
     let options = script::Options { site_stdlib: site.stdlib.clone(), names: host::names(PRIMITIVES) };
     let script = Arc::new(Script::load(asked.runbook, &options)?);
     let runbook = script.runbook().name.clone();
@@ -92,10 +93,10 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
         host: host_name(),
         lab,
         unattended: asked.yes,
-        weak: site.sql.values().filter_map(weak).collect(),
+        weak: site.weak(),
     });
     let ended = match begun {
-        Ok(()) => host::evaluate(&script, run.clone(), site.view(), PRIMITIVES),
+        Ok(()) => host::evaluate(&script, run.clone(), site.view().into(), PRIMITIVES),
         Err(_) => Ended::Stopped(run.effects.stopped().unwrap_or(Stop::Interrupted), None),
     };
     runtime.block_on(async {
@@ -142,28 +143,25 @@ fn stopped(stop: &Stop) -> String {
 
 /// One server of the site as the back end connects to it.
 fn target(server: &SqlServer, run: &str) -> Target {
-    let secret = server.auth.password.clone();
-    let password = Password::from_fn(move || secret.resolve().map(|secret| secret.reveal().to_owned()).map_err(|error| error.to_string()));
-    let mut target = Target::new(&server.key, &server.server, server.port.unwrap_or(1433), &server.auth.user, password);
+    let Auth::Sql { user, password } = &server.auth;
+    let secret = password.clone();
+    let password = Password::from_fn(move || secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()));
+    let mut target = Target::new(&server.key, &server.server, server.port, user, password);
     target.security = match server.tls {
         Tls::Verify => Security::Verify { ca: server.ca.clone() },
         Tls::TrustAny => Security::TrustAny,
         Tls::Off => Security::Off,
     };
-    if let Some(database) = &server.database {
-        target.database.clone_from(database);
-    }
+    target.database.clone_from(&server.database);
     target.program = format!("cutover {run}");
-    target
-}
-
-/// What is weaker than a verified connection, in one sentence.
-fn weak(server: &SqlServer) -> Option<String> {
-    match server.tls {
-        Tls::Verify => None,
-        Tls::TrustAny => Some(format!("the certificate of `{}` is not verified (tls = \"trust-any\"): anybody between here and there can read along", server.key)),
-        Tls::Off => Some(format!("the connection to `{}` is not encrypted (tls = \"off\")", server.key)),
+    target.connect_time_limit = server.limits.connect.unwrap_or(target.connect_time_limit);
+    target.login_time_limit = server.limits.login.unwrap_or(target.login_time_limit);
+    match server.limits.command {
+        Some(CommandLimit::After(limit)) => target.command_time_limit = Some(limit),
+        Some(CommandLimit::Endless) => target.command_time_limit = None,
+        None => {}
     }
+    target
 }
 
 /// True if the site's backup server says that it is a lab, over a connection whose certificate was verified.
