@@ -29,3 +29,26 @@ fn every_module_of_the_stdlib_loads_by_itself() {
         load(Source::Path(&repository(&format!("stdlib/{name}.rhai"))));
     }
 }
+
+/// Every module has a test of its own, written in Rhai and run in the lab.
+#[test]
+fn the_stdlib_does_what_its_tests_in_rhai_say() {
+    let world = common::World::new();
+    for name in stdlib::names() {
+        let test = repository(&format!("tests/stdlib/{name}.rhai"));
+        assert!(test.exists(), "{} is missing", test.display());
+        world.cutover(&format!("rehearse {} --yes --pace 0", test.display())).exits(0);
+    }
+}
+
+#[test]
+fn every_example_of_every_primitive_runs_in_the_lab() {
+    let world = common::World::new();
+    for primitive in PRIMITIVES {
+        assert!(!primitive.examples.is_empty(), "`{}` has no example", primitive.name);
+        for (n, example) in primitive.examples.iter().enumerate() {
+            let file = world.write(&format!("{}-{n}.rhai", primitive.name), example);
+            world.cutover(&format!("rehearse {} --yes --pace 0", file.display())).exits(0);
+        }
+    }
+}

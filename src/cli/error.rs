@@ -22,6 +22,9 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Lab(#[from] crate::lab::LabError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Scenario(#[from] crate::lab::ScenarioError),
     #[error("there is no runbook `{path}`")]
     #[diagnostic(code(cutover::cli::no_runbook), help("{help}"))]
     NoRunbook { path: PathBuf, help: String },
@@ -57,7 +60,7 @@ impl CliError {
     /// The exit code that says what kind of trouble it is.
     pub fn exit(&self) -> u8 {
         match self {
-            Self::Site(_) | Self::Script(_) | Self::NoRunbook { .. } | Self::NoSite | Self::NotEmpty { .. } | Self::NoSuchName { .. } => exit::USAGE,
+            Self::Site(_) | Self::Script(_) | Self::Scenario(_) | Self::NoRunbook { .. } | Self::NoSite | Self::NotEmpty { .. } | Self::NoSuchName { .. } => exit::USAGE,
             Self::Journal(_) | Self::Lab(_) | Self::Folder { .. } | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
         }
     }
