@@ -132,6 +132,7 @@ pub(super) fn in_words(progress: &Progress<'_>) -> String {
         Progress::Header { asked, file } => format!("reading header {asked}: {file}"),
         Progress::Restoring { number, of, set, .. } => format!("restoring {number} of {of}: {}", set.title()),
         Progress::Applied { number, of, redo, .. } => format!("restored {number} of {of}, redo point {redo}"),
+        Progress::Waiting { session, program } => format!("session {session} ({program}) still restores: waiting for it"),
     }
 }
 

@@ -6,7 +6,7 @@ pub mod backup;
 pub mod functions;
 pub mod query;
 pub mod restore;
-mod run;
+pub mod run;
 
 use std::collections::HashMap;
 use std::sync::Arc;
