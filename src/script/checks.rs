@@ -133,10 +133,8 @@ impl<'a> File<'a> {
                 Token::RightParen | Token::In | Token::LeftBrace | Token::Unit => parameters = false,
                 Token::Pipe if opens_closure(before) => {
                     let close = (at + 1..lexemes.len()).find(|i| matches!(lexemes[*i].token, Token::Pipe)).unwrap_or(at);
-                    for inner in at + 1..close {
-                        if is_site(inner) {
-                            errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
-                        }
+                    for inner in (at + 1..close).filter(|i| is_site(*i)) {
+                        errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
                     }
                     at = close;
                 }

@@ -210,7 +210,8 @@ fn decode_backtick(raw: &str) -> Option<(String, Vec<usize>)> {
     let (mut decoded, mut map) = (String::new(), Vec::new());
     let mut chars = raw.char_indices().skip(1).peekable();
     // a line end right after the backtick is not part of the text
-    if chars.next_if(|(_, c)| *c == '\r').is_some() | chars.next_if(|(_, c)| *c == '\n').is_some() {}
+    let _ = chars.next_if(|(_, c)| *c == '\r');
+    let _ = chars.next_if(|(_, c)| *c == '\n');
     while let Some((at, ch)) = chars.next() {
         match ch {
             '`' => match chars.next() {
