@@ -122,7 +122,11 @@ impl RunError {
             }
             let text = if index == 0 { self.label.clone() } else { "called from here".to_owned() };
             let at = label(span.0, &span.1);
-            labels.push(if index == 0 { LabeledSpan::new_primary_with_span(Some(text), at) } else { LabeledSpan::new_with_span(Some(text), at) });
+            labels.push(if index == 0 {
+                LabeledSpan::new_primary_with_span(Some(text), at)
+            } else {
+                LabeledSpan::new_with_span(Some(text), at)
+            });
             seen.push(span);
         }
         labels
