@@ -122,7 +122,11 @@ impl RunError {
             }
             let text = if index == 0 { self.label.clone() } else { "called from here".to_owned() };
             let at = label(span.0, &span.1);
-            labels.push(if index == 0 { LabeledSpan::new_primary_with_span(Some(text), at) } else { LabeledSpan::new_with_span(Some(text), at) });
+            labels.push(if index == 0 {
+                LabeledSpan::new_primary_with_span(Some(text), at)
+            } else {
+                LabeledSpan::new_with_span(Some(text), at)
+            });
             seen.push(span);
         }
         labels
@@ -159,5 +163,9 @@ impl Diagnostic for RunError {
     }
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         self.failure.as_ref().and_then(|f| f.cause.related())
+    }
+    /// A cause with a text of its own (the site file) is shown on it, below.
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.failure.as_ref().filter(|f| f.cause.labels().is_some()).map(|f| &*f.cause as &dyn Diagnostic)
     }
 }

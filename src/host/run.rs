@@ -110,7 +110,12 @@ impl Host {
         self.run.effects.stopped().map(|_| Dynamic::UNIT)
     }
 
-    fn call(&self, primitive: &'static Primitive, context: &NativeCallContext<'_>, given: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
+    fn call(
+        &self,
+        primitive: &'static Primitive,
+        context: &NativeCallContext<'_>,
+        given: Vec<Dynamic>,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
         let position = context.call_position();
         let place = context.debugger().map_or_else(Place::default, |d| frames::of_stack(&self.script, position, d.call_stack()));
         if self.run.effects.stopped().is_some() {

@@ -107,7 +107,7 @@ fn setup(folder: &Path) -> Arc<Run> {
     Arc::new(Run {
         effects: Effects::new(Setup {
             journal,
-            operator: Operator {},
+            operator: Operator::unattended(crate::operator::Policy::default()),
             runtime: handle,
             cancel: Cancel::default(),
             on_event: Box::new(|_, _| {}),
@@ -235,7 +235,10 @@ fn a_primitive_runs_only_from_a_call_written_out() {
         ("typed method", "fn string.look(b) { 1 }\n"),
         ("written out in a closure", "let a = [\"x\"].map(|t| look(\"backup\", t)); if a.len() != 1 { throw \"no\"; }\n"),
         ("written out in a closure that captures", "let s = \"backup\"; step(\"a\", || look(s, \"x\"));\n"),
-        ("written out in everything else", "let a = #{ b: look(\"s\", \"1\") };\nswitch 1 { 1 => look(\"s\", \"2\"), _ => look(\"s\", \"3\") }\nlet t = `${look(\"s\", \"4\")}`;\nlet c = if look(\"s\", \"5\") == \"\" { 1 } else { look(\"s\", \"6\") };\nwhile look(\"s\", \"7\") == \"\" { }\nfn f() { return look(\"s\", \"8\"); }\nf() + look(\"s\", \"9\");\ndo { } while look(\"s\", \"10\") == \"\";\ntry { look(\"s\", \"fail\") } catch { look(\"s\", \"11\") }\n"),
+        (
+            "written out in everything else",
+            "let a = #{ b: look(\"s\", \"1\") };\nswitch 1 { 1 => look(\"s\", \"2\"), _ => look(\"s\", \"3\") }\nlet t = `${look(\"s\", \"4\")}`;\nlet c = if look(\"s\", \"5\") == \"\" { 1 } else { look(\"s\", \"6\") };\nwhile look(\"s\", \"7\") == \"\" { }\nfn f() { return look(\"s\", \"8\"); }\nf() + look(\"s\", \"9\");\ndo { } while look(\"s\", \"10\") == \"\";\ntry { look(\"s\", \"fail\") } catch { look(\"s\", \"11\") }\n"
+        ),
     ]));
 }
 
@@ -281,10 +284,19 @@ fn what_goes_wrong_in_a_run_is_shown_on_the_text() {
         ("thrown text", "fn check(n) {\n    if n > 1 { throw `too many: ${n}`; }\n}\ncheck(2);\n"),
         ("a failed effect", "fn state() {\n    look(\"backup\", \"fail\")\n}\nstep(\"one\", || {\n    let a = state();\n});\n"),
         ("thrown again", "try {\n    look(\"backup\", \"fail\");\n} catch (e) {\n    throw e;\n}\n"),
-        ("thrown again as text", "try {\n    look(\"backup\", \"fail\");\n} catch (e) {\n    throw e.message + \", number \" + e.number;\n}\n"),
-        ("a wrong argument caught", "try { look(\"backup\", 5); } catch (e) { if !e.message.contains(\"must be text\") { throw \"no\"; } }\n"),
+        (
+            "thrown again as text",
+            "try {\n    look(\"backup\", \"fail\");\n} catch (e) {\n    throw e.message + \", number \" + e.number;\n}\n"
+        ),
+        (
+            "a wrong argument caught",
+            "try { look(\"backup\", 5); } catch (e) { if !e.message.contains(\"must be text\") { throw \"no\"; } }\n"
+        ),
         ("a stop", "fn f() { look(\"backup\", \"stop\") }\ntry { f(); } catch { }\nthrow \"not reached\";\n"),
-        ("a stop in a method that swallows errors", "let l = [2, 1, 3];\ntry { l.filter(|x| look(\"backup\", \"stop\")); } catch { }\nlook(\"backup\", \"fail\");\n"),
+        (
+            "a stop in a method that swallows errors",
+            "let l = [2, 1, 3];\ntry { l.filter(|x| look(\"backup\", \"stop\")); } catch { }\nlook(\"backup\", \"fail\");\n"
+        ),
         ("a closure that errors cannot leave", "[3, 2].order(|a, b| { look(\"backup\", \"stop\"); 1 });\n"),
     ]));
 }
@@ -359,7 +371,10 @@ fn modules_are_checked_before_anything_runs() {
 #[test]
 fn a_module_is_found_beside_the_runbook_then_in_the_sites_stdlib() {
     let world = World::new(&[
-        ("main.rhai", "import \"both\" as both;\nimport \"site_only\" as site_only;\nif both::one() != 1 || site_only::number() != 7 { throw `${both::one()}`; }\n"),
+        (
+            "main.rhai",
+            "import \"both\" as both;\nimport \"site_only\" as site_only;\nif both::one() != 1 || site_only::number() != 7 { throw `${both::one()}`; }\n",
+        ),
         ("both.rhai", "const LIMIT = 1;\nfn one() { global::LIMIT }\n"),
         ("site-stdlib/both.rhai", "fn one() { 2 }\n"),
         ("site-stdlib/site_only.rhai", "fn number() { 7 }\n"),

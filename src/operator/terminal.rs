@@ -82,9 +82,9 @@ pub(super) fn understand(question: &Question, line: &str) -> Heard {
         Question::Ask { choices, default, .. } => choose(choices, default.as_deref(), line),
         Question::Manual { .. } if is(&["done"]) => Heard::Answer(Answer::Done),
         Question::Manual { .. } if is(&["stop", "no"]) => Heard::Answer(Answer::Stop),
-        Question::Manual { .. } => {
-            again("Do what stands above, then type `done`: the run goes on and records that you did it. `stop` stops it here; it can be resumed.")
-        }
+        Question::Manual { .. } => again(
+            "Do what stands above, then type `done`: the run goes on and records that you did it. `stop` stops it here; it can be resumed.",
+        ),
         Question::TooEarly { .. } if is(&["a", "accept"]) => Heard::Answer(Answer::Accept),
         Question::TooEarly { .. } if is(&["d", "do it anyway"]) => Heard::Answer(Answer::DoAnyway),
         Question::TooEarly { .. } if is(&["s", "stop", ""]) => Heard::Answer(Answer::Stop),
@@ -109,7 +109,9 @@ fn choose(choices: &[String], default: Option<&str>, line: &str) -> Heard {
     match (line, default) {
         ("", Some(default)) => Heard::Answer(Answer::Choice(default.to_owned())),
         ("stop", _) => Heard::Answer(Answer::Stop),
-        _ => Heard::Again("Type the number of one of the choices, or its words; `stop` stops the run here, and it can be resumed.".to_owned()),
+        _ => Heard::Again(
+            "Type the number of one of the choices, or its words; `stop` stops the run here, and it can be resumed.".to_owned(),
+        ),
     }
 }
 
@@ -136,7 +138,9 @@ fn draw_table(out: &mut String, table: &Table, width: usize) {
         return;
     }
     let mut drawn = comfy_table::Table::new();
-    let cells = |row: &[String]| (0..table.columns.len()).map(|i| row.get(i).map(|c| clean(c)).unwrap_or_default()).collect::<Vec<_>>();
+    let cells = |row: &[String]| {
+        (0..table.columns.len()).map(|i| row.get(i).map(|c| clean(c).trim().to_owned()).unwrap_or_default()).collect::<Vec<_>>()
+    };
     drawn.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     drawn.set_width(u16::try_from(width).unwrap_or(u16::MAX)).set_header(cells(&table.columns));
     for row in &table.rows {
@@ -152,7 +156,7 @@ fn draw_table(out: &mut String, table: &Table, width: usize) {
     let names = table.columns.iter().map(|c| clean(c).trim().chars().count()).max().unwrap_or(0).min(width / 2);
     for row in &table.rows {
         for (column, cell) in table.columns.iter().zip(cells(row)) {
-            out.push_str(&indented(&format!("{:<names$}  ", clean(column).trim()), cell.trim(), width));
+            out.push_str(&indented(&format!("{:<names$}  ", clean(column).trim()), &cell, width));
         }
         out.push_str(&"·".repeat(width.min(40)));
         out.push('\n');

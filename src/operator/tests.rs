@@ -81,17 +81,112 @@ fn drawn(width: usize) -> String {
 
 #[test]
 fn a_question_fits_a_wide_terminal() {
-    insta::assert_snapshot!(drawn(100), @"");
+    insta::assert_snapshot!(drawn(100), @r"
+    Who is in mgc
+    ─────────────
+    ┌──────┬─────────────────┬───────────────────────────────────────────────┐
+    │ SPID ┆ Login           ┆ ProgramName                                   │
+    ╞══════╪═════════════════╪═══════════════════════════════════════════════╡
+    │ 52   ┆ LYNC\svc-backup ┆ SQLAgent - TSQL JobStep (Job 0x4A1B : Step 1) │
+    │ 61   ┆ LYNC\reporting  ┆ Report�[2JServer                              │
+    └──────┴─────────────────┴───────────────────────────────────────────────┘
+
+    Loss
+    ────
+    Kept for certain until 2026-07-17 03:15:00; what was committed in the 15 minutes after that may be
+    lost.
+
+    Bring mgc online? No further log backup can be applied after this.
+    This cannot be undone.
+    Type `bring mgc online` to go on; anything else stops (? for help):
+    ");
 }
 
 #[test]
 fn a_question_fits_eighty_columns() {
-    insta::assert_snapshot!(drawn(80), @"");
+    insta::assert_snapshot!(drawn(80), @r"
+    Who is in mgc
+    ─────────────
+    ┌──────┬─────────────────┬───────────────────────────────────────────────┐
+    │ SPID ┆ Login           ┆ ProgramName                                   │
+    ╞══════╪═════════════════╪═══════════════════════════════════════════════╡
+    │ 52   ┆ LYNC\svc-backup ┆ SQLAgent - TSQL JobStep (Job 0x4A1B : Step 1) │
+    │ 61   ┆ LYNC\reporting  ┆ Report�[2JServer                              │
+    └──────┴─────────────────┴───────────────────────────────────────────────┘
+
+    Loss
+    ────
+    Kept for certain until 2026-07-17 03:15:00; what was committed in the 15 minutes
+    after that may be lost.
+
+    Bring mgc online? No further log backup can be applied after this.
+    This cannot be undone.
+    Type `bring mgc online` to go on; anything else stops (? for help):
+    ");
 }
 
 #[test]
 fn a_question_fits_forty_columns() {
-    insta::assert_snapshot!(drawn(40), @"");
+    insta::assert_snapshot!(drawn(40), @r"
+    Who is in mgc
+    ─────────────
+    ┌──────┬───────────────┬───────────────┐
+    │ SPID ┆ Login         ┆ ProgramName   │
+    ╞══════╪═══════════════╪═══════════════╡
+    │ 52   ┆ LYNC\svc-back ┆ SQLAgent -    │
+    │      ┆ up            ┆ TSQL JobStep  │
+    │      ┆               ┆ (Job 0x4A1B : │
+    │      ┆               ┆ Step 1)       │
+    │ 61   ┆ LYNC\reportin ┆ Report�[2JSer │
+    │      ┆ g             ┆ ver           │
+    └──────┴───────────────┴───────────────┘
+
+    Loss
+    ────
+    Kept for certain until 2026-07-17
+    03:15:00; what was committed in the 15
+    minutes after that may be lost.
+
+    Bring mgc online? No further log backup
+    can be applied after this.
+    This cannot be undone.
+    Type `bring mgc online` to go on;
+    anything else stops (? for help):
+    ");
+}
+
+#[test]
+fn rows_too_wide_to_stand_side_by_side_are_drawn_one_below_the_other() {
+    let columns = ["SPID", "Status", "Login", "HostName", "BlkBy", "DBName", "Command", "CPUTime"].map(str::to_owned).to_vec();
+    let row = ["52   ", "sleeping", "LYNC\\svc", "FE01", "  .", "mgc", "AWAITING COMMAND", "16"].map(str::to_owned).to_vec();
+    let table = Some(Table { columns, rows: vec![row, vec!["61".into()]] });
+    let evidence = vec![Evidence { title: "sp_who2".into(), table, text: vec![] }, Evidence::default()];
+    let question = Question::TooEarly { text: "Who is inside?".into(), evidence };
+    insta::assert_snapshot!(render(&question, 36, false), @r"
+    sp_who2
+    ───────
+    SPID      52
+    Status    sleeping
+    Login     LYNC\svc
+    HostName  FE01
+    BlkBy     .
+    DBName    mgc
+    Command   AWAITING COMMAND
+    CPUTime   16
+    ····································
+    SPID      61
+    Status
+    Login
+    HostName
+    BlkBy
+    DBName
+    Command
+    CPUTime
+    ····································
+
+
+    Who is inside?
+    ");
 }
 
 #[test]
@@ -119,7 +214,15 @@ fn colour_changes_no_word() {
 fn choices_are_numbered_and_the_default_is_marked() {
     let (answer, screen) = typed("\n", &ask(Some("retry")));
     assert_eq!(answer, Ok(Answer::Choice("retry".into())));
-    insta::assert_snapshot!(screen, @"");
+    insta::assert_snapshot!(screen, @r"
+
+    What now?
+      1  retry (default)
+      2  skip it
+      3  Skip It
+      4  7
+    Which? [number, Enter for the default, ?]
+    ");
 }
 
 #[test]
@@ -181,7 +284,9 @@ fn a_choice_is_made_by_its_words_or_its_number_and_nothing_else() {
 fn a_step_by_hand_waits_for_done_and_a_change_too_early_stops_by_default() {
     assert_eq!(typed("\nyes\ndone\n", &manual()).0, Ok(Answer::Done));
     assert_eq!(typed("stop\n", &manual()).0, Ok(Answer::Stop));
-    for (line, answer) in [("a", Answer::Accept), ("accept", Answer::Accept), ("d", Answer::DoAnyway), ("", Answer::Stop), ("x\nstop", Answer::Stop)] {
+    for (line, answer) in
+        [("a", Answer::Accept), ("accept", Answer::Accept), ("d", Answer::DoAnyway), ("", Answer::Stop), ("x\nstop", Answer::Stop)]
+    {
         assert_eq!(typed(&format!("{line}\n"), &too_early()).0, Ok(answer), "{line}");
     }
 }

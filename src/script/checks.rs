@@ -20,10 +20,8 @@ const BUILT_IN: &[&str] = &["curry", "is_shared", "type_of"];
 const SWALLOW_ERRORS: &[&str] = &["sort", "sort_by", "order", "order_by"];
 
 /// Array methods that take a function, or its name as text.
-const TAKE_FUNCTIONS: &[&str] = &[
-    "map", "filter", "all", "some", "index_of", "find", "find_map", "reduce",
-    "reduce_rev", "for_each", "retain", "drain", "dedup",
-];
+const TAKE_FUNCTIONS: &[&str] =
+    &["map", "filter", "all", "some", "index_of", "find", "find_map", "reduce", "reduce_rev", "for_each", "retain", "drain", "dedup"];
 
 /// Checks all files of a script that compiled.
 pub fn script(files: &[SourceFile], functions: &[Vec<Function>], names: &Names, errors: &mut Vec<ScriptError>) {
@@ -111,7 +109,8 @@ impl<'a> File<'a> {
                 calls = calls.or(at);
             });
             if let Some(at) = calls {
-                let help = "give the constant a plain value, or make it a function: a module's constants are set at every import".to_owned();
+                let help =
+                    "give the constant a plain value, or make it a function: a module's constants are set at every import".to_owned();
                 errors.push(self.at(at, Problem::ModuleBody { help }));
             }
         }
@@ -133,10 +132,8 @@ impl<'a> File<'a> {
                 Token::RightParen | Token::In | Token::LeftBrace | Token::Unit => parameters = false,
                 Token::Pipe if opens_closure(before) => {
                     let close = (at + 1..lexemes.len()).find(|i| matches!(lexemes[*i].token, Token::Pipe)).unwrap_or(at);
-                    for inner in at + 1..close {
-                        if is_site(inner) {
-                            errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
-                        }
+                    for inner in (at + 1..close).filter(|i| is_site(*i)) {
+                        errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
                     }
                     at = close;
                 }
@@ -151,14 +148,8 @@ impl<'a> File<'a> {
 
     /// Everything that is wrong with single nodes.
     fn nodes(&self, errors: &mut Vec<ScriptError>) {
-        let top: BTreeSet<_> = self
-            .file
-            .ast
-            .statements()
-            .iter()
-            .filter(|s| matches!(s, Stmt::Import(..)))
-            .map(|s| walk::place(s.position()))
-            .collect();
+        let top: BTreeSet<_> =
+            self.file.ast.statements().iter().filter(|s| matches!(s, Stmt::Import(..))).map(|s| walk::place(s.position())).collect();
         let mut visit = |node: Node<'_>| self.node(node, &top, errors);
         walk::statements(self.file.ast.statements(), &mut visit);
         for function in self.own() {

@@ -15,7 +15,10 @@ use super::{Calls, Import, Kind, Names, Script, SourceFile, checks, engine, limi
 pub enum Source<'a> {
     Path(&'a Path),
     /// A runbook that has no file; its modules are the site's and the embedded ones.
-    Text { name: &'a str, text: &'a str },
+    Text {
+        name: &'a str,
+        text: &'a str,
+    },
 }
 
 /// Where modules are looked for and what may be called.

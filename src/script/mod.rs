@@ -218,12 +218,7 @@ impl Script {
 
 /// All files as one source, so that one diagnostic can label several; each snippet names its own file.
 impl SourceCode for Script {
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+    fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let index = self.files.iter().rposition(|f| f.base <= span.offset()).ok_or(MietteError::OutOfBounds)?;
         let file = &self.files[index];
         let inner = SourceSpan::new((span.offset() - file.base).into(), span.len());

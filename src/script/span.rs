@@ -210,7 +210,8 @@ fn decode_backtick(raw: &str) -> Option<(String, Vec<usize>)> {
     let (mut decoded, mut map) = (String::new(), Vec::new());
     let mut chars = raw.char_indices().skip(1).peekable();
     // a line end right after the backtick is not part of the text
-    if chars.next_if(|(_, c)| *c == '\r').is_some() | chars.next_if(|(_, c)| *c == '\n').is_some() {}
+    let _ = chars.next_if(|(_, c)| *c == '\r');
+    let _ = chars.next_if(|(_, c)| *c == '\n');
     while let Some((at, ch)) = chars.next() {
         match ch {
             '`' => match chars.next() {
@@ -290,10 +291,7 @@ fn key(lexemes: &[Lexeme], tokens: Range<usize>) -> Option<KeySpan> {
     Some(KeySpan {
         key: name,
         span: first.span.clone(),
-        value: ArgumentValue {
-            span: lexemes[value.start].span.start..lexemes[value.end - 1].span.end,
-            literal: literal(lexemes, &value),
-        },
+        value: ArgumentValue { span: lexemes[value.start].span.start..lexemes[value.end - 1].span.end, literal: literal(lexemes, &value) },
     })
 }
 
@@ -346,7 +344,10 @@ mod tests {
     #[test]
     fn tokens_have_the_bytes_they_were_written_with() {
         assert_eq!(tokens("let ä = 1;\r\n\tsql(\"b\", /* x */ `t`)"), "let");
-        assert_eq!(tokens("let a = -1.5e3; // ü\r\n\tsql(\"ü\", /* x\n */ `t\nü`) ?? #{ k: 1..2 }"), "let|a|=|-1.5e3|;|sql|(|\"ü\"|,|`t\nü`|)|??|#{|k|:|1|..|2|}");
+        assert_eq!(
+            tokens("let a = -1.5e3; // ü\r\n\tsql(\"ü\", /* x\n */ `t\nü`) ?? #{ k: 1..2 }"),
+            "let|a|=|-1.5e3|;|sql|(|\"ü\"|,|`t\nü`|)|??|#{|k|:|1|..|2|}"
+        );
         assert_eq!(tokens("`a${f(`x${1}y`) + #{ k: 2 }.k}b` + c"), "`a$|{|f|(|`x$|{|1|}|y`|)|+|#{|k|:|2|}|.|k|}|b`|+|c");
         assert_eq!(tokens("#\"a \" b\"# + ##\"x\"# y\"##"), "#\"a \" b\"#|+|##\"x\"# y\"##");
     }
@@ -371,8 +372,18 @@ mod tests {
     #[test]
     fn a_range_of_a_texts_value_is_found_in_its_literal() {
         for raw in [
-            "\"ab@cd\"", "\"\\\"ü\\n\\t\\\\ @cd \"", "\"\\x41\\u00e4\\U0001F600@cd\"", "\"say \"\"hi\"\" @cd\"", "`a\n``b`` @cd`", "`\n  @cd`", "`\r\n  x\r\n @cd`",
-            "#\"a\" @cd\"#", "\"one \\\n   two @cd\"", "\"one \\\r\n   two @cd\"", "`\\${x} @cd`", "`\\n @cd`",
+            "\"ab@cd\"",
+            "\"\\\"ü\\n\\t\\\\ @cd \"",
+            "\"\\x41\\u00e4\\U0001F600@cd\"",
+            "\"say \"\"hi\"\" @cd\"",
+            "`a\n``b`` @cd`",
+            "`\n  @cd`",
+            "`\r\n  x\r\n @cd`",
+            "#\"a\" @cd\"#",
+            "\"one \\\n   two @cd\"",
+            "\"one \\\r\n   two @cd\"",
+            "`\\${x} @cd`",
+            "`\\n @cd`",
         ] {
             assert_eq!(within(raw, "@cd").as_deref(), Some("@cd"), "{raw}");
         }
@@ -385,7 +396,12 @@ mod tests {
         let shown = |span: &Range<usize>| text[span.clone()].to_owned();
         let parts = arguments(&lexemes, 0).into_iter().map(|a| {
             let keys: Vec<String> = a.keys.iter().map(|k| format!("{}={}", k.key, shown(&k.value.span))).collect();
-            format!("{}{}{}", shown(&a.span), if a.literal.is_some() { "!" } else { "" }, if keys.is_empty() { String::new() } else { format!(" {keys:?}") })
+            format!(
+                "{}{}{}",
+                shown(&a.span),
+                if a.literal.is_some() { "!" } else { "" },
+                if keys.is_empty() { String::new() } else { format!(" {keys:?}") }
+            )
         });
         parts.collect::<Vec<_>>().join(" | ")
     }

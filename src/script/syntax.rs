@@ -49,10 +49,7 @@ fn limit(text: String) -> Problem {
 fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Problem {
     match error {
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, help)) if FORBIDDEN.iter().any(|(w, _)| w == word) => {
-            Problem::ForbiddenWord {
-                word: word.clone(),
-                help: help.clone(),
-            }
+            Problem::ForbiddenWord { word: word.clone(), help: help.clone() }
         }
         ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => {
             let help = match symbol.as_str() {
@@ -69,17 +66,18 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
             syntax("a text is not closed", "end it with the quote it began with, on the same line; for several lines use backticks")
         }
         ParseErrorType::BadInput(LexError::StringTooLong(_)) | ParseErrorType::LiteralTooLarge(..) => limit(limits::of_data("string")),
-        ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => syntax(
-            format!("`{escape}` is no escape in a text"),
-            "write a backslash as `\\\\`, or the whole text between backticks",
-        ),
+        ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => {
+            syntax(format!("`{escape}` is no escape in a text"), "write a backslash as `\\\\`, or the whole text between backticks")
+        }
         ParseErrorType::BadInput(LexError::MalformedNumber(number)) => {
             syntax(format!("`{number}` is no number"), "write digits, with at most one point")
         }
         ParseErrorType::BadInput(LexError::MalformedChar(text)) => {
             syntax(format!("`'{text}'` is no single character"), "write a text between double quotes")
         }
-        ParseErrorType::UnexpectedEOF => syntax("the file ends in the middle of a statement", "finish the statement, or close what is open"),
+        ParseErrorType::UnexpectedEOF => {
+            syntax("the file ends in the middle of a statement", "finish the statement, or close what is open")
+        }
         ParseErrorType::Reserved(word) => syntax(format!("`{word}` is a reserved word"), "use another name"),
         ParseErrorType::VariableUndefined(name) => variable(file, name, names),
         ParseErrorType::ModuleUndefined(name) => {
@@ -107,14 +105,10 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
         ParseErrorType::AssignmentToConstant(name) => {
             syntax(format!("`{name}` is a constant and cannot be assigned"), "declare it with `let`, or use another name")
         }
-        ParseErrorType::WrongFnDefinition => {
-            syntax("a function is defined inside something else", "move the `fn` to the top of the file")
+        ParseErrorType::WrongFnDefinition => syntax("a function is defined inside something else", "move the `fn` to the top of the file"),
+        ParseErrorType::ExprTooDeep => {
+            limit(format!("expressions nested {} deep, {} in a function", limits::EXPRESSION_DEPTH, limits::FUNCTION_EXPRESSION_DEPTH))
         }
-        ParseErrorType::ExprTooDeep => limit(format!(
-            "expressions nested {} deep, {} in a function",
-            limits::EXPRESSION_DEPTH,
-            limits::FUNCTION_EXPRESSION_DEPTH
-        )),
         ParseErrorType::TooManyFunctions => limit(format!("{} functions and closures in a file", limits::FUNCTIONS)),
         ParseErrorType::LoopBreak => syntax(
             "`break` or `continue` stands outside a loop",
@@ -149,7 +143,9 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
     } else if is_function(file, name) || names.functions.contains(name) {
         format!("`{name}` is a function: call it, or write a closure `|x| {name}(x)`")
     } else if bound.contains(&name) {
-        format!("a function sees only its parameters and `site`: pass `{name}` as a parameter, or declare a `const` and write `global::{name}`")
+        format!(
+            "a function sees only its parameters and `site`: pass `{name}` as a parameter, or declare a `const` and write `global::{name}`"
+        )
     } else {
         format!("declare it with `let {name} = …;` before it is used")
     };

@@ -16,7 +16,7 @@ const RUNBOOK: &str = r#"// a runbook
 fn ask(server, what) { sql(server, `SELECT ${what} /* all */ FROM "t"`, #{ a: 1 }) }
 let rows = step("look", || ask("backup", "x"));
 if rows.len() > 1 { step("more", || { for r in rows { sql("b", "KILL {id}", #{ id: r.id }); } }) } else { throw "no"; }
-switch rows.len() { 1..3 => 5, 5 if rows.len() == 4 => [1].map(|x| x + 1), _ => () }
+switch rows.len() { 5 if rows.len() == 4 => [1].map(|x| x + 1), 1..3 => 5, _ => () }
 "#;
 
 fn stays_inside(text: &str) -> Result<(), TestCaseError> {

@@ -160,7 +160,9 @@ mod tests {
         let ast = engine::new().compile_with_scope(&engine::scope(), text).unwrap();
         let mut seen = Vec::new();
         let mut visit = |node: Node<'_>| match node {
-            Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) => seen.push(call.name.to_string()),
+            Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) => {
+                seen.push(call.name.to_string())
+            }
             Node::Expr(Expr::IntegerConstant(n, _)) => seen.push(n.to_string()),
             _ => {}
         };
@@ -181,11 +183,41 @@ mod tests {
     #[test]
     fn every_statement_is_given_to_the_function_that_holds_it() {
         let bodies = [
-            "a0()", "x.y.a0()", "-a0()", "x + a0()", "!a0()", "[a0()]", "#{ k: a0() }", "`${a0()}`", "{ a0() }", "{ 1; a0(); }", "(a0())",
-            "if x { a0() } else { 2 }", "a0()[1]", "x?.y ?? a0()", "{ let y = 1; [1].map(|z| a0()) }", "{ let y = 1; [1].map(|z| y + a0()) }",
-            "x == 1 && a0()", "switch x { 1 => a0(), _ => 2 }", "[1].map(|z| x + a0())", "|z| a0()", "|z| z + x + a0()", "x[a0()]", "return a0()",
-            "throw a0()", "while x { a0(); }", "{ { a0() } }", "{ x = a0(); }", "{ x.y = a0(); }", "{ let q = || a0(); q }", "x in a0()",
-            "{ try { a0(); } catch (e) { } }", "{ for i in a0() { } }", "{ do { } while a0() }", "{ x += a0(); }", "{ loop { break a0(); } }",
+            "a0()",
+            "x.y.a0()",
+            "-a0()",
+            "x + a0()",
+            "!a0()",
+            "[a0()]",
+            "#{ k: a0() }",
+            "`${a0()}`",
+            "{ a0() }",
+            "{ 1; a0(); }",
+            "(a0())",
+            "if x { a0() } else { 2 }",
+            "a0()[1]",
+            "x?.y ?? a0()",
+            "{ let y = 1; [1].map(|z| a0()) }",
+            "{ let y = 1; [1].map(|z| y + a0()) }",
+            "x == 1 && a0()",
+            "switch x { 1 => a0(), _ => 2 }",
+            "[1].map(|z| x + a0())",
+            "|z| a0()",
+            "|z| z + x + a0()",
+            "x[a0()]",
+            "return a0()",
+            "throw a0()",
+            "while x { a0(); }",
+            "{ { a0() } }",
+            "{ x = a0(); }",
+            "{ x.y = a0(); }",
+            "{ let q = || a0(); q }",
+            "x in a0()",
+            "{ try { a0(); } catch (e) { } }",
+            "{ for i in a0() { } }",
+            "{ do { } while a0() }",
+            "{ x += a0(); }",
+            "{ loop { break a0(); } }",
         ];
         for body in bodies {
             let text = format!("let x = 1; [1].map(|x| {body}); fn f(x) {{ {body} }}\nstep(\"t\", || {{ [2].map(|x| {body}); b0() }});");

@@ -73,7 +73,7 @@ pub fn read_text(path: PathBuf, text: &str, overrides: &[String]) -> Result<Site
     let Document { root, shown, problems } = document(&path.display().to_string(), text, overrides);
     let broken = problems.iter().any(|problem| matches!(problem.kind, ProblemKind::Syntax(_)));
     let base = path.parent().map(Path::to_owned).unwrap_or_default();
-    let mut reader = Reader { problems, base };
+    let mut reader = Reader { problems, base, lab: false };
     let table = View { name: String::new(), at: root.at.clone(), table: as_table(&root) };
     let site = reader.site(&table, &path, shown);
     let mut problems = reader.problems;
@@ -122,6 +122,7 @@ struct Found {
 struct Reader {
     problems: Vec<Problem>,
     base: PathBuf,
+    lab: bool,
 }
 
 impl Reader {
@@ -260,7 +261,8 @@ impl Reader {
     /// A path that another process or another machine must find under the same name.
     fn share(&mut self, view: &View, key: &str, found: Found) -> Option<String> {
         let (path, kind, at) = self.absolute(view, key, found)?;
-        if kind == PathKind::Drive {
+        // a lab is one machine and one session
+        if kind == PathKind::Drive && !self.lab {
             let kind = ProblemKind::Unsafe(format!("`{}` is on a drive letter, which may be mapped for one session only", view.full(key)));
             self.problem(&at, kind, r"Write the share's own name: '\\server\share'.");
             return None;
@@ -288,9 +290,10 @@ impl Reader {
         self.unknown_keys(root, ROOT);
         let view = self.table(root, "site", Some("Add a table [site] with `name` and `pool`."));
         let (mut name, mut pool, mut database, mut active_servers) = (None, None, "mgc".to_owned(), Vec::new());
-        let (mut mirror_share, mut recovery_time_target, mut lab) = (None, None, false);
+        let (mut mirror_share, mut recovery_time_target) = (None, None);
         if let Some(view) = &view {
             self.unknown_keys(view, SITE);
+            self.lab = self.flag(view, "lab");
             name = self.needed_text(view, "name", "Add `name = \"...\"`, a name for this installation.").map(|found| found.text);
             pool = self
                 .needed_text(view, "pool", "Add `pool = \"...\"`, the pool's fully qualified name.")
@@ -303,7 +306,6 @@ impl Reader {
             }
             mirror_share = self.text(view, "mirror_share").and_then(|found| self.share(view, "mirror_share", found));
             recovery_time_target = self.duration(view, "recovery_time_target");
-            lab = self.flag(view, "lab");
         }
         let sql = self.servers(root);
         let backups = self.backups(root);
@@ -331,7 +333,7 @@ impl Reader {
             active_servers,
             mirror_share,
             recovery_time_target,
-            lab,
+            lab: self.lab,
             sql,
             backups: backups?,
             powershell,

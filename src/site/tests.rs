@@ -306,6 +306,13 @@ fn all_mistakes_come_in_one_pass_and_no_password_is_shown() {
 }
 
 #[test]
+fn a_lab_may_lie_on_a_drive() {
+    let text = GOOD.replace("'\\\\atl-files-01\\LogShip$'", "'C:\\Temp\\share'").replace("[site]", "[site]\nlab = true");
+    let site = Site::parse("site.toml", &text, &[]).expect("a lab is one machine");
+    assert!(site.lab && site.backups.share == r"C:\Temp\share");
+}
+
+#[test]
 fn a_missing_file_says_how_to_name_one() {
     let errors = Site::read("/no/such/site.toml", &[]).expect_err("there is no such file");
     assert_eq!(errors.problems()[0].help, "Name the site file with `--site FILE`.");
