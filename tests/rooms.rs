@@ -28,7 +28,11 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
+            if !path.ends_with("tests") {
+                sources(&path, found);
+            }
+        } else if path.file_stem().is_some_and(|stem| stem == "tests") {
+            // tests beside the code may look across
         } else if path.extension().is_some_and(|e| e == "rs") {
             found.push(path);
         }

@@ -89,8 +89,8 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
         runbook,
         site: site.name.clone(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        operator: environment(&["USER", "USERNAME", "LOGNAME"]),
-        host: host_name(),
+        operator: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
+        host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
         lab,
         unattended: asked.yes,
         weak: site.weak(),
@@ -170,16 +170,4 @@ async fn is_lab(site: &Site, servers: &Servers) -> bool {
     let batch = Batch::read("SELECT CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition");
     let edition = servers.run("backup", &batch).await.ok().and_then(|answer| answer.sets.first()?.rows.first()?.get("edition").cloned());
     verified && edition == Some(Value::Text("cutover lab".to_owned()))
-}
-
-fn environment(names: &[&str]) -> String {
-    names.iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty())).unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn host_name() -> String {
-    let from_file = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned()).filter(|n| !n.is_empty());
-    match environment(&["COMPUTERNAME", "HOSTNAME"]) {
-        name if name == "unknown" => from_file().unwrap_or(name),
-        name => name,
-    }
 }
