@@ -23,10 +23,27 @@ const SET_MAGIC: &[u8; 8] = b"BACKSET\x01";
 /// No JSON of ours is longer; what claims to be is not ours.
 const HEADER_LIMIT: u32 = 64 * 1024;
 
+/// GUIDs as text in the headers' JSON.
+mod guid {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use uuid::Uuid;
+
+    pub fn serialize<S: Serializer>(guid: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(guid)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// What RESTORE LABELONLY tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Media {
+    #[serde(with = "guid")]
     pub set_id: Uuid,
+    #[serde(with = "guid")]
     pub family_id: Uuid,
     pub date: DateTime,
 }
@@ -78,6 +95,7 @@ pub struct DataFile {
     pub kind: char,
     /// in pages of 8 KiB
     pub pages: u64,
+    #[serde(with = "guid")]
     pub unique: Uuid,
 }
 
@@ -99,15 +117,20 @@ pub struct Header {
     pub finish: DateTime,
     pub version: (i32, i32, i32),
     pub flags: i32,
+    #[serde(with = "guid")]
     pub binding: Uuid,
+    #[serde(with = "guid")]
     pub family: Uuid,
+    #[serde(with = "guid")]
     pub first_fork: Uuid,
+    #[serde(with = "guid")]
     pub last_fork: Uuid,
     pub fork_point: Option<Lsn>,
     pub collation: String,
     pub recovery_model: String,
     pub copy_only: bool,
     pub checksums: bool,
+    #[serde(with = "guid")]
     pub set: Uuid,
     pub files: Vec<DataFile>,
 }

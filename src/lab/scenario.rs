@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 use serde::Deserialize;
 
+use super::shell::ShellFault;
+
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/runbooks/scenarios");
 
 /// The scene and its faults. Log backups of mgc are counted from 1, oldest first; times are in seconds at pace 1.
@@ -48,6 +50,9 @@ pub struct Scenario {
     /// what is wrong, in order
     #[serde(rename = "fault")]
     pub faults: Vec<Fault>,
+    /// what is wrong in the management shell
+    #[serde(rename = "shell-fault")]
+    pub shell_faults: Vec<ShellFault>,
 }
 
 impl Default for Scenario {
@@ -70,6 +75,7 @@ impl Default for Scenario {
             restore_seconds: 0.3,
             recovery_seconds: 0.5,
             faults: Vec::new(),
+            shell_faults: Vec::new(),
         }
     }
 }

@@ -14,9 +14,12 @@ use miette::Diagnostic;
 use serde_json::{Value, json};
 
 use super::catalog::Catalog;
-use super::instance::{Credentials, DatabaseState, Instance, PathMap, State, World, lock};
+use super::instance::{
+    Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same,
+};
 use super::scenario::{Fault, Scenario};
 use super::scene::{self, Folders};
+use super::shell::{ChatSite, DatabaseView, Instances, Shell, ShellOptions, Store};
 use super::statements::Front;
 use super::tds::{Certificate, Encryption, Server, ServerOptions, StartError, TlsAge};
 use super::wirelog::WireLog;
@@ -78,6 +81,8 @@ pub struct Lab {
     world: Arc<World>,
     instances: Arc<BTreeMap<String, Arc<Instance>>>,
     servers: Vec<Server>,
+    shell: Arc<Shell>,
+    shell_task: tokio::task::JoinHandle<()>,
     /// held so that nobody else takes the port: connects to it are refused
     _silent: socket2::Socket,
 }
@@ -153,11 +158,22 @@ impl Lab {
         let silent = reserve(options.listen).map_err(listening)?;
         let primary = silent.local_addr().ok().and_then(|address| address.as_socket()).map_or(1, |address| address.port());
 
-        let site = site_text(&options, &dir, &folders, &ports, primary, None);
+        let instances = Arc::new(instances);
+        let stores = Stores { world: Arc::clone(&world), instances: Arc::clone(&instances) };
+        let shell = Shell::new(
+            ShellOptions { pace: options.pace, faults: options.scenario.shell_faults.clone(), ..ShellOptions::default() },
+            ChatSite::default(),
+            Arc::new(stores),
+        );
+        let listener = tokio::net::TcpListener::bind((options.listen, 0)).await.map_err(listening)?;
+        let shell_address = listener.local_addr().map_err(listening)?;
+        let shell_task = tokio::spawn(Arc::clone(&shell).serve(listener));
+
+        let site = site_text(&options, &dir, &folders, &ports, primary, shell_address);
         let waiting = dir.join("site.toml.new");
         fs::write(&waiting, site).map_err(within(&waiting))?;
         fs::rename(&waiting, &site_file).map_err(within(&site_file))?;
-        Ok(Self { dir, site_file, world, instances: Arc::new(instances), servers, _silent: silent })
+        Ok(Self { dir, site_file, world, instances, servers, shell, shell_task, _silent: silent })
     }
 
     /// The site file that leads to this lab.
@@ -165,14 +181,17 @@ impl Lab {
         &self.site_file
     }
 
-    /// Closes the sockets and writes `world.json` and `wire.jsonl` beside the site file.
+    /// Closes the sockets and writes `world.json`, `wire.jsonl` and `shell.jsonl` beside the site file.
     pub async fn stop(self) -> Result<FinalState, LabError> {
         for server in self.servers {
             server.stop().await;
         }
         let path = self.dir.join("wire.jsonl");
         write_file(&path, |out| self.world.wire.write(out)).map_err(|source| LabError::Folder { path, source })?;
-        let last = final_state(&self.instances, &json!({ "state": "Normal", "active_servers": [] }));
+        self.shell_task.abort();
+        let path = self.dir.join("shell.jsonl");
+        write_file(&path, |out| self.shell.write_calls(out)).map_err(|source| LabError::Folder { path, source })?;
+        let last = final_state(&self.instances, &self.shell.pool());
         let path = self.dir.join("world.json");
         let written = write_file(&path, |out| {
             serde_json::to_writer_pretty(&mut *out, &last)?;
@@ -264,7 +283,7 @@ fn site_text(
     folders: &Folders,
     ports: &BTreeMap<String, u16>,
     primary: u16,
-    shell: Option<u16>,
+    shell: SocketAddr,
 ) -> String {
     let text = |value: &str| toml::Value::String(value.to_owned());
     let path = |value: &Path| text(&value.display().to_string());
@@ -291,7 +310,7 @@ fn site_text(
         .map(|names| (names.key, server(ports.get(names.key).copied().unwrap_or(1), names.fqdn)))
         .collect();
     sql.push(("primary", server(primary, PRIMARY_FQDN)));
-    let shell_address = SocketAddr::new(options.listen, shell.unwrap_or(1)).to_string();
+    let shell_address = shell.to_string();
     let site = table(vec![
         ("site", table(vec![
             ("name", text("lab")),
@@ -325,6 +344,127 @@ fn site_text(
     ]);
     let body = toml::to_string(&site).unwrap_or_default();
     format!("# the site of a lab; it is gone when the lab stops\n{body}")
+}
+
+/// The shell's way to the SQL Servers.
+struct Stores {
+    world: Arc<World>,
+    instances: Arc<BTreeMap<String, Arc<Instance>>>,
+}
+
+impl Stores {
+    fn find(&self, store: &Store) -> Option<&Arc<Instance>> {
+        self.instances.values().find(|instance| store.is(&instance.fqdn, &instance.instance))
+    }
+
+    fn both(&self, principal: &Store, mirror: &Store) -> Result<(&Arc<Instance>, &Arc<Instance>), String> {
+        let find = |store: &Store| {
+            let silent = || {
+                format!(
+                    "A network-related or instance-specific error occurred while establishing a connection to SQL Server \
+                     '{}\\{}'. The server was not found or was not accessible.",
+                    store.fqdn, store.instance
+                )
+            };
+            self.find(store).ok_or_else(silent)
+        };
+        let (principal, mirror) = (find(principal)?, find(mirror)?);
+        if Arc::ptr_eq(principal, mirror) {
+            return Err("The partner server instance name must be distinct from the server instance that manages the database.".to_owned());
+        }
+        Ok((principal, mirror))
+    }
+}
+
+impl Instances for Stores {
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    fn database(&self, store: &Store, database: &str) -> Option<DatabaseView> {
+        let state = self.find(store)?.lock();
+        let found = state.database(database);
+        Some(DatabaseView {
+            state: found.map(|found| found.state.description().to_owned()),
+            mirroring: found.and_then(|found| found.mirroring.as_ref()).map(|mirroring| {
+                (mirroring.role().to_owned(), mirroring.state_description().to_owned())
+            }),
+        })
+    }
+
+    fn mirror(&self, principal: &Store, mirror: &Store, database: &str, drop_existing: bool) -> Result<(), String> {
+        let (here, there) = self.both(principal, mirror)?;
+        let guid = self.world.guid();
+        let now = self.world.local();
+        let source: Database = {
+            let state = here.lock();
+            let found = state.database(database).ok_or_else(|| format!("Database \"{database}\" does not exist."))?;
+            if found.mirroring.is_some() {
+                return Err(format!("The database \"{database}\" is already enabled for database mirroring."));
+            }
+            if !found.is_open() || found.in_standby {
+                return Err(format!("Database '{database}' cannot be opened. It is in the middle of a restore."));
+            }
+            if found.recovery_model != "FULL" {
+                return Err(format!("Database \"{database}\" requires database logging to be FULL for mirroring."));
+            }
+            found.clone()
+        };
+        {
+            let mut state = there.lock();
+            if let Some(found) = state.database(database) {
+                if !drop_existing {
+                    return Err(format!("The database \"{database}\" exists on the mirror server instance already."));
+                }
+                if found.busy.is_some() || !state.users_of(database, 0).is_empty() {
+                    return Err(format!("Cannot drop database \"{database}\" because it is currently in use."));
+                }
+                state.databases.retain(|found| !same(&found.name, database));
+            }
+            let id = state.next_database_id();
+            state.databases.push(Database {
+                id,
+                state: DatabaseState::Restoring,
+                created: now,
+                logs_applied: 0,
+                mirroring: Some(Mirroring {
+                    guid,
+                    principal: false,
+                    state: 4,
+                    partner_name: format!("TCP://{}:5022", here.fqdn),
+                    partner_instance: here.server.clone(),
+                }),
+                ..source
+            });
+        }
+        if let Some(found) = here.lock().database_mut(database) {
+            found.mirroring = Some(Mirroring {
+                guid,
+                principal: true,
+                state: 4,
+                partner_name: format!("TCP://{}:5022", there.fqdn),
+                partner_instance: there.server.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn unmirror(&self, principal: &Store, mirror: &Store, database: &str, drop_existing: bool) -> Result<(), String> {
+        let (here, there) = self.both(principal, mirror)?;
+        {
+            let mut state = here.lock();
+            let found = state.database_mut(database).filter(|found| found.mirroring.is_some());
+            let found = found.ok_or_else(|| format!("Database \"{database}\" is not configured for database mirroring."))?;
+            found.mirroring = None;
+        }
+        let mut state = there.lock();
+        if drop_existing {
+            state.databases.retain(|found| !same(&found.name, database));
+        } else if let Some(found) = state.database_mut(database) {
+            found.mirroring = None;
+        }
+        Ok(())
+    }
 }
 
 /// `world.json`.
@@ -386,4 +526,23 @@ fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Val
         );
     }
     json!({ "servers": servers, "pool": pool })
+}
+
+/// The backup instance of a scenario without sockets, for tests of what statements do.
+#[cfg(test)]
+pub fn instance_of(scenario: &Scenario, seed: u64) -> (tempfile::TempDir, Arc<Instance>) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folders = Folders::make(dir.path()).expect("folders");
+    let options = LabOptions {
+        scenario: scenario.clone(),
+        seed,
+        pace: 0.0,
+        dir: dir.path().to_owned(),
+        listen: IpAddr::from([127, 0, 0, 1]),
+        shell_program: PathBuf::from("cutover"),
+    };
+    let world = Arc::new(new_world(&options));
+    let state = scene::backup_instance(scenario, &world, &folders).expect("a scene");
+    let instance = new_instance(&SERVERS[0], state, scenario, &world, &folders, "secret").expect("an instance");
+    (dir, Arc::new(instance))
 }

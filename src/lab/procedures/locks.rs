@@ -79,9 +79,9 @@ fn take(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failu
                         }
                     }
                     None => state.locks.push(AppLock {
-                        database,
-                        principal,
-                        resource,
+                        database: database.clone(),
+                        principal: principal.clone(),
+                        resource: resource.clone(),
                         mode: mode.to_owned(),
                         session: id,
                         count: 1,
