@@ -249,7 +249,7 @@ fn found(value: &Dynamic) -> String {
         return format!("the text \"{short}{}\"", if short.len() < text.len() { "…" } else { "" });
     }
     if value.is_unit() {
-        return "nothing, `()`: a value is missing".to_owned();
+        return "`()`: a value is missing".to_owned();
     }
     if value.is_int() || value.is_bool() || value.is_float() {
         return format!("`{value}`");
@@ -260,7 +260,8 @@ fn found(value: &Dynamic) -> String {
 /// What people call a type that Rhai names.
 pub fn type_word(name: &str) -> String {
     match name {
-        "string" | "alloc::string::String" => "text".to_owned(),
+        "string" => "text".to_owned(),
+        name if name.contains("String") || name.contains("&str") => "text".to_owned(),
         "i64" => "a whole number".to_owned(),
         "f64" | "decimal" => "a number".to_owned(),
         "bool" => "true or false".to_owned(),

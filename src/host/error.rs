@@ -9,8 +9,8 @@ use rhai::EvalAltResult;
 
 use super::arguments::WrongArgument;
 use super::{frames, messages};
-use crate::effect::{Failure, Frame, Place};
-use crate::script::{Script, limits};
+use crate::effect::{Failure, Place};
+use crate::script::Script;
 
 /// Frames shown at the inner and at the outer end of a deep recursion.
 const SHOWN: usize = 4;
@@ -86,9 +86,9 @@ impl RunError {
     }
 
     /// The limit that the host itself counts.
-    pub(super) fn exhausted(script: Arc<Script>, place: Place) -> Self {
+    pub(super) fn exhausted(script: Arc<Script>, place: Place, most: u64) -> Self {
         Self {
-            message: format!("over the limit: {} operations in one run", limits::OPERATIONS),
+            message: format!("over the limit: {most} operations in one run"),
             code: "cutover::host::limit".to_owned(),
             help: Some("look for a loop that never ends; wait with `wait_until`".to_owned()),
             label: "in here".to_owned(),
@@ -120,17 +120,17 @@ impl RunError {
             if seen.contains(&span) {
                 continue;
             }
-            let text = if index == 0 { self.label.clone() } else { called_from(frame) };
+            let text = if index == 0 { self.label.clone() } else { "called from here".to_owned() };
             let at = label(span.0, &span.1);
-            labels.push(if index == 0 { LabeledSpan::new_primary_with_span(Some(text), at) } else { LabeledSpan::new_with_span(Some(text), at) });
+            labels.push(if index == 0 {
+                LabeledSpan::new_primary_with_span(Some(text), at)
+            } else {
+                LabeledSpan::new_with_span(Some(text), at)
+            });
             seen.push(span);
         }
         labels
     }
-}
-
-fn called_from(_: &Frame) -> String {
-    "called from here".to_owned()
 }
 
 impl fmt::Display for RunError {
@@ -163,5 +163,9 @@ impl Diagnostic for RunError {
     }
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         self.failure.as_ref().and_then(|f| f.cause.related())
+    }
+    /// A cause with a text of its own (the site file) is shown on it, below.
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.failure.as_ref().filter(|f| f.cause.labels().is_some()).map(|f| &*f.cause as &dyn Diagnostic)
     }
 }

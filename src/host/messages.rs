@@ -27,23 +27,23 @@ pub fn translate(script: &Script, error: &EvalAltResult) -> Message {
             format!("no variable `{name}`"),
             "declare it before it is used; a function sees only its parameters, `site` and `global::NAME`",
         ),
-        EvalAltResult::ErrorPropertyNotFound(name, _) => message(
-            "no_such_key",
-            format!("the map has no key `{name}`"),
-            format!("write `.get(\"{name}\")` if it may be missing"),
-        ),
-        EvalAltResult::ErrorIndexNotFound(index, _) => message("no_such_key", format!("there is nothing at `{index}`"), "look at what is there first"),
-        EvalAltResult::ErrorModuleNotFound(name, _) => {
-            message("unknown_import", format!("no module imported as `{name}`"), format!("write `import \"{name}\" as {name};` at the top of the file"))
+        EvalAltResult::ErrorPropertyNotFound(name, _) => {
+            message("no_such_key", format!("the map has no key `{name}`"), format!("write `.get(\"{name}\")` if it may be missing"))
         }
+        EvalAltResult::ErrorIndexNotFound(index, _) => {
+            message("no_such_key", format!("there is nothing at `{index}`"), "look at what is there first")
+        }
+        EvalAltResult::ErrorModuleNotFound(name, _) => message(
+            "unknown_import",
+            format!("no module imported as `{name}`"),
+            format!("write `import \"{name}\" as {name};` at the top of the file"),
+        ),
         EvalAltResult::ErrorArrayBounds(0, index, _) => {
             message("out_of_bounds", format!("no element {index}: the list is empty"), "look at its `.len()` first")
         }
-        EvalAltResult::ErrorArrayBounds(count, index, _) => message(
-            "out_of_bounds",
-            format!("no element {index}: the list has {count}"),
-            format!("use an index from 0 to {}", count - 1),
-        ),
+        EvalAltResult::ErrorArrayBounds(count, index, _) => {
+            message("out_of_bounds", format!("no element {index}: the list has {count}"), format!("use an index from 0 to {}", count - 1))
+        }
         EvalAltResult::ErrorStringBounds(count, index, _) => {
             message("out_of_bounds", format!("no character {index}: the text has {count}"), "look at its `.len()` first")
         }
@@ -63,16 +63,24 @@ pub fn translate(script: &Script, error: &EvalAltResult) -> Message {
         ),
         EvalAltResult::ErrorIndexingType(text, _) => not_indexed(text),
         EvalAltResult::ErrorDotExpr(text, _) => not_indexed(text),
-        EvalAltResult::ErrorFor(_) => message("wrong_type", "`for` needs a list, a map's keys, rows or a range", "give it something that has elements"),
+        EvalAltResult::ErrorFor(_) => {
+            message("wrong_type", "`for` needs a list, a map's keys, rows or a range", "give it something that has elements")
+        }
         EvalAltResult::ErrorAssignmentToConstant(name, _) => {
             message("constant", format!("`{name}` cannot be changed"), "copy it with `let` and change the copy")
         }
         EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => {
             message("constant", format!("`{name}` would change a constant"), "copy it with `let` and change the copy")
         }
-        EvalAltResult::ErrorStackOverflow(_) => limit(format!("{} nested calls", limits::CALL_DEPTH), "look for a function that calls itself without end"),
-        EvalAltResult::ErrorTooManyVariables(_) => limit(format!("{} variables at one time", limits::VARIABLES), "put them into a list or a map"),
-        EvalAltResult::ErrorTooManyModules(_) => limit(format!("{} imports in one run", limits::MODULES), "import at the top of the file only"),
+        EvalAltResult::ErrorStackOverflow(_) => {
+            limit(format!("{} nested calls", limits::CALL_DEPTH), "look for a function that calls itself without end")
+        }
+        EvalAltResult::ErrorTooManyVariables(_) => {
+            limit(format!("{} variables at one time", limits::VARIABLES), "put them into a list or a map")
+        }
+        EvalAltResult::ErrorTooManyModules(_) => {
+            limit(format!("{} imports in one run", limits::MODULES), "import at the top of the file only")
+        }
         EvalAltResult::ErrorDataTooLarge(what, _) => limit(limits::of_data(what), "work on less at a time"),
         EvalAltResult::ErrorTerminated(..) => message("ended", "the run was ended", "resume it"),
         other => message("failed", lower(&other.to_string()), "look at the place that is shown"),
@@ -95,9 +103,12 @@ fn thrown(value: &Dynamic) -> Message {
     if text.is_empty() || value.is_unit() {
         return message("thrown", "the runbook gave up here without saying why", "read the runbook at this place");
     }
-    // a value's own error ends with what was probably meant
-    match text.split_once("; did you mean ") {
-        Some((what, meant)) => message("no_such_key", what, format!("did you mean {meant}")),
+    // a value's own error ends with what was probably meant, or with what there is
+    if let Some((what, meant)) = text.split_once("; did you mean ") {
+        return message("no_such_key", what, format!("did you mean {meant}"));
+    }
+    match text.split_once("; it has ") {
+        Some((what, keys)) => message("no_such_key", what, format!("use one of {keys}")),
         None => message("thrown", text, ""),
     }
 }
@@ -119,7 +130,11 @@ fn not_found(script: &Script, signature: &str) -> Message {
         );
     }
     if name.starts_with("index$") {
-        return message("wrong_type", format!("{} has no elements to index", kinds.first().map_or("this", String::as_str)), "look at the value's type");
+        return message(
+            "wrong_type",
+            format!("{} has no elements to index", kinds.first().map_or("this", String::as_str)),
+            "look at the value's type",
+        );
     }
     let operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     if operator {

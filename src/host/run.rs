@@ -28,6 +28,7 @@ pub enum Ended {
 struct Host {
     script: Arc<Script>,
     run: Arc<Run>,
+    most_operations: u64,
     operations: AtomicU64,
     exhausted: AtomicBool,
     stopped_at: Mutex<Option<Place>>,
@@ -41,9 +42,21 @@ struct Host {
 /// # Panics
 /// When the script's thread cannot be started, and when a primitive panics: a bug.
 pub fn evaluate(script: &Arc<Script>, run: Arc<Run>, site: serde_json::Value, primitives: &'static [&'static Primitive]) -> Ended {
+    evaluate_within(limits::OPERATIONS, script, run, site, primitives)
+}
+
+/// As [`evaluate`], with a limit of its own for the operations.
+pub(super) fn evaluate_within(
+    most_operations: u64,
+    script: &Arc<Script>,
+    run: Arc<Run>,
+    site: serde_json::Value,
+    primitives: &'static [&'static Primitive],
+) -> Ended {
     let host = Arc::new(Host {
         script: script.clone(),
         run,
+        most_operations,
         operations: AtomicU64::new(0),
         exhausted: AtomicBool::new(false),
         stopped_at: Mutex::default(),
@@ -90,14 +103,19 @@ fn build(host: &Arc<Host>, site: serde_json::Value, primitives: &'static [&'stat
 impl Host {
     /// Called at every operation; a value ends the script.
     fn progress(&self) -> Option<Dynamic> {
-        if self.operations.fetch_add(1, Ordering::Relaxed) >= limits::OPERATIONS {
+        if self.operations.fetch_add(1, Ordering::Relaxed) >= self.most_operations {
             self.exhausted.store(true, Ordering::Relaxed);
             return Some(Dynamic::UNIT);
         }
         self.run.effects.stopped().map(|_| Dynamic::UNIT)
     }
 
-    fn call(&self, primitive: &'static Primitive, context: &NativeCallContext<'_>, given: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
+    fn call(
+        &self,
+        primitive: &'static Primitive,
+        context: &NativeCallContext<'_>,
+        given: Vec<Dynamic>,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
         let position = context.call_position();
         let place = context.debugger().map_or_else(Place::default, |d| frames::of_stack(&self.script, position, d.call_stack()));
         if self.run.effects.stopped().is_some() {
@@ -177,7 +195,7 @@ impl Host {
         match result {
             _ if self.exhausted.load(Ordering::Relaxed) => {
                 let place = result.err().map_or_else(Place::default, |e| frames::of_error(&self.script, &e));
-                Ended::Failed(Box::new(RunError::exhausted(self.script.clone(), place)))
+                Ended::Failed(Box::new(RunError::exhausted(self.script.clone(), place, self.most_operations)))
             }
             Ok(()) => Ended::Finished,
             Err(error) => Ended::Failed(Box::new(RunError::new(self.script.clone(), &error))),

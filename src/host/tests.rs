@@ -8,6 +8,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use rhai::Dynamic;
 use serde_json::json;
 
+use super::run::evaluate_within;
 use super::{Ended, evaluate, names};
 use crate::effect::{Cancel, Effects, Failure, Setup, Stop};
 use crate::journal::Journal;
@@ -106,7 +107,7 @@ fn setup(folder: &Path) -> Arc<Run> {
     Arc::new(Run {
         effects: Effects::new(Setup {
             journal,
-            operator: Operator {},
+            operator: Operator::unattended(crate::operator::Policy::default()),
             runtime: handle,
             cancel: Cancel::default(),
             on_event: Box::new(|_, _| {}),
@@ -141,7 +142,7 @@ impl World {
             "name": "lab", "pool": "pool.contoso.com", "active_servers": ["a", "b"],
             "sql": { "backup": { "fqdn": "sql2.contoso.com" } }, "vars": { "limit": 3 },
         });
-        evaluate(&Arc::new(script), setup(self.folder.path()), site, FAKES)
+        evaluate_within(1_000_000, &Arc::new(script), setup(self.folder.path()), site, FAKES)
     }
 
     /// What loading and running the first file shows.
@@ -208,7 +209,7 @@ fn what_is_wrong_with_the_text_is_found_before_anything_runs() {
         ("a primitive defined again", "fn look(a, b) { a }\n"),
         ("a method defined again", "fn len(x) { 1 }\n"),
         ("a function defined twice", "fn one() { 1 }\nfn one(x) { x }\n"),
-        ("unknown import", "import \"databses\" as db;\n"),
+        ("unknown import", "import \"shipping_of_tea\" as tea;\n"),
         ("computed import", "let m = \"x\";\nimport m + \"y\" as db;\n"),
         ("nested import", "if true { import \"databases\" as db; }\n"),
         ("import without a name", "import \"databases\";\n"),
@@ -234,7 +235,10 @@ fn a_primitive_runs_only_from_a_call_written_out() {
         ("typed method", "fn string.look(b) { 1 }\n"),
         ("written out in a closure", "let a = [\"x\"].map(|t| look(\"backup\", t)); if a.len() != 1 { throw \"no\"; }\n"),
         ("written out in a closure that captures", "let s = \"backup\"; step(\"a\", || look(s, \"x\"));\n"),
-        ("written out in everything else", "let a = #{ b: look(\"s\", \"1\") };\nswitch 1 { 1 => look(\"s\", \"2\"), _ => look(\"s\", \"3\") }\nlet t = `${look(\"s\", \"4\")}`;\nlet c = if look(\"s\", \"5\") == \"\" { 1 } else { look(\"s\", \"6\") };\nwhile look(\"s\", \"7\") == \"\" { }\nfn f() { return look(\"s\", \"8\"); }\nf() + look(\"s\", \"9\");\ndo { } while look(\"s\", \"10\") == \"\";\ntry { look(\"s\", \"fail\") } catch { look(\"s\", \"11\") }\n"),
+        (
+            "written out in everything else",
+            "let a = #{ b: look(\"s\", \"1\") };\nswitch 1 { 1 => look(\"s\", \"2\"), _ => look(\"s\", \"3\") }\nlet t = `${look(\"s\", \"4\")}`;\nlet c = if look(\"s\", \"5\") == \"\" { 1 } else { look(\"s\", \"6\") };\nwhile look(\"s\", \"7\") == \"\" { }\nfn f() { return look(\"s\", \"8\"); }\nf() + look(\"s\", \"9\");\ndo { } while look(\"s\", \"10\") == \"\";\ntry { look(\"s\", \"fail\") } catch { look(\"s\", \"11\") }\n"
+        ),
     ]));
 }
 
@@ -280,11 +284,20 @@ fn what_goes_wrong_in_a_run_is_shown_on_the_text() {
         ("thrown text", "fn check(n) {\n    if n > 1 { throw `too many: ${n}`; }\n}\ncheck(2);\n"),
         ("a failed effect", "fn state() {\n    look(\"backup\", \"fail\")\n}\nstep(\"one\", || {\n    let a = state();\n});\n"),
         ("thrown again", "try {\n    look(\"backup\", \"fail\");\n} catch (e) {\n    throw e;\n}\n"),
-        ("thrown again as text", "try {\n    look(\"backup\", \"fail\");\n} catch (e) {\n    throw e.message + \", number \" + e.number;\n}\n"),
-        ("a wrong argument caught", "try { look(\"backup\", 5); } catch (e) { if !e.message.contains(\"must be text\") { throw \"no\"; } }\n"),
+        (
+            "thrown again as text",
+            "try {\n    look(\"backup\", \"fail\");\n} catch (e) {\n    throw e.message + \", number \" + e.number;\n}\n"
+        ),
+        (
+            "a wrong argument caught",
+            "try { look(\"backup\", 5); } catch (e) { if !e.message.contains(\"must be text\") { throw \"no\"; } }\n"
+        ),
         ("a stop", "fn f() { look(\"backup\", \"stop\") }\ntry { f(); } catch { }\nthrow \"not reached\";\n"),
-        ("a stop in a method that swallows errors", "let l = [2, 1, 3];\ntry { l.filter(|x| look(\"backup\", \"stop\")); } catch { }\nlook(\"backup\", \"fail\");\n"),
-        ("a stop as the last statement", "[3, 2].order(|a, b| { look(\"backup\", \"stop\"); 1 });\n"),
+        (
+            "a stop in a method that swallows errors",
+            "let l = [2, 1, 3];\ntry { l.filter(|x| look(\"backup\", \"stop\")); } catch { }\nlook(\"backup\", \"fail\");\n"
+        ),
+        ("a closure that errors cannot leave", "[3, 2].order(|a, b| { look(\"backup\", \"stop\"); 1 });\n"),
     ]));
 }
 
@@ -295,16 +308,23 @@ fn a_limit_names_itself() {
     let functions: String = (0..1100).map(|n| format!("fn f{n}() {{ {n} }}\n")).collect();
     let lines = "\n".repeat(60_001);
     let wide = format!("let a = \"{}\";\n", "x".repeat(60_001));
-    let short = |text: String| -> String { text.lines().take(2).map(|l| format!("{l}\n")).collect() };
+    let refused = |text: &str| -> String { shown(text).lines().filter(|l| l.contains('×')).map(|l| format!("{l}\n")).collect() };
     assert_snapshot!(table(&[
         ("operations", "let n = 0;\nloop { n += 1; }\n"),
         ("operations in a closure", "loop { step(\"a\", || { let n = 0; while n < 1000 { n += 1; } }); }\n"),
         ("calls", "fn f(n) { f(n + 1) }\nf(0);\n"),
         ("text", "let s = \"0123456789abcdef\";\nloop { s += s; }\n"),
         ("array", "let a = [];\nfor i in 0..20_000 { a.push(i); }\n"),
-        ("map", "let m = #{};\nfor i in 0..20_000 { m[i.to_string()] = i; }\n"),
+        ("map", "let m = #{};\nfor i in 0..9_000 { m[`k${i}`] = i; }\nlet n = #{};\nfor i in 0..9_000 { n[`n${i}`] = i; }\nm += n;\n"),
     ]));
-    assert_snapshot!(format!("{}{}{}{}{}", short(shown(&deep)), short(shown(&many)), short(shown(&functions)), short(shown(&lines)), short(shown(&wide))), @"");
+    let limits: String = [deep, many, functions, lines, wide].iter().map(|text| refused(text)).collect();
+    assert_snapshot!(limits, @r"
+    × over the limit: expressions nested 96 deep, 64 in a function
+    × over the limit: 1000 variables at one time
+    × over the limit: 1000 functions and closures in a file
+    × over the limit: 60000 lines in a runbook and its modules
+    × over the limit: 60000 bytes in a line
+    ");
 }
 
 #[test]
@@ -351,9 +371,12 @@ fn modules_are_checked_before_anything_runs() {
 #[test]
 fn a_module_is_found_beside_the_runbook_then_in_the_sites_stdlib() {
     let world = World::new(&[
-        ("main.rhai", "import \"both\" as both;\nimport \"site_only\" as site_only;\nif both::value() != 1 || site_only::number() != 7 { throw `${both::value()}`; }\n"),
-        ("both.rhai", "const LIMIT = 1;\nfn value() { global::LIMIT }\n"),
-        ("site-stdlib/both.rhai", "fn value() { 2 }\n"),
+        (
+            "main.rhai",
+            "import \"both\" as both;\nimport \"site_only\" as site_only;\nif both::one() != 1 || site_only::number() != 7 { throw `${both::one()}`; }\n",
+        ),
+        ("both.rhai", "const LIMIT = 1;\nfn one() { global::LIMIT }\n"),
+        ("site-stdlib/both.rhai", "fn one() { 2 }\n"),
         ("site-stdlib/site_only.rhai", "fn number() { 7 }\n"),
     ]);
     assert_eq!(world.transcript("main.rhai"), "finished\n");

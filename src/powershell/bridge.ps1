@@ -159,9 +159,10 @@ function Send-Record {
     elseif ($Record -is [System.Management.Automation.WarningRecord]) {
         Send-Message ([ordered]@{ type = 'warning'; message = "$($Record.Message)" })
     }
+    # By name: there are no information records before 5.0, and Lync 2013 lives on servers that still have 4.0.
     elseif ($Record -is [System.Management.Automation.VerboseRecord] -or
         $Record -is [System.Management.Automation.DebugRecord] -or
-        $Record -is [System.Management.Automation.InformationRecord]) {
+        @($Record.pstypenames) -contains 'System.Management.Automation.InformationRecord') {
         Send-Message ([ordered]@{ type = 'verbose'; message = "$Record" })
     }
     else {

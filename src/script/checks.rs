@@ -16,11 +16,12 @@ use super::{Names, SourceFile, nearest};
 /// Calls that Rhai's parser makes of other syntax, or resolves itself.
 const BUILT_IN: &[&str] = &["curry", "is_shared", "type_of"];
 
+/// Array methods that swallow every error of the closure they are given, a stop among them.
+const SWALLOW_ERRORS: &[&str] = &["sort", "sort_by", "order", "order_by"];
+
 /// Array methods that take a function, or its name as text.
-const TAKE_FUNCTIONS: &[&str] = &[
-    "map", "filter", "sort", "sort_by", "order", "order_by", "all", "some", "index_of", "find", "find_map", "reduce",
-    "reduce_rev", "for_each", "retain", "drain", "dedup",
-];
+const TAKE_FUNCTIONS: &[&str] =
+    &["map", "filter", "all", "some", "index_of", "find", "find_map", "reduce", "reduce_rev", "for_each", "retain", "drain", "dedup"];
 
 /// Checks all files of a script that compiled.
 pub fn script(files: &[SourceFile], functions: &[Vec<Function>], names: &Names, errors: &mut Vec<ScriptError>) {
@@ -108,7 +109,8 @@ impl<'a> File<'a> {
                 calls = calls.or(at);
             });
             if let Some(at) = calls {
-                let help = "give the constant a plain value, or make it a function: a module's constants are set at every import".to_owned();
+                let help =
+                    "give the constant a plain value, or make it a function: a module's constants are set at every import".to_owned();
                 errors.push(self.at(at, Problem::ModuleBody { help }));
             }
         }
@@ -130,10 +132,8 @@ impl<'a> File<'a> {
                 Token::RightParen | Token::In | Token::LeftBrace | Token::Unit => parameters = false,
                 Token::Pipe if opens_closure(before) => {
                     let close = (at + 1..lexemes.len()).find(|i| matches!(lexemes[*i].token, Token::Pipe)).unwrap_or(at);
-                    for inner in at + 1..close {
-                        if is_site(inner) {
-                            errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
-                        }
+                    for inner in (at + 1..close).filter(|i| is_site(*i)) {
+                        errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
                     }
                     at = close;
                 }
@@ -148,14 +148,8 @@ impl<'a> File<'a> {
 
     /// Everything that is wrong with single nodes.
     fn nodes(&self, errors: &mut Vec<ScriptError>) {
-        let top: BTreeSet<_> = self
-            .file
-            .ast
-            .statements()
-            .iter()
-            .filter(|s| matches!(s, Stmt::Import(..)))
-            .map(|s| walk::place(s.position()))
-            .collect();
+        let top: BTreeSet<_> =
+            self.file.ast.statements().iter().filter(|s| matches!(s, Stmt::Import(..))).map(|s| walk::place(s.position())).collect();
         let mut visit = |node: Node<'_>| self.node(node, &top, errors);
         walk::statements(self.file.ast.statements(), &mut visit);
         for function in self.own() {
@@ -192,6 +186,10 @@ impl<'a> File<'a> {
                 let name = call.name.as_str();
                 if self.names.primitives.contains(name) {
                     errors.push(self.at(*position, Problem::IndirectCall { name: name.to_owned() }));
+                } else if SWALLOW_ERRORS.contains(&name) && !call.args.is_empty() {
+                    let message = format!("`{name}` with a closure swallows the closure's errors");
+                    let help = "sort rows with `.sorted_by(\"column\")`, plain values with `.sort()` without a closure".to_owned();
+                    errors.push(self.at(*position, Problem::Syntax { message, help }));
                 } else if TAKE_FUNCTIONS.contains(&name) {
                     for arg in &call.args {
                         if let Expr::StringConstant(text, at) = arg
@@ -205,12 +203,34 @@ impl<'a> File<'a> {
                     errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help }));
                 }
             }
+            Node::Expr(Expr::Dot(pair, _, _)) => self.method_on_variable(&pair.lhs, &pair.rhs, errors),
             Node::Expr(Expr::Variable(parts, None, position))
                 if parts.0.is_none() && parts.2.is_empty() && self.names.primitives.contains(parts.1.as_str()) =>
             {
                 errors.push(self.at(*position, Problem::IndirectCall { name: parts.1.to_string() }));
             }
             _ => {}
+        }
+    }
+
+    /// `ids.filter(|x| ids.contains(x))` ends in "Data race detected" when it runs.
+    fn method_on_variable(&self, receiver: &Expr, rest: &Expr, errors: &mut Vec<ScriptError>) {
+        let call = match rest {
+            Expr::MethodCall(call, _) => call,
+            Expr::Dot(pair, _, _) | Expr::Index(pair, _, _) => match &pair.lhs {
+                Expr::MethodCall(call, _) => call,
+                _ => return,
+            },
+            _ => return,
+        };
+        let Expr::Variable(parts, _, _) = receiver else { return };
+        let name = parts.1.as_str();
+        for arg in &call.args {
+            let Expr::Stmt(block) = arg else { continue };
+            let captures = block.statements().iter().any(|s| matches!(s, Stmt::Share(vars) if vars.iter().any(|(v, _)| v.name == name)));
+            if captures {
+                errors.push(self.at(receiver.position(), Problem::CapturedReceiver { name: name.to_owned() }));
+            }
         }
     }
 
@@ -257,11 +277,10 @@ impl<'a> File<'a> {
     }
 
     fn suggest(&self, name: &str, call: bool) -> String {
-        let mut known: BTreeSet<&str> = self.names.functions.iter().map(String::as_str).collect();
-        known.extend(self.own().iter().filter(|f| !f.is_closure()).map(|f| f.name.as_str()));
-        if call {
-            known.extend(self.names.primitives.iter().map(String::as_str));
-        }
+        // of two that are as near, a primitive was meant rather than a method
+        let primitives = self.names.primitives.iter().filter(|_| call).map(String::as_str);
+        let own = self.own().iter().filter(|f| !f.is_closure()).map(|f| f.name.as_str());
+        let known = primitives.chain(own).chain(self.names.functions.iter().map(String::as_str));
         // a function of an imported module, called without its module
         let module = self.file.imports.iter().find(|i| self.functions[i.file].iter().any(|f| f.name == name && !f.private));
         match (module, nearest(name, known)) {

@@ -3,8 +3,8 @@
 
 use rhai::debugger::{DebuggerCommand, DebuggerEvent};
 use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
-    BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
+    LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{Dynamic, Engine, EvalAltResult, LexError, OptimizationLevel, Scope, Token};
 
@@ -82,9 +82,7 @@ fn forbid_words(engine: &mut Engine) {
             _ => return token,
         };
         match FORBIDDEN.iter().find(|(w, _)| *w == word) {
-            Some((word, help)) => {
-                Token::LexError(LexError::ImproperSymbol((*word).to_owned(), (*help).to_owned()).into())
-            }
+            Some((word, help)) => Token::LexError(LexError::ImproperSymbol((*word).to_owned(), (*help).to_owned()).into()),
             None => token,
         }
     });
@@ -99,8 +97,5 @@ pub fn answer_site(engine: &mut Engine, site: Dynamic) {
 /// Makes Rhai keep the frames of calls, which a primitive reads from its context.
 #[expect(deprecated, reason = "Rhai marks its volatile hooks so; the exact version is pinned")]
 pub fn keep_frames(engine: &mut Engine) {
-    engine.register_debugger(
-        |_, debugger| debugger,
-        |_, _: DebuggerEvent, _, _, _| Ok::<_, Box<EvalAltResult>>(DebuggerCommand::Continue),
-    );
+    engine.register_debugger(|_, debugger| debugger, |_, _: DebuggerEvent, _, _, _| Ok::<_, Box<EvalAltResult>>(DebuggerCommand::Continue));
 }

@@ -49,6 +49,9 @@ pub enum Problem {
     /// A closure crosses from one file to another, where it would see the other file's functions.
     #[error("a closure cannot be given to a module's function")]
     ClosureToModule,
+    /// An array method works on the very value that its closure mentions: Rhai refuses it when it runs.
+    #[error("the closure mentions `{name}`, which the method around it is working on")]
+    CapturedReceiver { name: String },
     /// Too long, too deep, too many.
     #[error("over the limit: {limit}")]
     Limit { limit: String },
@@ -79,6 +82,7 @@ impl Problem {
             Self::Import { .. } => "import",
             Self::ModuleBody { .. } => "module_body",
             Self::ClosureToModule => "closure_to_module",
+            Self::CapturedReceiver { .. } => "captured_receiver",
             Self::Limit { .. } => "limit",
         }
     }
@@ -94,6 +98,7 @@ impl Problem {
             Self::ClosureToModule => {
                 "write the closure where it is used; pass a value to the module's function, or return one from it".to_owned()
             }
+            Self::CapturedReceiver { name } => format!("copy it before: `let copy = {name};`, and let the closure use the copy"),
             Self::Limit { .. } => "make it smaller, or split it".to_owned(),
             Self::Syntax { help, .. }
             | Self::ForbiddenWord { help, .. }
@@ -109,7 +114,7 @@ impl Problem {
         match self {
             Self::UnclosedComment => "opened here",
             Self::UnknownCall { .. } | Self::UnknownVariable { .. } | Self::UnknownImport { .. } => "not found",
-            Self::TakenName { .. } => "defined again here",
+            Self::TakenName { .. } => "this name",
             _ => "here",
         }
     }

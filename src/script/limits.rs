@@ -2,7 +2,7 @@
 //! counted by `host`). They catch mistakes, not malice: total memory is not among them.
 
 /// Operations in one run, counted by the host; Rhai's own count does not hold through closures.
-pub const OPERATIONS: u64 = 50_000_000;
+pub const OPERATIONS: u64 = 20_000_000;
 /// Nested calls of functions and closures.
 pub const CALL_DEPTH: usize = 64;
 /// Nesting of an expression at the top of a file.

@@ -15,7 +15,10 @@ use super::{Calls, Import, Kind, Names, Script, SourceFile, checks, engine, limi
 pub enum Source<'a> {
     Path(&'a Path),
     /// A runbook that has no file; its modules are the site's and the embedded ones.
-    Text { name: &'a str, text: &'a str },
+    Text {
+        name: &'a str,
+        text: &'a str,
+    },
 }
 
 /// Where modules are looked for and what may be called.
@@ -241,8 +244,8 @@ impl Loader<'_> {
         if self.folder.is_some() {
             looked.push("beside the runbook".to_owned());
         }
-        if let Some(stdlib) = &self.options.site_stdlib {
-            looked.push(format!("in `{}`", stdlib.display()));
+        if self.options.site_stdlib.is_some() {
+            looked.push("in the site's `stdlib`".to_owned());
         }
         looked.push("in the program".to_owned());
         let embedded = stdlib::names();

@@ -12,6 +12,8 @@ mod load;
 pub mod span;
 pub mod stdlib;
 mod syntax;
+#[cfg(test)]
+mod tests;
 pub mod walk;
 
 use std::collections::{BTreeSet, HashMap};
@@ -116,7 +118,12 @@ impl SourceFile {
     /// The bytes of the token at a position, or of one character if there is none.
     pub fn span_at(&self, position: Position) -> Range<usize> {
         if let Some(index) = self.lexeme_at(position) {
-            return self.lexemes()[index].span.clone();
+            let lexemes = self.lexemes();
+            // Rhai gives a property's error the place of its dot
+            return match (&lexemes[index].token, lexemes.get(index + 1)) {
+                (Token::Period | Token::Elvis, Some(property)) => property.span.clone(),
+                _ => lexemes[index].span.clone(),
+            };
         }
         let line = position.line().unwrap_or(0).saturating_sub(self.first_line);
         let start = span::byte_at(&self.text, &self.line_starts, line, position.position().unwrap_or(1));
@@ -211,12 +218,7 @@ impl Script {
 
 /// All files as one source, so that one diagnostic can label several; each snippet names its own file.
 impl SourceCode for Script {
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+    fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let index = self.files.iter().rposition(|f| f.base <= span.offset()).ok_or(MietteError::OutOfBounds)?;
         let file = &self.files[index];
         let inner = SourceSpan::new((span.offset() - file.base).into(), span.len());

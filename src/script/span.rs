@@ -74,6 +74,8 @@ pub fn lex(text: &str, starts: &[usize]) -> Lexed {
         let (token, at) = get_next_token(&mut stream, &mut state, &mut position);
         match &token {
             Token::EOF | Token::LexError(_) => break,
+            // a text that is still open where the file ends: Rhai would return it again and again
+            Token::StringConstant(_) if state.is_within_text_terminated_by.is_some() => break,
             Token::Comment(_) => continue,
             Token::InterpolatedString(_) => opening = true,
             Token::LeftBrace if opening => {
@@ -208,7 +210,8 @@ fn decode_backtick(raw: &str) -> Option<(String, Vec<usize>)> {
     let (mut decoded, mut map) = (String::new(), Vec::new());
     let mut chars = raw.char_indices().skip(1).peekable();
     // a line end right after the backtick is not part of the text
-    if chars.next_if(|(_, c)| *c == '\r').is_some() | chars.next_if(|(_, c)| *c == '\n').is_some() {}
+    let _ = chars.next_if(|(_, c)| *c == '\r');
+    let _ = chars.next_if(|(_, c)| *c == '\n');
     while let Some((at, ch)) = chars.next() {
         match ch {
             '`' => match chars.next() {
@@ -288,10 +291,7 @@ fn key(lexemes: &[Lexeme], tokens: Range<usize>) -> Option<KeySpan> {
     Some(KeySpan {
         key: name,
         span: first.span.clone(),
-        value: ArgumentValue {
-            span: lexemes[value.start].span.start..lexemes[value.end - 1].span.end,
-            literal: literal(lexemes, &value),
-        },
+        value: ArgumentValue { span: lexemes[value.start].span.start..lexemes[value.end - 1].span.end, literal: literal(lexemes, &value) },
     })
 }
 
@@ -324,4 +324,115 @@ fn split(lexemes: &[Lexeme], from: usize) -> Vec<Range<usize>> {
     }
     parts.retain(|part| !part.is_empty());
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lexed(text: &str) -> Vec<Lexeme> {
+        lex(text, &line_starts(text)).lexemes
+    }
+
+    /// Every token as written, between bars.
+    fn tokens(text: &str) -> String {
+        lexed(text).iter().map(|l| &text[l.span.clone()]).collect::<Vec<_>>().join("|")
+    }
+
+    #[test]
+    fn tokens_have_the_bytes_they_were_written_with() {
+        assert_eq!(tokens("let ä = 1;\r\n\tsql(\"b\", /* x */ `t`)"), "let");
+        assert_eq!(
+            tokens("let a = -1.5e3; // ü\r\n\tsql(\"ü\", /* x\n */ `t\nü`) ?? #{ k: 1..2 }"),
+            "let|a|=|-1.5e3|;|sql|(|\"ü\"|,|`t\nü`|)|??|#{|k|:|1|..|2|}"
+        );
+        assert_eq!(tokens("`a${f(`x${1}y`) + #{ k: 2 }.k}b` + c"), "`a$|{|f|(|`x$|{|1|}|y`|)|+|#{|k|:|2|}|.|k|}|b`|+|c");
+        assert_eq!(tokens("#\"a \" b\"# + ##\"x\"# y\"##"), "#\"a \" b\"#|+|##\"x\"# y\"##");
+    }
+
+    #[test]
+    fn a_comment_that_is_never_closed_is_found_where_it_opens() {
+        let open = |text: &str| lex(text, &line_starts(text)).unclosed_comment;
+        assert_eq!(open("let a = \"/*\"; // /*\n/* x */ /* y /* z */"), Some(28));
+        assert_eq!(open("a /* /* */ */"), None);
+    }
+
+    /// The bytes of the literal that hold `wanted` of its value.
+    fn within(raw: &str, wanted: &str) -> Option<String> {
+        let text = format!("  {raw}");
+        let lexeme = lexed(&text).remove(0);
+        let Token::StringConstant(value) = &lexeme.token else { return None };
+        let map = literal_map(raw, value, lexeme.column)?;
+        let start = value.find(wanted)?;
+        raw.get(map[start]..map[start + wanted.len()]).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_range_of_a_texts_value_is_found_in_its_literal() {
+        for raw in [
+            "\"ab@cd\"",
+            "\"\\\"ü\\n\\t\\\\ @cd \"",
+            "\"\\x41\\u00e4\\U0001F600@cd\"",
+            "\"say \"\"hi\"\" @cd\"",
+            "`a\n``b`` @cd`",
+            "`\n  @cd`",
+            "`\r\n  x\r\n @cd`",
+            "#\"a\" @cd\"#",
+            "\"one \\\n   two @cd\"",
+            "\"one \\\r\n   two @cd\"",
+            "`\\${x} @cd`",
+            "`\\n @cd`",
+        ] {
+            assert_eq!(within(raw, "@cd").as_deref(), Some("@cd"), "{raw}");
+        }
+        assert_eq!(within("\"a\\tb\"", "\tb").as_deref(), Some("\\tb"));
+    }
+
+    /// Arguments and keys, as written.
+    fn split_up(text: &str) -> String {
+        let lexemes = lexed(text);
+        let shown = |span: &Range<usize>| text[span.clone()].to_owned();
+        let parts = arguments(&lexemes, 0).into_iter().map(|a| {
+            let keys: Vec<String> = a.keys.iter().map(|k| format!("{}={}", k.key, shown(&k.value.span))).collect();
+            format!(
+                "{}{}{}",
+                shown(&a.span),
+                if a.literal.is_some() { "!" } else { "" },
+                if keys.is_empty() { String::new() } else { format!(" {keys:?}") }
+            )
+        });
+        parts.collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn arguments_and_keys_are_split_as_written() {
+        assert_eq!(split_up("f()"), "");
+        assert_eq!(split_up("f(\"a\", b + (c, d), [1, 2],)"), "\"a\"! | b + (c, d) | [1, 2]");
+        assert_eq!(split_up("f(|a, b| a + b, || x, `t ${[1, 2]}`)"), "|a, b| a + b | || x | `t ${[1, 2]}`");
+        assert_eq!(
+            split_up("f(#{ a: 1, \"b c\": |x, y| x, d: { e; g(1, 2) }, in: \"t\" })"),
+            "#{ a: 1, \"b c\": |x, y| x, d: { e; g(1, 2) }, in: \"t\" } [\"a=1\", \"b c=|x, y| x\", \"d={ e; g(1, 2) }\", \"in=\\\"t\\\"\"]"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_lies_outside_the_text(text in "[ -~\n\r\t`\"${}#/*ü“]{0,80}") {
+            for lexeme in lexed(&text) {
+                prop_assert!(text.get(lexeme.span.clone()).is_some(), "{:?}", lexeme);
+                if let Token::StringConstant(value) = &lexeme.token {
+                    let raw = &text[lexeme.span.clone()];
+                    if let Some(map) = literal_map(raw, value, lexeme.column) {
+                        prop_assert_eq!(map.len(), value.len() + 1);
+                        prop_assert!(map.iter().all(|at| *at <= raw.len()));
+                    }
+                }
+            }
+            for at in 0..lexed(&text).len() {
+                arguments(&lexed(&text), at);
+            }
+        }
+    }
 }

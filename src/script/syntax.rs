@@ -9,8 +9,8 @@ use super::{Names, Problem, SourceFile, limits, nearest};
 
 /// The problem and its bytes in the file.
 pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem, Range<usize>) {
-    let problem = translate(file, error.err_type(), names);
     let position = error.position();
+    let problem = forbidden(file, position).unwrap_or_else(|| translate(file, error.err_type(), names));
     let span = if position == Position::NONE || position.line().unwrap_or(0) <= file.first_line {
         let end = file.text.trim_end().len();
         end..end
@@ -18,6 +18,24 @@ pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem
         file.span_at(position)
     };
     (problem, span)
+}
+
+/// A forbidden word at that place, whatever Rhai says about it.
+fn forbidden(file: &SourceFile, position: Position) -> Option<Problem> {
+    let index = file.lexeme_at(position)?;
+    let lexemes = file.lexemes();
+    let (Token::Identifier(word) | Token::Reserved(word)) = &lexemes[index].token else { return None };
+    let (word, help) = FORBIDDEN.iter().find(|(w, _)| *w == word.as_str())?;
+    let before = index.checked_sub(1).map(|b| &lexemes[b].token);
+    let after = lexemes.get(index + 1).map(|l| &l.token);
+    let help = match (before, after) {
+        (Some(Token::Period | Token::Elvis), after) if !matches!(after, Some(Token::LeftParen | Token::Unit)) => {
+            format!("if it is a column or a key, write `[\"{word}\"]`")
+        }
+        (_, Some(Token::Colon)) => format!("if it is a key, write it as text: `\"{word}\": …`"),
+        _ => (*help).to_owned(),
+    };
+    Some(Problem::ForbiddenWord { word: (*word).to_owned(), help })
 }
 
 fn syntax(message: impl Into<String>, help: impl Into<String>) -> Problem {
@@ -31,10 +49,7 @@ fn limit(text: String) -> Problem {
 fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Problem {
     match error {
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, help)) if FORBIDDEN.iter().any(|(w, _)| w == word) => {
-            Problem::ForbiddenWord {
-                word: word.clone(),
-                help: format!("{help}; a column or key of that name is reached by `[\"{word}\"]`"),
-            }
+            Problem::ForbiddenWord { word: word.clone(), help: help.clone() }
         }
         ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => {
             let help = match symbol.as_str() {
@@ -51,17 +66,18 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
             syntax("a text is not closed", "end it with the quote it began with, on the same line; for several lines use backticks")
         }
         ParseErrorType::BadInput(LexError::StringTooLong(_)) | ParseErrorType::LiteralTooLarge(..) => limit(limits::of_data("string")),
-        ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => syntax(
-            format!("`{escape}` is no escape in a text"),
-            "write a backslash as `\\\\`, or the whole text between backticks",
-        ),
+        ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => {
+            syntax(format!("`{escape}` is no escape in a text"), "write a backslash as `\\\\`, or the whole text between backticks")
+        }
         ParseErrorType::BadInput(LexError::MalformedNumber(number)) => {
             syntax(format!("`{number}` is no number"), "write digits, with at most one point")
         }
         ParseErrorType::BadInput(LexError::MalformedChar(text)) => {
             syntax(format!("`'{text}'` is no single character"), "write a text between double quotes")
         }
-        ParseErrorType::UnexpectedEOF => syntax("the file ends in the middle of a statement", "finish the statement, or close what is open"),
+        ParseErrorType::UnexpectedEOF => {
+            syntax("the file ends in the middle of a statement", "finish the statement, or close what is open")
+        }
         ParseErrorType::Reserved(word) => syntax(format!("`{word}` is a reserved word"), "use another name"),
         ParseErrorType::VariableUndefined(name) => variable(file, name, names),
         ParseErrorType::ModuleUndefined(name) => {
@@ -73,7 +89,11 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
             Problem::UnknownImport { name: name.clone(), help }
         }
         ParseErrorType::MissingToken(token, what) => {
-            syntax(format!("`{token}` is missing {}", what.trim_end_matches('.')), format!("write `{token}`"))
+            let help = match token.as_str() {
+                "," => "write `,`, or close the bracket".to_owned(),
+                _ => format!("write `{token}`"),
+            };
+            syntax(format!("`{token}` is missing {}", what.trim_end_matches('.').replace('\'', "`")), help)
         }
         ParseErrorType::DuplicatedProperty(key) => syntax(format!("the key `{key}` comes twice in a map"), "remove one"),
         ParseErrorType::DuplicatedVariable(name) => syntax(format!("the name `{name}` comes twice"), "rename one"),
@@ -85,14 +105,10 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
         ParseErrorType::AssignmentToConstant(name) => {
             syntax(format!("`{name}` is a constant and cannot be assigned"), "declare it with `let`, or use another name")
         }
-        ParseErrorType::WrongFnDefinition => {
-            syntax("a function is defined inside something else", "move the `fn` to the top of the file")
+        ParseErrorType::WrongFnDefinition => syntax("a function is defined inside something else", "move the `fn` to the top of the file"),
+        ParseErrorType::ExprTooDeep => {
+            limit(format!("expressions nested {} deep, {} in a function", limits::EXPRESSION_DEPTH, limits::FUNCTION_EXPRESSION_DEPTH))
         }
-        ParseErrorType::ExprTooDeep => limit(format!(
-            "expressions nested {} deep, {} in a function",
-            limits::EXPRESSION_DEPTH,
-            limits::FUNCTION_EXPRESSION_DEPTH
-        )),
         ParseErrorType::TooManyFunctions => limit(format!("{} functions and closures in a file", limits::FUNCTIONS)),
         ParseErrorType::LoopBreak => syntax(
             "`break` or `continue` stands outside a loop",
@@ -110,6 +126,8 @@ fn typographic(symbol: &str) -> Problem {
         Some('‘' | '’') => "write a plain `\"`",
         Some('\u{a0}') => "write a plain blank",
         Some('\u{feff}') => "remove the byte order mark",
+        Some(c) if c.is_alphabetic() => "write names with a–z, digits and `_`; other letters belong in a text",
+        Some(c) if c.is_ascii() => return syntax(format!("`{symbol}` does not fit here"), "write what is missing before it, or remove it"),
         _ => "remove it",
     };
     syntax(format!("`{symbol}` means nothing in a runbook"), help)
@@ -120,12 +138,14 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
         return Problem::IndirectCall { name: name.to_owned() };
     }
     let bound = bound(file);
-    let help = if let Some(near) = nearest(name, bound) {
+    let help = if let Some(near) = nearest(name, bound.iter().copied()).filter(|near| *near != name) {
         format!("did you mean `{near}`?")
     } else if is_function(file, name) || names.functions.contains(name) {
         format!("`{name}` is a function: call it, or write a closure `|x| {name}(x)`")
-    } else if is_bound_anywhere(file, name) {
-        format!("a function sees only its parameters and `site`: pass `{name}` as a parameter, or declare a `const` and write `global::{name}`")
+    } else if bound.contains(&name) {
+        format!(
+            "a function sees only its parameters and `site`: pass `{name}` as a parameter, or declare a `const` and write `global::{name}`"
+        )
     } else {
         format!("declare it with `let {name} = …;` before it is used")
     };
@@ -134,10 +154,6 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
 
 fn is_function(file: &SourceFile, name: &str) -> bool {
     names_after(file, |t| matches!(t, Token::Fn)).contains(&name)
-}
-
-fn is_bound_anywhere(file: &SourceFile, name: &str) -> bool {
-    bound(file).contains(&name)
 }
 
 /// What `let`, `const` and `for` declare, and `site`.

@@ -33,32 +33,44 @@ pub fn is_closure(name: &str) -> bool {
 }
 
 /// The functions of a file by their place in the text.
+///
+/// Rhai does not export the type of a body, so statements are taken from its own walk and given to the innermost function
+/// around them: positions are unique.
 pub fn functions(ast: &AST) -> Vec<Function> {
-    let mut functions: Vec<Function> = ast
-        .shared_lib()
-        .iter_script_fn_info()
-        .map(|(_, access, name, arity, def)| Function {
-            name: name.to_owned(),
+    let (mut functions, mut ends) = (Vec::new(), Vec::new());
+    let mut defined: Vec<_> = ast.shared_lib().iter_script_fn_info().map(|(_, access, _, _, def)| (access, def)).collect();
+    defined.sort_by_key(|(_, def)| place(def.body.start_position()));
+    for (access, def) in defined {
+        functions.push(Function {
+            name: def.name.to_string(),
             parameters: def.params.iter().map(ToString::to_string).collect(),
             private: access == FnAccess::Private,
             position: def.body.start_position(),
-            statements: statements_of(ast, name, arity),
-        })
-        .collect();
-    functions.sort_by_key(|f| place(f.position));
-    functions
-}
-
-/// Rhai does not export the type of a body, so it is taken from a walk over a copy that holds this function alone.
-fn statements_of(ast: &AST, name: &str, arity: usize) -> Vec<Stmt> {
-    let mut statements = Vec::new();
-    ast.clone_functions_only_filtered(|_, _, _, n, a| n == name && a == arity).walk(&mut |path| {
-        if let [ASTNode::Stmt(stmt)] = path {
-            statements.push((*stmt).clone());
+            statements: Vec::new(),
+        });
+        ends.push(def.body.end_position());
+    }
+    if functions.is_empty() {
+        return functions;
+    }
+    let mut top = ast.statements().len();
+    ast.walk(&mut |path| {
+        let [ASTNode::Stmt(stmt)] = path else { return true };
+        if top > 0 {
+            top -= 1;
+            return true;
+        }
+        let at = place(stmt.position());
+        // the last function that begins before a statement and does not end before it is the innermost; a body without
+        // braces is one statement and has no end
+        let before = functions.partition_point(|f| place(f.position) <= at);
+        let around = |i: &usize| if ends[*i].is_none() { place(functions[*i].position) == at } else { place(ends[*i]) >= at };
+        if let Some(index) = (0..before).rev().find(around) {
+            functions[index].statements.push((*stmt).clone());
         }
         true
     });
-    statements
+    functions
 }
 
 /// Sorts positions: line, then column.
@@ -135,5 +147,83 @@ pub fn expression<'a>(expr: &'a Expr, visit: &mut dyn FnMut(Node<'a>)) {
         }
         Expr::Stmt(block) => statements(block.statements(), visit),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::engine;
+
+    /// Names of variables and calls in the order of the visit.
+    fn visited(text: &str) -> String {
+        let ast = engine::new().compile_with_scope(&engine::scope(), text).unwrap();
+        let mut seen = Vec::new();
+        let mut visit = |node: Node<'_>| match node {
+            Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) => {
+                seen.push(call.name.to_string())
+            }
+            Node::Expr(Expr::IntegerConstant(n, _)) => seen.push(n.to_string()),
+            _ => {}
+        };
+        statements(ast.statements(), &mut visit);
+        for function in functions(&ast) {
+            visit(Node::Expr(&Expr::IntegerConstant(-1, Position::NONE)));
+            statements(&function.statements, &mut visit);
+        }
+        seen.join(" ")
+    }
+
+    #[test]
+    fn every_node_is_visited_once_in_the_order_of_the_text() {
+        assert_eq!(visited("fn state(x) { a() + b() }\nfn other() { c() }\nd();"), "d -1 + a b -1 c");
+        assert_eq!(visited("switch 1 { 2 if e() => f(), 3..5 => g(), _ => h() }"), "1 e f g h");
+    }
+
+    #[test]
+    fn every_statement_is_given_to_the_function_that_holds_it() {
+        let bodies = [
+            "a0()",
+            "x.y.a0()",
+            "-a0()",
+            "x + a0()",
+            "!a0()",
+            "[a0()]",
+            "#{ k: a0() }",
+            "`${a0()}`",
+            "{ a0() }",
+            "{ 1; a0(); }",
+            "(a0())",
+            "if x { a0() } else { 2 }",
+            "a0()[1]",
+            "x?.y ?? a0()",
+            "{ let y = 1; [1].map(|z| a0()) }",
+            "{ let y = 1; [1].map(|z| y + a0()) }",
+            "x == 1 && a0()",
+            "switch x { 1 => a0(), _ => 2 }",
+            "[1].map(|z| x + a0())",
+            "|z| a0()",
+            "|z| z + x + a0()",
+            "x[a0()]",
+            "return a0()",
+            "throw a0()",
+            "while x { a0(); }",
+            "{ { a0() } }",
+            "{ x = a0(); }",
+            "{ x.y = a0(); }",
+            "{ let q = || a0(); q }",
+            "x in a0()",
+            "{ try { a0(); } catch (e) { } }",
+            "{ for i in a0() { } }",
+            "{ do { } while a0() }",
+            "{ x += a0(); }",
+            "{ loop { break a0(); } }",
+        ];
+        for body in bodies {
+            let text = format!("let x = 1; [1].map(|x| {body}); fn f(x) {{ {body} }}\nstep(\"t\", || {{ [2].map(|x| {body}); b0() }});");
+            let visited = visited(&text);
+            let count = |name: &str| visited.split(' ').filter(|n| *n == name).count();
+            assert_eq!((count("a0"), count("b0")), (3, 1), "{text}\n{visited}");
+        }
     }
 }

@@ -256,8 +256,8 @@ fn plain_guid<S: Serializer>(value: &Uuid, serializer: S) -> Result<S::Ok, S::Er
 /// The sets that begin on one fork, handed out by reach: sorted by FirstLSN, moved to a heap once roll forward has reached
 /// them. That keeps the whole plan at n log n.
 struct Fork {
-    /// Indices of sets, by FirstLSN.
-    sorted: Vec<usize>,
+    /// FirstLSN and index of each set, sorted: the keys lie together, the sets all over the memory.
+    sorted: Vec<(Lsn, usize)>,
     reached: usize,
     ordinary: Heap,
     copy_only: Heap,
@@ -277,11 +277,11 @@ pub fn plan(standing: &Standing, sets: &[Arc<BackupSet>]) -> Plan {
     let mut forks: HashMap<Uuid, Fork> = HashMap::new();
     for (index, set) in sets.iter().enumerate() {
         if let (None, Some(fork)) = (&reasons[index], set.first_fork) {
-            forks.entry(fork).or_insert_with(Fork::new).sorted.push(index);
+            forks.entry(fork).or_insert_with(Fork::new).sorted.push((set.first_lsn, index));
         }
     }
     for fork in forks.values_mut() {
-        fork.sorted.sort_by_key(|&index| sets[index].first_lsn);
+        fork.sorted.sort_unstable();
     }
 
     let mut family = standing.family;
@@ -470,8 +470,8 @@ impl Fork {
 
     /// The set that carries furthest from `redo`.
     fn next(&mut self, redo: Lsn, family: Option<Uuid>, sets: &[Arc<BackupSet>]) -> Option<usize> {
-        while let Some(&index) = self.sorted.get(self.reached)
-            && sets[index].first_lsn <= redo
+        while let Some(&(first, index)) = self.sorted.get(self.reached)
+            && first <= redo
         {
             self.reached += 1;
             let set = &sets[index];

@@ -65,14 +65,14 @@ pub enum ChainFailure {
     NoDatabase { server: String, database: String },
 
     /// ONLINE and not in STANDBY: roll forward is over for good.
-    #[error("`{database}` on `{server}` is already recovered: no further log can ever be applied to it; {applied}")]
+    #[error("`{database}` on `{server}` is already recovered: no further log can ever be applied to it{lost}; {applied}")]
     #[diagnostic(
         code(cutover::sqlserver::already_recovered),
         help(
             "find out who recovered it and when (msdb..restorehistory, the error log) before anything else: what was not applied by then is lost on this copy"
         )
     )]
-    AlreadyRecovered { server: String, database: String, applied: String },
+    AlreadyRecovered { server: String, database: String, applied: String, lost: String },
 
     /// RECOVERING, RECOVERY_PENDING, SUSPECT, EMERGENCY, OFFLINE.
     #[error("`{database}` on `{server}` is {state}, not RESTORING: no log backup can be applied now")]

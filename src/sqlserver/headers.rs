@@ -67,7 +67,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// None: the failure is not about the file but about the server or the connection.
-    fn from_failure(failure: &Failure) -> Option<Self> {
+    pub(super) fn from_failure(failure: &Failure) -> Option<Self> {
         let message = failure.deciding()?;
         let text = message.text.clone();
         match message.number {

@@ -54,6 +54,17 @@ const LAST: &str = "SELECT TOP (1) h.restore_history_id, h.restore_type, s.datab
                     WHERE h.destination_database_name = @database AND h.restore_type IN ('D', 'I', 'L') \
                     ORDER BY h.restore_history_id DESC";
 
+/// A RESTORE that a run of this program started: connections carry the program name `cutover <run>`.
+pub(super) const ORPHANS: &str = "SELECT r.session_id, r.command, s.program_name FROM sys.dm_exec_requests AS r \
+                                  JOIN sys.dm_exec_sessions AS s ON s.session_id = r.session_id \
+                                  WHERE r.command IN ('RESTORE LOG', 'RESTORE DATABASE') AND s.program_name LIKE 'cutover%'";
+
+/// What msdb says of the last restored set; none if it does not know or cannot be asked.
+pub(super) async fn last_restored<I: Instance>(instance: &I, database: &str) -> Option<LastRestored> {
+    let answer = instance.read(LAST, vec![("database", Value::Text(database.to_owned()))], LIMIT).await.ok()?;
+    answer.sets.iter().flat_map(|set| &set.rows).next().map(from_row)
+}
+
 /// Reads state and redo point; `history`: msdb too, which is slow on servers that never purge it.
 pub(super) async fn read<I: Instance>(
     instance: &I,
@@ -82,6 +93,7 @@ pub(super) async fn read<I: Instance>(
                 server: server.to_owned(),
                 database: database.to_owned(),
                 applied: world.applied_so_far(),
+                lost: String::new(),
             });
         }
         (state, _) => {
@@ -93,7 +105,7 @@ pub(super) async fn read<I: Instance>(
     if in_standby {
         // redo_start_lsn is NULL while readers may be inside: msdb is the only witness
         let answer = ask(LAST, name(), "reading the restore history in msdb").await?;
-        let last = answer.sets.iter().flat_map(|set| &set.rows).next().map(last_restored);
+        let last = answer.sets.iter().flat_map(|set| &set.rows).next().map(from_row);
         let Some(last) = last else { return Err(unclear("it is in STANDBY, and msdb holds no restore history of it".into())) };
         let (Some(lsn), Some(fork)) = (last.last_lsn, last.fork) else {
             return Err(unclear("it is in STANDBY, and the restore history in msdb names no LSN or fork".into()));
@@ -130,15 +142,14 @@ pub(super) async fn read<I: Instance>(
     };
     let last = if history {
         // what msdb says only helps to tell lineage and to guess names: without it, the fork still binds the chain
-        let rows = instance.read(LAST, name(), LIMIT).await.map(|answer| answer.sets).unwrap_or_default();
-        rows.iter().flat_map(|set| &set.rows).next().map(last_restored).filter(|last| last.fork == Some(fork))
+        last_restored(instance, database).await.filter(|last| last.fork == Some(fork))
     } else {
         None
     };
     Ok(Redo { lsn, fork, in_standby, last })
 }
 
-fn last_restored(row: &Row) -> LastRestored {
+fn from_row(row: &Row) -> LastRestored {
     LastRestored {
         last_lsn: lsn(row, "last_lsn"),
         fork: guid(row, "last_recovery_fork_guid"),

@@ -112,6 +112,8 @@ pub struct Hooks<'a> {
 pub enum Progress<'a> {
     /// About to ask for the `asked`th header.
     Header { asked: usize, file: &'a str },
+    /// An earlier run of this program still has a RESTORE going on this server: it is waited for.
+    Waiting { session: i64, program: &'a str },
     /// Applying file `number` of `of`.
     Restoring { number: usize, of: usize, set: &'a BackupSet, percent: f64 },
     /// The redo point was read back.
@@ -171,7 +173,14 @@ pub struct Restored {
 /// fork is part of the answer, see [`Chain::refusal`].
 pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCache, hooks: Hooks<'_>) -> Result<Chain, ChainFailure> {
     let world = World::before(order);
-    let redo = redo::read(instance, order.server, order.database, &world, true).await?;
+    orphans(instance, hooks, &world).await?;
+    let redo = match redo::read(instance, order.server, order.database, &world, true).await {
+        Err(ChainFailure::AlreadyRecovered { server, database, applied, .. }) => {
+            let lost = never_applied(instance, order).await;
+            return Err(ChainFailure::AlreadyRecovered { server, database, applied, lost });
+        }
+        read => read?,
+    };
     let last = redo.last.as_ref();
     let standing = Standing {
         redo: redo.lsn,
@@ -196,6 +205,36 @@ pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCa
     let server_now = clock.and_then(|answer| headers::datetime(answer.sets.first()?.rows.first()?, "utc_now"));
     let loss = loss(order, &plan, &redo, &unread, &walk.sets, server_now);
     Ok(Chain { redo, plan, unread, headers_asked, loss })
+}
+
+/// A RESTORE of an earlier run of ours goes on although its connection is gone: it is waited for, then the state is read.
+async fn orphans<I: Instance>(instance: &I, hooks: Hooks<'_>, world: &World) -> Result<(), ChainFailure> {
+    loop {
+        // who may not see other sessions is told nothing; then the redo point says what became of the orphan
+        let answer = instance.read(redo::ORPHANS, vec![], redo::LIMIT).await.unwrap_or_default();
+        let Some(row) = answer.sets.first().and_then(|set| set.rows.first()) else { return Ok(()) };
+        if (hooks.stop)() {
+            return Err(ChainFailure::Stopped { world: Box::new(world.clone()) });
+        }
+        let session = headers::int(row, "session_id").unwrap_or_default();
+        let program = headers::text(row, "program_name").unwrap_or_default().trim_end();
+        (hooks.progress)(Progress::Waiting { session, program });
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What a database that was recovered too early will never get, as far as names tell; empty if there is nothing.
+async fn never_applied<I: Instance>(instance: &I, order: &Order<'_>) -> String {
+    let Some(last) = redo::last_restored(instance, order.database).await.and_then(|last| last.file) else { return String::new() };
+    let Some((prefix, at)) = headers::stamp(&last) else { return String::new() };
+    let newer = order.files.iter().filter(|file| {
+        let named = matches(order.matching, &file.name).then(|| file.stamp()).flatten();
+        named.is_some_and(|(other, time)| other.eq_ignore_ascii_case(prefix) && time > at)
+    });
+    match newer.count() {
+        0 => String::new(),
+        n => format!(" (by name, {n} log backups in the folder are newer than the last restored one, `{last}`)"),
+    }
 }
 
 impl Chain {
@@ -284,7 +323,8 @@ pub async fn apply<I: Instance>(instance: &I, order: &Order<'_>, chain: &Chain, 
     })
 }
 
-/// One set. 4319 says that an earlier restore was interrupted on another set or half way: that one is done again first.
+/// One set. A restore of this very set that was interrupted is simply repeated; 4319 says that another one was interrupted:
+/// that one is done again first.
 async fn restore_one<I: Instance>(
     instance: &I,
     order: &Order<'_>,
@@ -294,21 +334,13 @@ async fn restore_one<I: Instance>(
     percent: &Percent<'_>,
     world: &World,
 ) -> Result<(), ChainFailure> {
-    let send = async |set: &BackupSet, keep: &Keep, restart: bool| {
-        instance.restore(&statement(order, set, keep, restart), percent).await.map(|_| ())
-    };
-    let Err(mut failure) = send(set, keep, false).await else { return Ok(()) };
-    if failure.number() == Some(INTERRUPTED) {
-        match send(set, keep, true).await {
-            Ok(()) => return Ok(()),
-            Err(again) => failure = again,
-        }
-    }
+    let send = async |set: &BackupSet, keep: &Keep| instance.restore(&statement(order, set, keep), percent).await.map(|_| ());
+    let Err(mut failure) = send(set, keep).await else { return Ok(()) };
     if failure.number() == Some(INTERRUPTED)
         && let Some(before) = before(chain, set)
-        && send(before, &Keep::NoRecovery, false).await.is_ok()
+        && send(before, &Keep::NoRecovery).await.is_ok()
     {
-        match send(set, keep, false).await {
+        match send(set, keep).await {
             Ok(()) => return Ok(()),
             Err(again) => failure = again,
         }
@@ -328,12 +360,10 @@ async fn restore_one<I: Instance>(
             "find out which log backup the interrupted restore was reading (the error log, msdb on this server), repeat that RESTORE LOG by hand WITH NORECOVERY, then run this step again".to_owned()
         }
         Some(3101) => "end the sessions that use the database (readers of a STANDBY, your own tools too), then run this step again".to_owned(),
-        Some(3201 | 3203) => Trouble::CannotOpen { os: None, text: String::new() }.act().to_owned(),
-        Some(number @ (3241 | 3242 | 3254 | 3256)) => Trouble::NotWhole { number, text: String::new() }.act().to_owned(),
-        _ => miette::Diagnostic::help(&failure).map_or_else(
-            || "read the server's messages and its error log, then run this step again".to_owned(),
-            |help| help.to_string(),
-        ),
+        _ => Trouble::from_failure(&failure).map(|trouble| trouble.act().to_owned()).unwrap_or_else(|| {
+            let help = miette::Diagnostic::help(&failure).map(|help| help.to_string());
+            help.unwrap_or_else(|| "read the server's messages and its error log, then run this step again".to_owned())
+        }),
     };
     Err(ChainFailure::Refused { file, act, world, failure: Box::new(failure) })
 }
@@ -358,17 +388,16 @@ fn before<'a>(chain: &'a Chain, set: &BackupSet) -> Option<&'a BackupSet> {
     }
 }
 
-fn statement(order: &Order<'_>, set: &BackupSet, keep: &Keep, restart: bool) -> String {
+fn statement(order: &Order<'_>, set: &BackupSet, keep: &Keep) -> String {
     let keep = match keep {
         Keep::NoRecovery => "NORECOVERY".to_owned(),
         Keep::Standby { undo_file } => format!("STANDBY = {}", quote_string(undo_file)),
     };
     format!(
-        "RESTORE LOG {} FROM DISK = {} WITH FILE = {}, {keep}, {}STATS = 10",
+        "RESTORE LOG {} FROM DISK = {} WITH FILE = {}, {keep}, STATS = 10",
         quote_identifier(order.database),
         quote_string(&path_on_server(order.folder_on_server, &set.file)),
         set.position,
-        if restart { "RESTART, " } else { "" },
     )
 }
 
@@ -430,6 +459,8 @@ struct Walk<'a, I> {
 
 /// How many sets (or files) from before the redo point are read to be sure that nothing newer hides behind a name.
 const OVERLAP: usize = 2;
+/// How often a RESTORE that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A header over a slow line takes seconds; a dead share keeps the server waiting for minutes.
 const HEADER_LIMIT: Duration = Duration::from_secs(300);
 /// When the first few files of a folder cannot be opened for the same reason, the rest can't either.

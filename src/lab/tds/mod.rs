@@ -23,7 +23,7 @@ pub use self::error::StartError;
 pub use self::server::{Connections, Encryption, Server, ServerOptions, TlsAge};
 
 /// What a client said in LOGIN7.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Login {
     pub user: String,
     pub password: String,
@@ -32,6 +32,17 @@ pub struct Login {
     pub host: String,
     pub program: String,
     pub process_id: u32,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("host", &self.host)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One value on the wire, in either direction.
@@ -161,7 +172,8 @@ pub trait Engine: Send + Sync + 'static {
     fn server_name(&self) -> String;
     /// major, minor, build: (12, 0, 6024) is SQL Server 2014.
     fn version(&self) -> (u8, u8, u16);
-    /// Something arrived: returns the record's number, to be completed by [`Engine::answered`].
+    /// Something arrived: returns the record's number, to be completed by [`Engine::answered`]. Must not block for long: an
+    /// attention is told by the task that reads the socket.
     fn received(&self, session: u16, kind: &'static str, text: &str, parameters: &[Parameter]) -> u64;
     /// The answer to record `n` ended with these errors, in order.
     fn answered(&self, n: u64, errors: Vec<i32>);

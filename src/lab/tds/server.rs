@@ -87,7 +87,7 @@ impl Connections {
 }
 
 impl Server {
-    /// Serves a listening socket on the current tokio runtime.
+    /// Serves a listening socket on the current tokio runtime; to be called inside one.
     pub fn start(listener: std::net::TcpListener, engine: Arc<dyn Engine>, options: ServerOptions) -> Result<Self, StartError> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;

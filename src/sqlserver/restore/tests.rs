@@ -34,7 +34,7 @@ fn order(files: &[Listed]) -> Order<'_> {
 const QUIET: Hooks<'static> = Hooks { stop: &|| false, progress: &|_| () };
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers").block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime with a clock only").block_on(future)
 }
 
 fn planned(fake: &Fake) -> Result<Chain, ChainFailure> {
@@ -239,7 +239,7 @@ fn each_state_has_its_own_error() {
     ];
     assert_snapshot!(all.join("\n"), @"
     there is no database `mgc` on `backup`; nothing was changed
-    `mgc` on `backup` is already recovered: no further log can ever be applied to it; nothing was applied by this step
+    `mgc` on `backup` is already recovered: no further log can ever be applied to it (by name, 2 log backups in the folder are newer than the last restored one, `mgc_20240101011500.trn`); nothing was applied by this step
     `mgc` on `backup` is RECOVERING, not RESTORING: no log backup can be applied now
     `mgc` on `backup` is SUSPECT, not RESTORING: no log backup can be applied now
     where `mgc` on `backup` stands is not clear: sys.master_files shows no data file of it: the login lacks VIEW ANY DEFINITION, or the full backup was never restored; nothing was applied
@@ -334,11 +334,46 @@ fn an_interrupted_restore_is_redone_and_then_the_chain_goes_on() {
     let fake = chain(0..9, 6);
     fake.world().interrupted = Some(name("mgc", 6));
     assert_eq!(restored(&fake).unwrap().applied.len(), 3);
+    // of the one before it in the chain, which the server had taken as done
+    let fake = chain(0..9, 6);
+    fake.world().put(&name("mgc", 7), File::Sets(vec![log(7)]));
+    let chain_before = planned(&fake).unwrap();
+    assert_eq!(before(&chain_before, &chain_before.plan.apply[0]).map(|set| set.file.to_string()), Some(name("mgc", 5)));
     // of another: nobody here can tell which
     let fake = chain(0..9, 6);
     fake.world().interrupted = Some("elsewhere.trn".into());
     let text = refusal(&fake);
     assert!(text.contains("error 4319") && text.contains("repeat that RESTORE LOG by hand"), "{text}");
+}
+
+#[test]
+fn a_restore_of_an_earlier_run_that_still_goes_on_is_waited_for() {
+    let fake = chain(0..9, 6);
+    fake.world().orphan.push(());
+    let waits = AtomicUsize::new(0);
+    let count = |progress: Progress<'_>| {
+        waits.fetch_add(usize::from(matches!(progress, Progress::Waiting { session: 55, .. })), Ordering::Relaxed);
+    };
+    let files = fake.world().listing();
+    let hooks = Hooks { stop: &|| false, progress: &count };
+    wait(plan(&fake, &order(&files), &HeaderCache::default(), hooks)).unwrap();
+    assert_eq!(waits.load(Ordering::Relaxed), 1);
+    // and a stop is heeded meanwhile
+    fake.world().orphan.push(());
+    let hooks = Hooks { stop: &|| true, ..QUIET };
+    let failure = wait(plan(&fake, &order(&files), &HeaderCache::default(), hooks)).unwrap_err();
+    assert_snapshot!(failure, @"stopped on request; nothing was changed in `mgc` on `backup`");
+}
+
+#[test]
+fn a_database_that_was_recovered_too_early_names_what_it_will_never_get() {
+    let fake = chain(0..9, 6);
+    fake.world().state = 0;
+    assert_snapshot!(refusal(&fake), @"
+    `mgc` on `backup` is already recovered: no further log can ever be applied to it (by name, 3 log backups in the folder are newer than the last restored one, `mgc_20240101011500.trn`); nothing was applied by this step
+    cutover::sqlserver::already_recovered
+    help: find out who recovered it and when (msdb..restorehistory, the error log) before anything else: what was not applied by then is lost on this copy
+    ");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct World {
     pub interrupted: Option<String>,
     /// After so many restores somebody else applies this set, or recovers the database.
     pub intruder: Option<(usize, Option<BackupSet>)>,
+    /// So many looks still find a RESTORE of an earlier run.
+    pub orphan: Vec<()>,
     /// The connection is lost during this restore, counted from 1.
     pub lost_at: Option<usize>,
 }
@@ -108,6 +110,7 @@ pub fn chain(present: std::ops::Range<usize>, applied: usize) -> Fake {
         statements: Vec::new(),
         interrupted: None,
         intruder: None,
+        orphan: Vec::new(),
         lost_at: None,
     }))
 }
@@ -278,6 +281,12 @@ impl Instance for Fake {
                 ]
             });
             Ok(table(last.into_iter().collect()))
+        } else if text.contains("sys.dm_exec_requests") {
+            let busy = world
+                .orphan
+                .pop()
+                .map(|()| vec![("session_id", Value::Int(55)), ("program_name", Value::Text("cutover 2024-01-01".into()))]);
+            Ok(table(busy.into_iter().collect()))
         } else if text.contains("GETUTCDATE") {
             Ok(table(vec![vec![("utc_now", Value::DateTime(DateTime::constant(2024, 1, 1, 12, 0, 3, 0)))]]))
         } else {

@@ -1,0 +1,61 @@
+//! Loading whatever text there is: an answer, never a panic, and every error inside its file.
+
+use proptest::prelude::*;
+
+use super::{Names, Options, Script, Source, nearest};
+
+fn load(text: &str) -> Result<Script, super::ScriptErrors> {
+    let names = Names {
+        primitives: ["sql", "step"].map(str::to_owned).into(),
+        functions: ["len", "map", "to_string", "push"].map(str::to_owned).into(),
+    };
+    Script::load(Source::Text { name: "main.rhai", text }, &Options { site_stdlib: None, names })
+}
+
+const RUNBOOK: &str = r#"// a runbook
+fn ask(server, what) { sql(server, `SELECT ${what} /* all */ FROM "t"`, #{ a: 1 }) }
+let rows = step("look", || ask("backup", "x"));
+if rows.len() > 1 { step("more", || { for r in rows { sql("b", "KILL {id}", #{ id: r.id }); } }) } else { throw "no"; }
+switch rows.len() { 5 if rows.len() == 4 => [1].map(|x| x + 1), 1..3 => 5, _ => () }
+"#;
+
+fn stays_inside(text: &str) -> Result<(), TestCaseError> {
+    if let Err(errors) = load(text) {
+        let bare = text.trim_start_matches('\u{feff}');
+        for error in errors.0 {
+            prop_assert!(bare.get(error.span.clone()).is_some(), "{:?}", error);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_text_loads_or_is_refused_on_its_text(text in "[ -~\n\r\t`\"${}#/*ü“\u{feff}]{0,120}") {
+        stays_inside(&text)?;
+    }
+
+    #[test]
+    fn a_damaged_runbook_loads_or_is_refused_on_its_text(at in 0..RUNBOOK.len(), cut in 0..12_usize, put in "[ -~\n\u{a0}–“\"`{}()/*|;]{0,4}") {
+        let text = format!("{}{put}{}", &RUNBOOK[..at], &RUNBOOK[(at + cut).min(RUNBOOK.len())..]);
+        stays_inside(&text)?;
+    }
+}
+
+#[test]
+fn the_undamaged_runbook_loads() {
+    assert!(load(RUNBOOK).is_ok(), "{:?}", load(RUNBOOK).err());
+}
+
+#[test]
+fn an_empty_file_is_a_runbook_that_does_nothing() {
+    assert!(load("").unwrap().calls.is_empty());
+}
+
+#[test]
+fn what_was_probably_meant_is_near() {
+    assert_eq!(nearest("done_wen", ["within", "done_when"]), Some("done_when"));
+    assert_eq!(nearest("Backup", ["backup", "primary"]), Some("backup"));
+    assert_eq!(nearest("x", ["y", "backup"]), None);
+    assert_eq!(nearest("copy", ["restore", "query"]), None);
+}
