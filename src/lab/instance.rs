@@ -79,7 +79,6 @@ pub enum DatabaseState {
     Online,
     Restoring,
     Recovering,
-    Suspect,
     Offline,
 }
 
@@ -89,7 +88,6 @@ impl DatabaseState {
             Self::Online => 0,
             Self::Restoring => 1,
             Self::Recovering => 2,
-            Self::Suspect => 4,
             Self::Offline => 6,
         }
     }
@@ -99,7 +97,6 @@ impl DatabaseState {
             Self::Online => "ONLINE",
             Self::Restoring => "RESTORING",
             Self::Recovering => "RECOVERING",
-            Self::Suspect => "SUSPECT",
             Self::Offline => "OFFLINE",
         }
     }
@@ -261,7 +258,6 @@ pub struct Running {
     pub command: &'static str,
     pub percent: f32,
     pub database: i32,
-    pub text: String,
 }
 
 /// A session (`sys.dm_exec_sessions`); one that the scene put there has no connection behind it.

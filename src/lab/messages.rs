@@ -42,14 +42,12 @@ messages! {
     date() = 241, 16, 1, "Conversion failed when converting date and/or time from character string.";
     unknown_type(name: &str) = 243, 16, 1, "Type {name} is not a defined system type.";
     operand_type(operator: &str) = 402, 16, 1, "The data types are incompatible in the {operator} operator.";
-    subquery_many() = 512, 16, 1, "Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the subquery is used as an expression.";
     killed() = 596, 21, 1, "Cannot continue the execution because the session is in the kill state.";
     no_database(name: &str) = 911, 16, 1, "Database '{name}' does not exist. Make sure that the name is entered correctly.";
     recovering(name: &str) = 922, 14, 1, "Database '{name}' is being recovered. Waiting until recovery is finished.";
     single_user(name: &str) = 924, 14, 1, "Database '{name}' is already open and can only have one user at a time.";
     restoring(name: &str) = 927, 14, 2, "Database '{name}' cannot be opened. It is in the middle of a restore.";
     is_mirror(name: &str) = 954, 14, 1, "The database \"{name}\" cannot be opened. It is acting as a mirror database.";
-    sysname_length(name: &str) = 103, 15, 4, "The identifier that starts with '{name}' is too long. Maximum length is 128.";
     not_mirrored(name: &str) = 1416, 16, 1, "Database \"{name}\" is not configured for database mirroring.";
     no_parameter(name: &str, procedure: &str) = 8145, 16, 1, "{name} is not a parameter for procedure {procedure}.";
     too_many_arguments(procedure: &str) = 8144, 16, 2, "Procedure or function {procedure} has too many arguments specified.";
@@ -67,7 +65,6 @@ messages! {
     mirrored(name: &str) = 3104, 16, 1, "RESTORE cannot operate on database '{name}' because it is configured for database mirroring or has joined an availability group. If you intend to restore the database, use ALTER DATABASE to remove mirroring.";
     nothing_to_roll_forward() = 3117, 16, 1, "The log or differential backup cannot be restored because no files are ready to rollforward.";
     only_full(name: &str) = 3118, 16, 1, "The database \"{name}\" does not exist. RESTORE can only create a database when restoring either a full backup or a file backup of the primary file.";
-    too_far_ahead() = 3120, 16, 1, "This backup set will not be restored because all data has already been restored to a point beyond the time covered by this backup set.";
     wrong_name(database: &str) = 3141, 16, 0, "The database to be restored was named '{database}'. Reissue the statement using the WITH REPLACE option to overwrite the database.";
     wrong_type() = 3143, 16, 1, "The data set on the device is not a database backup set that RESTORE can use for this statement.";
     already_recovered() = 3153, 16, 2, "The database is already fully recovered.";
@@ -81,14 +78,11 @@ messages! {
     percent(done: u32) = 3211, 10, 1, "{done} percent processed.";
     malformed(device: &str) = 3241, 16, 0, "The media family on device '{device}' is incorrectly formed. SQL Server cannot process this media family.";
     empty_volume(device: &str) = 3254, 16, 1, "The volume on device '{device}' is empty.";
-    cut_off(device: &str) = 3256, 16, 1, "The backup set on device '{device}' was terminated while it was being created and is incomplete. RESTORE sequence is terminated abnormally.";
     valid(position: usize) = 3262, 10, 1, "The backup set on file {position} is valid.";
-    no_such_set(position: i64) = 3251, 16, 1, "The media set does not have a backup set at position {position}.";
     pages(pages: u64, database: &str, file: &str, position: usize) = 4035, 10, 1, "Processed {pages} pages for database '{database}', file '{file}' on file {position}.";
     cannot_open_login(name: &str) = 4060, 11, 1, "Cannot open database \"{name}\" requested by the login. The login failed.";
     multi_part(name: &str) = 4104, 16, 1, "The multi-part identifier \"{name}\" could not be bound.";
     not_a_condition(near: &str) = 4145, 15, 1, "An expression of non-boolean type specified in a context where a condition is expected, near '{near}'.";
-    no_log_backup() = 4214, 16, 1, "BACKUP LOG cannot be performed because there is no current database backup.";
     simple_recovery() = 4208, 16, 1, "The statement BACKUP LOG is not allowed while the recovery model is SIMPLE. Use BACKUP DATABASE or change the recovery model using ALTER DATABASE.";
     too_recent(first: Lsn, needed: Lsn) = 4305, 16, 1, "The log in this backup set begins at LSN {first}, which is too recent to apply to the database. An earlier log backup that includes LSN {needed} can be restored.";
     interrupted(file: &str) = 4319, 16, 3, "A previous restore operation was interrupted and did not complete processing on file '{file}'. Either restore the backup set that was interrupted or restart the restore sequence.";

@@ -10,7 +10,6 @@ use super::messages;
 use super::tds::{Cell, ServerMessage, Type};
 
 pub const SYSNAME: Type = Type::NVarChar(Some(128));
-pub const LSN: Type = Type::Numeric { precision: 25, scale: 0 };
 
 /// What a type is in comparisons and arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -527,3 +527,22 @@ fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Val
     }
     json!({ "servers": servers, "pool": pool })
 }
+
+/// The backup instance of a scenario without sockets, for tests of what statements do.
+#[cfg(test)]
+pub fn instance_of(scenario: &Scenario, seed: u64) -> (tempfile::TempDir, Arc<Instance>) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folders = Folders::make(dir.path()).expect("folders");
+    let options = LabOptions {
+        scenario: scenario.clone(),
+        seed,
+        pace: 0.0,
+        dir: dir.path().to_owned(),
+        listen: IpAddr::from([127, 0, 0, 1]),
+        shell_program: PathBuf::from("cutover"),
+    };
+    let world = Arc::new(new_world(&options));
+    let state = scene::backup_instance(scenario, &world, &folders).expect("a scene");
+    let instance = new_instance(&SERVERS[0], state, scenario, &world, &folders, "secret").expect("an instance");
+    (dir, Arc::new(instance))
+}

@@ -86,11 +86,6 @@ impl Arguments {
         self.bound.iter().find(|bound| bound.name == name)
     }
 
-    /// True if the caller gave it, even as NULL.
-    pub fn given(&self, name: &str) -> bool {
-        self.at(name).is_some_and(|bound| bound.given)
-    }
-
     pub fn text(&self, name: &str) -> Option<String> {
         match self.at(name).map(|bound| &bound.value) {
             Some(Cell::Text(text)) => Some(text.clone()),

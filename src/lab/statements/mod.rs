@@ -98,7 +98,7 @@ impl Connection {
         }
     }
 
-    fn begin(&self, text: &str) {
+    fn begin(&self) {
         let now = self.instance.world.local();
         let mut state = self.instance.lock();
         let database = state.database(&self.database).map_or(1, |database| database.id);
@@ -111,7 +111,6 @@ impl Connection {
                 command: "SELECT",
                 percent: 0.0,
                 database,
-                text: text.to_owned(),
             });
         }
     }
@@ -153,7 +152,7 @@ impl Session for Connection {
         }
         match request {
             Request::Batch { text, parameters } => {
-                self.begin(text);
+                self.begin();
                 let mut variables = Variables::default();
                 for parameter in parameters {
                     if let Err(raised) = variables.declare(&parameter.name, parameter.ty, parameter.value.clone()) {
@@ -173,7 +172,7 @@ impl Session for Connection {
                 }
             }
             Request::Procedure { name, parameters } => {
-                self.begin(name);
+                self.begin();
                 let mut runner = Runner::new(self, reply, Variables::default());
                 let result = procedures::call_by_rpc(&mut runner, name, parameters);
                 match result {

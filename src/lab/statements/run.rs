@@ -64,9 +64,6 @@ pub fn can_enter(state: &State, database: &Database, session: u16) -> Result<(),
         }
         DatabaseState::Restoring => Err(messages::restoring(&database.name)),
         DatabaseState::Recovering => Err(messages::recovering(&database.name)),
-        DatabaseState::Suspect => {
-            Err(message(926, 14, 1, format!("Database '{}' cannot be opened. It has been marked SUSPECT by recovery.", database.name)))
-        }
         DatabaseState::Offline => {
             Err(message(942, 14, 4, format!("Database '{}' cannot be opened because it is offline.", database.name)))
         }
