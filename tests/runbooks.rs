@@ -35,7 +35,7 @@ fn every_module_of_the_stdlib_loads_by_itself() {
 fn the_stdlib_does_what_its_tests_in_rhai_say() {
     let world = common::World::new();
     for name in stdlib::names() {
-        let test = repository(&format!("tests/stdlib/{name}.rhai"));
+        let test = repository(&format!("tests/stdlib/{name}_test.rhai"));
         assert!(test.exists(), "{} is missing", test.display());
         world.cutover(&format!("rehearse {} --yes --pace 0", test.display())).exits(0);
     }

@@ -22,7 +22,10 @@ pub const COLLATION: &str = "SQL_Latin1_General_CP1_CI_AS";
 
 /// What all servers of one lab share.
 pub struct World {
+    /// what the scene is laid out around: a whole minute
     pub opened: Timestamp,
+    /// the lab's clock when it started; it goes on from there as every clock does
+    pub clock: Timestamp,
     pub started: Instant,
     /// factor on simulated durations
     pub pace: f64,
@@ -37,7 +40,7 @@ impl World {
     /// The lab's time.
     pub fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        self.opened.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(self.opened)
+        self.clock.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(self.clock)
     }
 
     pub fn utc(&self) -> DateTime {

@@ -1,6 +1,7 @@
 //! Sets the scene: turns a scenario into backup files and into the state of the simulated servers. Runs once, before
 //! anything listens. Everything that is drawn by lot comes from the seed.
 
+use std::time::{Duration, SystemTime};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -575,6 +576,6 @@ fn copy(from: &Path, to: &Path, at: Timestamp) -> io::Result<()> {
 
 /// A backup file is as old as the backup.
 fn stamp(path: &Path, at: Timestamp) -> io::Result<()> {
-    let time = filetime::FileTime::from_unix_time(at.as_second() + 2, 0);
-    filetime::set_file_mtime(path, time)
+    let seconds = u64::try_from(at.as_second() + 2).unwrap_or_default();
+    fs::File::options().write(true).open(path)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -209,12 +209,11 @@ fn write_file(path: &Path, content: impl FnOnce(&mut BufWriter<fs::File>) -> io:
 }
 
 fn new_world(options: &LabOptions) -> World {
-    let opened = options.scenario.now.unwrap_or_else(|| {
-        let now = Timestamp::now();
-        Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now)
-    });
+    // statements are logged by the clock that everybody reads, so that they can be laid beside a run's record
+    let clock = options.scenario.now.unwrap_or_else(Timestamp::now);
     World {
-        opened,
+        opened: Timestamp::from_second(clock.as_second() / 60 * 60).unwrap_or(clock),
+        clock,
         started: Instant::now(),
         pace: options.pace,
         offset_minutes: options.scenario.utc_offset_minutes,
