@@ -429,3 +429,14 @@ fn patterns_match_whole_names_without_regard_to_case() {
         assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
     }
 }
+
+#[test]
+fn both_halves_may_run_on_any_thread() {
+    fn is_send<T: Send>(_: T) {}
+    let instance = OnServer { servers: Servers::new([]), key: "backup".into(), cancel: None, on_message: None };
+    let fake = chain(0..3, 1);
+    let chain = planned(&fake).unwrap();
+    let order = order(&[]);
+    is_send(plan(&instance, &order, &HeaderCache::default(), QUIET));
+    is_send(apply(&instance, &order, &chain, QUIET));
+}
