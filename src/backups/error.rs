@@ -16,7 +16,9 @@ pub enum BackupsError {
     #[error("the folder `{}` does not exist", folder.display())]
     #[diagnostic(
         code(cutover::backups::folder_missing),
-        help("check the path in the site file; a destination has to be created, with the rights that SQL Server needs, before anything is copied into it")
+        help(
+            "check the path in the site file; a destination has to be created, with the rights that SQL Server needs, before anything is copied into it"
+        )
     )]
     FolderMissing { folder: PathBuf, source: io::Error },
 
@@ -48,7 +50,10 @@ pub enum BackupsError {
 
     /// `matching` is empty or a path.
     #[error("`{matching}` is not a pattern of file names")]
-    #[diagnostic(code(cutover::backups::pattern), help("write a name with `*` or `?`, such as `mgc_*.trn`, and put the folder into `from`"))]
+    #[diagnostic(
+        code(cutover::backups::pattern),
+        help("write a name with `*` or `?`, such as `mgc_*.trn`, and put the folder into `from`")
+    )]
     Pattern { matching: String },
 
     /// `newer_than` has no stamp, so nothing can be said to be newer.
@@ -74,7 +79,9 @@ pub enum BackupsError {
     )]
     #[diagnostic(
         code(cutover::backups::disk_full),
-        help("make room on the destination and go on, which copies the rest only, or restore straight from the share if the SQL Server can read it")
+        help(
+            "make room on the destination and go on, which copies the rest only, or restore straight from the share if the SQL Server can read it"
+        )
     )]
     DiskFull { folder: PathBuf, result: Box<Copied>, missing: Vec<String>, source: io::Error },
 

@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn files_come_oldest_first_by_the_stamp_in_their_names() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["mgc_20260102000000.trn", "MGC_20260101000000.trn", "mgc_free.trn", "mgccomp_20260101120000.trn", "mgc_20260103000000.wrk"] {
+        for name in
+            ["mgc_20260102000000.trn", "MGC_20260101000000.trn", "mgc_free.trn", "mgccomp_20260101120000.trn", "mgc_20260103000000.wrk"]
+        {
             fs::write(folder.path().join(name), name).unwrap();
         }
         fs::write(folder.path().join(".mgc_20260101000000.trn.abc.cutover-part"), "").unwrap();

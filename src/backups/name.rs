@@ -139,8 +139,17 @@ mod tests {
     #[test]
     fn other_names_and_impossible_dates_are_not_log_shipping_names() {
         for name in [
-            "", "mgc.trn", "_20260717031500.trn", "mgc_2026071703150.trn", "mgc_202607170315000.trn", "mgc_20260231031500.trn",
-            "mgc_20260717251500.trn", "mgc_20260717031500.bak", "mgc_20260717031500", "mgc20260717031500.trn", "mgc_2026071703150é.trn",
+            "",
+            "mgc.trn",
+            "_20260717031500.trn",
+            "mgc_2026071703150.trn",
+            "mgc_202607170315000.trn",
+            "mgc_20260231031500.trn",
+            "mgc_20260717251500.trn",
+            "mgc_20260717031500.bak",
+            "mgc_20260717031500",
+            "mgc20260717031500.trn",
+            "mgc_2026071703150é.trn",
         ] {
             assert_eq!(LogName::parse(name), None, "{name}");
         }

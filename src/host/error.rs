@@ -164,4 +164,8 @@ impl Diagnostic for RunError {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         self.failure.as_ref().and_then(|f| f.cause.related())
     }
+    /// A cause with a text of its own (the site file) is shown on it, below.
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.failure.as_ref().filter(|f| f.cause.labels().is_some()).map(|f| &*f.cause as &dyn Diagnostic)
+    }
 }

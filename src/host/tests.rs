@@ -107,7 +107,7 @@ fn setup(folder: &Path) -> Arc<Run> {
     Arc::new(Run {
         effects: Effects::new(Setup {
             journal,
-            operator: Operator {},
+            operator: Operator::unattended(crate::operator::Policy::default()),
             runtime: handle,
             cancel: Cancel::default(),
             on_event: Box::new(|_, _| {}),

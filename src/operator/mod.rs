@@ -1,41 +1,170 @@
-//! Who answers, and how a question is drawn at the terminal.
+//! Who answers a question: a person at the terminal, or what was said on the command line. Called by `effect` alone; it
+//! draws on standard error and reads standard input, and decides nothing about the run itself.
 
-#[derive(Clone, Debug)]
+mod error;
+mod read;
+mod terminal;
+mod unattended;
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use error::NoAnswer;
+pub use terminal::{prompt, render};
+pub use unattended::Policy;
+
+/// Rows as text, in column order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     pub columns: Vec<String>,
+    /// A row may be shorter than the columns; what is missing is drawn empty.
     pub rows: Vec<Vec<String>>,
 }
-#[derive(Clone, Debug)]
+
+/// Something to look at before answering.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub title: String,
     pub table: Option<Table>,
+    /// Paragraphs; drawn below the table, broken to the width.
     pub text: Vec<String>,
 }
-#[derive(Clone, Debug)]
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// Yes or no. With `typed`, yes is said by typing these words exactly.
     Confirm { id: Option<String>, text: String, evidence: Vec<Evidence>, typed: Option<String>, irreversible: bool },
+    /// One of the choices.
     Ask { id: Option<String>, text: String, choices: Vec<String>, default: Option<String>, evidence: Vec<Evidence> },
+    /// Something to do by hand.
     Manual { id: Option<String>, title: String, instructions: String, evidence: Vec<Evidence> },
+    /// A change that is in force before we made it: accept it, make it anyway, or stop.
     TooEarly { text: String, evidence: Vec<Evidence> },
 }
+
+/// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Yes,
     No,
+    /// As the question spells it.
     Choice(String),
     Done,
     Accept,
     DoAnyway,
     Stop,
 }
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
-    #[error("interrupted")]
-    Interrupted,
+
+/// Who answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    Terminal,
+    Yes,
+    /// With the id that was approved.
+    Approve(String),
 }
-pub struct Operator {}
-impl Operator {
-    pub fn ask(&self, _question: &Question, _stopped: &dyn Fn() -> bool) -> Result<(Answer, String), NoAnswer> {
-        Err(NoAnswer::Interrupted)
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            By::Terminal => f.write_str("terminal"),
+            By::Yes => f.write_str("--yes"),
+            By::Approve(id) => write!(f, "--approve {id}"),
+        }
     }
 }
+
+/// Answers the questions of one run.
+pub struct Operator {
+    policy: Policy,
+    lab: AtomicBool,
+    person: Option<Mutex<Person>>,
+}
+
+/// The two ends of a terminal.
+struct Person {
+    lines: read::Lines,
+    output: Box<dyn Write + Send>,
+    /// Asked for every question, because windows are resized.
+    width: Box<dyn Fn() -> usize + Send>,
+    colour: bool,
+}
+
+impl Operator {
+    /// The process's own terminal, if standard input is one; questions go to standard error.
+    pub fn new(policy: Policy) -> Operator {
+        let person = io::stdin().is_terminal().then(|| {
+            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let lines = read::Lines::new(|| Box::new(BufReader::new(io::stdin())));
+            Mutex::new(Person { lines, output: Box::new(io::stderr()), width: Box::new(terminal::width), colour })
+        });
+        Operator { lab: AtomicBool::new(policy.lab), policy, person }
+    }
+
+    /// Answers read from `input`, one a line, and questions drawn to `output` without colour: a terminal for tests.
+    pub fn scripted(policy: Policy, input: impl BufRead + Send + 'static, output: impl Write + Send + 'static, width: usize) -> Operator {
+        let lines = read::Lines::new(move || Box::new(input));
+        let person = Person { lines, output: Box::new(output), width: Box::new(move || width), colour: false };
+        Operator { lab: AtomicBool::new(policy.lab), policy, person: Some(Mutex::new(person)) }
+    }
+
+    /// Nobody to ask but the policy.
+    pub fn unattended(policy: Policy) -> Operator {
+        Operator { lab: AtomicBool::new(policy.lab), policy, person: None }
+    }
+
+    /// Says whether the servers proved to be a lab, which a site file's mark alone does not.
+    pub fn set_lab(&self, lab: bool) {
+        self.lab.store(lab, Ordering::Relaxed);
+    }
+
+    /// Asks, and waits for the answer as long as `stopped` stays false.
+    ///
+    /// # Errors
+    /// Nobody may or can answer; the run stops and can be resumed.
+    pub fn ask(&self, question: &Question, stopped: &dyn Fn() -> bool) -> Result<(Answer, By), NoAnswer> {
+        if stopped() {
+            return Err(NoAnswer::Interrupted);
+        }
+        if self.policy.yes {
+            return unattended::answer(question, &self.policy, self.lab.load(Ordering::Relaxed));
+        }
+        let Some(person) = &self.person else { return Err(NoAnswer::NoTerminal) };
+        let mut person = person.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = person.ask(question, stopped)?;
+        Ok((answer, By::Terminal))
+    }
+}
+
+impl Person {
+    fn ask(&mut self, question: &Question, stopped: &dyn Fn() -> bool) -> Result<Answer, NoAnswer> {
+        let width = (self.width)();
+        self.say(&format!("\n{}", render(question, width, self.colour)))?;
+        loop {
+            self.say(&prompt(question, width, self.colour))?;
+            let line = match self.lines.next(stopped) {
+                Ok(line) => line,
+                Err(why) => {
+                    // The cursor stands behind the prompt.
+                    self.say("\n")?;
+                    return Err(why);
+                }
+            };
+            match terminal::understand(question, &line) {
+                terminal::Heard::Answer(answer) => return Ok(answer),
+                terminal::Heard::Again(text) => self.say(&terminal::paragraph(&text, width))?,
+            }
+        }
+    }
+
+    fn say(&mut self, text: &str) -> Result<(), NoAnswer> {
+        // A terminal that cannot be drawn on has not shown the question, so nothing read from it is an answer.
+        self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush()).map_err(|_| NoAnswer::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

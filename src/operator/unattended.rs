@@ -1,0 +1,29 @@
+//! What `--yes` answers. Never a guess: what it may not decide stays without an answer.
+
+use super::{Answer, By, NoAnswer, Question};
+
+/// What was said on the command line, once for all questions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// `--yes`: nobody is asked.
+    pub yes: bool,
+    /// `--approve ID`, each.
+    pub approved: Vec<String>,
+    /// The servers are a lab: nothing there is irreversible, and steps by hand count as done.
+    pub lab: bool,
+}
+
+pub(super) fn answer(question: &Question, policy: &Policy, lab: bool) -> Result<(Answer, By), NoAnswer> {
+    match question {
+        Question::Confirm { irreversible: true, id, .. } if !lab => match id {
+            Some(id) if policy.approved.contains(id) => Ok((Answer::Yes, By::Approve(id.clone()))),
+            _ => Err(NoAnswer::NotApproved { id: id.clone() }),
+        },
+        Question::Confirm { .. } => Ok((Answer::Yes, By::Yes)),
+        Question::Ask { default: Some(default), .. } => Ok((Answer::Choice(default.clone()), By::Yes)),
+        Question::Ask { text, .. } => Err(NoAnswer::NoDefault { question: text.clone() }),
+        Question::Manual { .. } if lab => Ok((Answer::Done, By::Yes)),
+        Question::Manual { title, .. } => Err(NoAnswer::ByHand { title: title.clone() }),
+        Question::TooEarly { .. } => Err(NoAnswer::TooEarly),
+    }
+}
