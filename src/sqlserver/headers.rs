@@ -59,7 +59,7 @@ pub(super) fn named_time(name: &str) -> Option<Timestamp> {
 pub enum Trouble {
     /// 3201: the server cannot open it. `os`: the Windows error in the message.
     CannotOpen { os: Option<u32>, text: String },
-    /// 3241, 3242, 3254, 3256 and their kin: opened, but not a whole backup.
+    /// 3203, 3241, 3242, 3254, 3256 and their kin: opened, but not a whole backup.
     NotWhole { number: i32, text: String },
     /// The header is marked `*** INCOMPLETE ***`.
     FromNewerServer,
@@ -71,8 +71,8 @@ impl Trouble {
         let message = failure.deciding()?;
         let text = message.text.clone();
         match message.number {
-            3201 | 3203 => Some(Self::CannotOpen { os: os_error(&text), text }),
-            3241 | 3242 | 3254 | 3256 | 3266 | 3270 | 3186 | 3189 | 3279 => Some(Self::NotWhole { number: message.number, text }),
+            3201 => Some(Self::CannotOpen { os: os_error(&text), text }),
+            3203 | 3241 | 3242 | 3254 | 3256 | 3266 | 3270 | 3186 | 3189 | 3279 => Some(Self::NotWhole { number: message.number, text }),
             _ => None,
         }
     }
@@ -118,6 +118,9 @@ impl fmt::Display for Trouble {
             }
             Self::NotWhole { number: 3254, .. } => f.write_str("it is empty (error 3254)"),
             Self::NotWhole { number: 3256, .. } => f.write_str("the backup in it was cut off while it was written (error 3256)"),
+            Self::NotWhole { number: 3203, .. } => {
+                f.write_str("reading it failed: it is damaged or cut off, or its disk or share fails (error 3203)")
+            }
             Self::NotWhole { number: 3279, .. } => f.write_str("it has a password (error 3279)"),
             Self::NotWhole { number, .. } => {
                 write!(f, "it is truncated, half copied or not a backup that this server can read (error {number})")

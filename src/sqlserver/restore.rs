@@ -420,7 +420,7 @@ fn loss(order: &Order<'_>, plan: &Plan, redo: &Redo, unread: &[Unread], sets: &[
         Some(set) => (Some(set.file.to_string()), set.start, set.finish),
         None => redo.last.as_ref().map_or((None, None, None), |last| (last.file.clone(), last.start, last.finish)),
     };
-    let useless = || plan.left_out.iter().filter(|left| !left.reason.is_ordinary() && left.set.last_lsn > plan.end);
+    let useless = || plan.left_out.iter().filter(|left| !left.reason.is_ordinary() && left.set.last_lsn > redo.lsn);
     let mut could_not_serve: Vec<(String, String)> = useless().map(|left| (left.set.title(), left.reason.to_string())).collect();
     let named = |file: &str| headers::named_time(file);
     let restored_last = redo.last.as_ref().and_then(|last| named(last.file.as_deref()?));
@@ -430,7 +430,10 @@ fn loss(order: &Order<'_>, plan: &Plan, redo: &Redo, unread: &[Unread], sets: &[
         last_file,
         start,
         finish,
-        later: useless().filter(|left| left.reason != Reason::OtherFamily).filter_map(|left| left.set.finish).max(),
+        later: useless()
+            .filter(|left| left.reason != Reason::OtherFamily && left.set.last_lsn > plan.end)
+            .filter_map(|left| left.set.finish)
+            .max(),
         could_not_serve,
         now: order.now,
         server_now,

@@ -383,7 +383,7 @@ fn a_payload_that_ends_early_says_what_was_applied_before() {
     assert_snapshot!(refusal(&fake), @"
     RESTORE LOG from `mgc_20240101014500.trn` failed: `backup` answered with error 3203 (severity 16, state 1, line 1): what the server says; 1 of 3 log backups were applied, `mgc` on `backup` is RESTORING at LSN 700
     cutover::sqlserver::restore_refused
-    help: make the file readable for the SQL Server service account, then run this step again
+    help: compare its size with the original, copy it again from the share, then run this step again; if there is no whole copy, move it out of the folder and accept the loss
     ");
 }
 
@@ -428,4 +428,15 @@ fn patterns_match_whole_names_without_regard_to_case() {
     ] {
         assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
     }
+}
+
+#[test]
+fn both_halves_may_run_on_any_thread() {
+    fn is_send<T: Send>(_: T) {}
+    let instance = OnServer { servers: Servers::new([]), key: "backup".into(), cancel: None, on_message: None };
+    let fake = chain(0..3, 1);
+    let chain = planned(&fake).unwrap();
+    let order = order(&[]);
+    is_send(plan(&instance, &order, &HeaderCache::default(), QUIET));
+    is_send(apply(&instance, &order, &chain, QUIET));
 }
