@@ -52,7 +52,8 @@ fn the_stock_failover_in_the_lab_ends_as_the_document_says() {
     // the first answer comes before the first change, on the wire as in the record
     let first_answer = events.iter().find(|e| e["event"] == "answer").unwrap()["at"].as_str().unwrap().to_owned();
     let wire = statements(&world, "kept/wire.jsonl");
-    let first_change = wire.iter().find(|line| !text(line).starts_with("SET LANGUAGE") && classify(text(line)).class == Class::Changes).unwrap();
+    let first_change =
+        wire.iter().find(|line| !text(line).starts_with("SET LANGUAGE") && classify(text(line)).class == Class::Changes).unwrap();
     let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
     assert!(at(first_change["at"].as_str().unwrap()) >= at(&first_answer), "{first_change}");
 
@@ -84,7 +85,10 @@ fn the_same_through_a_second_process_and_an_edited_copy_of_the_runbook() {
     assert_ne!(stock, edited);
     let runbook = world.write("mine/failover.rhai", &edited);
     let module = std::fs::read_to_string(repository("stdlib/databases.rhai")).unwrap();
-    world.write("mine/databases.rhai", &module.replace("fn identity(server) {", "fn identity(server) {\n    note(`looking at ${server}, our way`);"));
+    world.write(
+        "mine/databases.rhai",
+        &module.replace("fn identity(server) {", "fn identity(server) {\n    note(`looking at ${server}, our way`);"),
+    );
     let run = world.cutover(&format!("run {} --site {} --set vars.ticket=INC-7 --yes", runbook.display(), lab.site().display())).exits(0);
     let run = run.says("ticket INC-7").says("looking at backup, our way").says("2. Fetch what is missing");
     assert!(run.stdout.is_empty(), "{}", run.stdout);
@@ -98,7 +102,8 @@ fn without_a_terminal_and_without_yes_nothing_is_changed_and_the_run_stops() {
     world.cutover("rehearse --keep @/kept --pace 0").exits(3).says("nobody answered").says("nothing was changed");
     let wire = statements(&world, "kept/wire.jsonl");
     assert!(!wire.is_empty());
-    let changes: Vec<&str> = wire.iter().map(text).filter(|t| !t.starts_with("SET LANGUAGE") && classify(t).class == Class::Changes).collect();
+    let changes: Vec<&str> =
+        wire.iter().map(text).filter(|t| !t.starts_with("SET LANGUAGE") && classify(t).class == Class::Changes).collect();
     assert_eq!(changes, Vec::<&str>::new());
 }
 

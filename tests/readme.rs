@@ -53,7 +53,12 @@ fn the_exit_codes_in_the_readme_are_those_of_the_program() {
 #[test]
 fn every_file_that_the_readme_links_exists() {
     let readme = read("README.md");
-    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
+    for link in readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| !link.starts_with("http") && !link.starts_with('#'))
+    {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(), "README.md links `{link}`");
     }
 }

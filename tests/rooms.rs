@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// Room → rooms it may use. `facts`, `tsql` and `wire` are leaves that everybody may use.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cli", &["backups", "effect", "host", "journal", "lab", "operator", "powershell", "primitives", "report", "script", "site", "sqlserver"]),
+    (
+        "cli",
+        &["backups", "effect", "host", "journal", "lab", "operator", "powershell", "primitives", "report", "script", "site", "sqlserver"],
+    ),
     ("report", &["script", "journal"]),
     ("host", &["script", "primitives", "effect"]),
     ("primitives", &["effect", "backups", "journal", "operator", "powershell", "sqlserver"]),

@@ -50,7 +50,11 @@ pub fn table() -> String {
     let mut text = "| call | class | what it does |\n|---|---|---|\n".to_owned();
     for primitive in PRIMITIVES {
         let summary = primitive.doc.split_inclusive(". ").next().unwrap_or_default().trim();
-        text.push_str(&format!("| `{}` | {} | {summary} |\n", signature(primitive).replace('|', "\\|"), primitives::class_in_words(primitive.class)));
+        text.push_str(&format!(
+            "| `{}` | {} | {summary} |\n",
+            signature(primitive).replace('|', "\\|"),
+            primitives::class_in_words(primitive.class)
+        ));
     }
     text
 }
@@ -73,7 +77,14 @@ fn signature(primitive: &Primitive) -> String {
 }
 
 fn page(primitive: &Primitive) -> String {
-    let mut text = format!("## {}\n\n`{}`: {}.\n\n{}\n\nReturns {}.\n", primitive.name, signature(primitive), primitives::class_in_words(primitive.class), primitive.doc, primitive.returns);
+    let mut text = format!(
+        "## {}\n\n`{}`: {}.\n\n{}\n\nReturns {}.\n",
+        primitive.name,
+        signature(primitive),
+        primitives::class_in_words(primitive.class),
+        primitive.doc,
+        primitive.returns
+    );
     let mut list = |title: &str, parameters: &[primitives::Parameter]| {
         let parameters: Vec<_> = parameters.iter().filter(|p| p.ty != primitives::Type::Options).collect();
         if !parameters.is_empty() {

@@ -60,7 +60,13 @@ impl CliError {
     /// The exit code that says what kind of trouble it is.
     pub fn exit(&self) -> u8 {
         match self {
-            Self::Site(_) | Self::Script(_) | Self::Scenario(_) | Self::NoRunbook { .. } | Self::NoSite | Self::NotEmpty { .. } | Self::NoSuchName { .. } => exit::USAGE,
+            Self::Site(_)
+            | Self::Script(_)
+            | Self::Scenario(_)
+            | Self::NoRunbook { .. }
+            | Self::NoSite
+            | Self::NotEmpty { .. }
+            | Self::NoSuchName { .. } => exit::USAGE,
             Self::Journal(_) | Self::Lab(_) | Self::Folder { .. } | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
         }
     }

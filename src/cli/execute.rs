@@ -135,9 +135,13 @@ fn stopped(stop: &Stop) -> String {
         Stop::Interrupted => "stopped as asked: what was under way was finished first".to_owned(),
         Stop::InDoubt(what) => format!("in doubt: {what}. Look at the server before anything else is done"),
         Stop::IndirectCall(name) => {
-            format!("`{name}` was called by its name as text or through a variable: write the call out in the runbook, so that it can be seen")
+            format!(
+                "`{name}` was called by its name as text or through a variable: write the call out in the runbook, so that it can be seen"
+            )
         }
-        Stop::NoRecord(why) => format!("stopped before the next change: {why}. Nothing is changed without a record; give another folder with `--journal DIR`"),
+        Stop::NoRecord(why) => {
+            format!("stopped before the next change: {why}. Nothing is changed without a record; give another folder with `--journal DIR`")
+        }
     }
 }
 
@@ -145,7 +149,8 @@ fn stopped(stop: &Stop) -> String {
 fn target(server: &SqlServer, run: &str) -> Target {
     let Auth::Sql { user, password } = &server.auth;
     let secret = password.clone();
-    let password = Password::from_fn(move || secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()));
+    let password =
+        Password::from_fn(move || secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()));
     let mut target = Target::new(&server.key, &server.server, server.port, user, password);
     target.security = match server.tls {
         Tls::Verify => Security::Verify { ca: server.ca.clone() },

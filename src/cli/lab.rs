@@ -24,7 +24,9 @@ pub struct LabChoice {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  cutover lab --keep /tmp/lab\n  cutover run runbooks/pchat-failover.rhai --site /tmp/lab/site.toml   # in another terminal")]
+#[command(
+    after_help = "Example:\n  cutover lab --keep /tmp/lab\n  cutover run runbooks/pchat-failover.rhai --site /tmp/lab/site.toml   # in another terminal"
+)]
 pub struct LabArgs {
     #[command(flatten)]
     pub lab: LabChoice,

@@ -50,7 +50,8 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
     let runtime = super::runtime()?;
     let lab = runtime.block_on(start(&arguments.lab, dir, "127.0.0.1".parse().expect("an address")))?;
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
-        let asked = Asked { runbook: source, journal: Some(dir.join("runs")), yes: arguments.yes, approve: Vec::new(), format: arguments.format };
+        let asked =
+            Asked { runbook: source, journal: Some(dir.join("runs")), yes: arguments.yes, approve: Vec::new(), format: arguments.format };
         execute(&runtime, &site, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know

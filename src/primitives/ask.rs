@@ -16,7 +16,11 @@ pub static ASK: Primitive = Primitive {
     ],
     options: &[
         Parameter::optional("id", Type::Text, "names the question"),
-        Parameter::optional("default", Type::Text, "the choice that Enter and `--yes` take; one of the choices. The word is reserved: write it in quotes"),
+        Parameter::optional(
+            "default",
+            Type::Text,
+            "the choice that Enter and `--yes` take; one of the choices. The word is reserved: write it in quotes",
+        ),
         Parameter::optional("show", Type::Evidence, "rows, a map, text, or a list of `[title, value]` pairs, shown before the question"),
     ],
     class: Class::Asks,

@@ -29,7 +29,8 @@ impl Outcome for Listing {
         unreachable!("a read has no done_when")
     }
     fn record(&self) -> Value {
-        let files: Vec<Value> = self.files.iter().map(|f| json!({ "name": f.name, "bytes": f.bytes, "modified": time(f.modified).to_string() })).collect();
+        let files: Vec<Value> =
+            self.files.iter().map(|f| json!({ "name": f.name, "bytes": f.bytes, "modified": time(f.modified).to_string() })).collect();
         json!({ "files": files, "free_bytes": self.free_bytes })
     }
 }
@@ -44,9 +45,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let folder = PathBuf::from(call.text(0));
     let matching = Some(call.text(1)).filter(|m| !m.is_empty()).unwrap_or_else(|| "*.trn".to_owned());
     let effect = call.effect(&BACKUPS, effect::Class::Reads, None, format!("list {matching} in {}", folder.display()));
-    let listing = call.run.effects.perform(&effect, None, |_| async move {
-        blocking(move || list(&folder, &matching)).await
-    })?;
+    let listing = call.run.effects.perform(&effect, None, |_| async move { blocking(move || list(&folder, &matching)).await })?;
     let files = listing.files.iter().map(|file| {
         row([("name", file.name.as_str().into()), ("bytes", count(file.bytes)), ("modified", Dynamic::from(time(file.modified)))])
     });

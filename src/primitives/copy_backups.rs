@@ -21,7 +21,11 @@ pub static COPY_BACKUPS: Primitive = Primitive {
         Parameter::required("from", Type::Text, "the folder that is read, as this program sees it"),
         Parameter::required("to", Type::Text, "the folder that is written to"),
         Parameter::optional("matching", Type::Text, "file names, with `*` and `?`; `*.trn` unless given"),
-        Parameter::optional("newer_than", Type::Text, "the last restored file, by name or path: what lies more than two files before it is not needed"),
+        Parameter::optional(
+            "newer_than",
+            Type::Text,
+            "the last restored file, by name or path: what lies more than two files before it is not needed",
+        ),
         Parameter::optional("workers", Type::Integer, "files in flight at once, 1 to 16; 4 unless given"),
         Parameter::optional("verify", Type::Boolean, "read back what was written and compare; true unless given"),
         Parameter::optional("create", Type::Boolean, "make the last part of `to` if it is missing; false unless given"),
@@ -33,7 +37,9 @@ pub static COPY_BACKUPS: Primitive = Primitive {
     returns: "`.copied`, `.skipped`, `.refused`: rows with `name` and `bytes` or why; `.bytes`, `.seconds`",
     doc: "Copies the backup files that are not there yet, oldest first, each under a temporary name until it is whole, flushed and compared. A `.wrk` file is never \
           touched and another file of the same name never overwritten. What could not be copied is named, and fails the effect after the rest is done.",
-    examples: &[r#"let done = copy_backups(#{ from: site.backups.share, to: site.backups.copy_to }); note(`${done.copied.len()} copied`);"#],
+    examples: &[
+        r#"let done = copy_backups(#{ from: site.backups.share, to: site.backups.copy_to }); note(`${done.copied.len()} copied`);"#,
+    ],
     run,
 };
 
@@ -86,13 +92,21 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         })
     })?;
     for name in &copied.work {
-        call.run.effects.note(crate::journal::Level::Note, &format!("{name} was left alone: a backup in progress, or one that its primary never renamed"))?;
+        call.run.effects.note(
+            crate::journal::Level::Note,
+            &format!("{name} was left alone: a backup in progress, or one that its primary never renamed"),
+        )?;
     }
-    let files = |names: Vec<(&str, Dynamic)>, second: &str| Rows::of(names.into_iter().map(|(name, value)| row([("name", name.into()), (second, value)])).collect());
+    let files = |names: Vec<(&str, Dynamic)>, second: &str| {
+        Rows::of(names.into_iter().map(|(name, value)| row([("name", name.into()), (second, value)])).collect())
+    };
     Ok(Dynamic::from(row([
         ("copied", Dynamic::from(files(copied.copied.iter().map(|f| (f.name.as_str(), count(f.bytes))).collect(), "bytes"))),
         ("skipped", Dynamic::from(files(copied.skipped.iter().map(|f| (f.name.as_str(), count(f.bytes))).collect(), "bytes"))),
-        ("refused", Dynamic::from(files(copied.refused.iter().map(|f| (f.name.as_str(), f.difference.to_string().into())).collect(), "why"))),
+        (
+            "refused",
+            Dynamic::from(files(copied.refused.iter().map(|f| (f.name.as_str(), f.difference.to_string().into())).collect(), "why")),
+        ),
         ("bytes", count(copied.bytes)),
         ("seconds", copied.seconds.into()),
     ])))

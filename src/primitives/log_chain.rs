@@ -25,7 +25,8 @@ pub(super) const FOLDER_ON_SERVER: Parameter =
     Parameter::optional("folder_on_server", Type::Text, "the same folder as the SQL Server sees it; as `folder` unless given");
 pub(super) const KEEP: Parameter =
     Parameter::optional("keep", Type::Word(&["norecovery", "standby"]), "how the database is left: `\"norecovery\"` unless given");
-pub(super) const UNDO_FILE: Parameter = Parameter::optional("undo_file", Type::Text, "the standby's undo file, as the SQL Server sees it; needed for `\"standby\"`");
+pub(super) const UNDO_FILE: Parameter =
+    Parameter::optional("undo_file", Type::Text, "the standby's undo file, as the SQL Server sees it; needed for `\"standby\"`");
 
 pub static LOG_CHAIN: Primitive = Primitive {
     name: "log_chain",
@@ -58,7 +59,12 @@ impl Request {
         let keep = match (call.text_option("keep").as_deref(), call.text_option("undo_file")) {
             (Some("standby"), Some(undo_file)) => Keep::Standby { undo_file },
             (Some("standby"), None) => {
-                return call.wrong(3, Some("keep"), "standby needs an undo file", "add `undo_file: \"...\"`, a path as the SQL Server sees it");
+                return call.wrong(
+                    3,
+                    Some("keep"),
+                    "standby needs an undo file",
+                    "add `undo_file: \"...\"`, a path as the SQL Server sees it",
+                );
             }
             _ => Keep::NoRecovery,
         };
@@ -70,7 +76,11 @@ impl Request {
     pub(super) async fn files(&self) -> Result<Vec<Listed>, Cause> {
         let folder = self.folder.clone();
         let listing = blocking(move || list(&folder, MATCHING)).await?;
-        Ok(listing.files.into_iter().map(|file| Listed { name: file.name, bytes: file.bytes, modified: jiff::Timestamp::try_from(file.modified).ok() }).collect())
+        Ok(listing
+            .files
+            .into_iter()
+            .map(|file| Listed { name: file.name, bytes: file.bytes, modified: jiff::Timestamp::try_from(file.modified).ok() })
+            .collect())
     }
 
     pub(super) fn order<'a>(&'a self, files: &'a [Listed]) -> Order<'a> {
@@ -124,7 +134,11 @@ impl Outcome for Chain {
 
 /// A chain failure as an effect's.
 pub(super) fn cause(failure: ChainFailure) -> Cause {
-    Cause { number: failure.failure().and_then(crate::sqlserver::Failure::number), in_doubt: failure.in_doubt(), diagnostic: Arc::new(failure) }
+    Cause {
+        number: failure.failure().and_then(crate::sqlserver::Failure::number),
+        in_doubt: failure.in_doubt(),
+        diagnostic: Arc::new(failure),
+    }
 }
 
 pub(super) fn in_words(progress: &Progress<'_>) -> String {
@@ -175,7 +189,12 @@ fn gap_row(gap: &Gap) -> Dynamic {
 
 /// What is left out and not ordinary is for people; what every healthy folder holds is only counted.
 pub(super) fn left_out(left: &[LeftOut]) -> Rows {
-    Rows::of(left.iter().filter(|l| !l.reason.is_ordinary()).map(|l| row([("file", l.set.title().into()), ("why", l.reason.to_string().into())])).collect())
+    Rows::of(
+        left.iter()
+            .filter(|l| !l.reason.is_ordinary())
+            .map(|l| row([("file", l.set.title().into()), ("why", l.reason.to_string().into())]))
+            .collect(),
+    )
 }
 
 pub(super) fn loss_row(loss: &Loss) -> Row {
@@ -185,7 +204,15 @@ pub(super) fn loss_row(loss: &Loss) -> Row {
         ("uncertain_until", time(loss.uncertain_until)),
         ("at_least_seconds", seconds(loss.at_least_seconds)),
         ("at_most_seconds", seconds(loss.at_most_seconds)),
-        ("could_not_serve", Dynamic::from(Rows::of(loss.could_not_serve.iter().map(|(file, why)| row([("file", file.as_str().into()), ("why", why.as_str().into())])).collect()))),
+        (
+            "could_not_serve",
+            Dynamic::from(Rows::of(
+                loss.could_not_serve
+                    .iter()
+                    .map(|(file, why)| row([("file", file.as_str().into()), ("why", why.as_str().into())]))
+                    .collect(),
+            )),
+        ),
         ("lines", loss.lines().into_iter().map(Dynamic::from).collect::<Vec<_>>().into()),
     ])
 }

@@ -20,7 +20,11 @@ pub static PS: Primitive = Primitive {
     name: "ps",
     parameters: &[
         Parameter::required("cmdlet", Type::Text, "one cmdlet, without arguments"),
-        Parameter::optional("parameters", Type::Map, "its parameters: text, numbers, booleans (switches), lists, maps, () and list modifiers such as `#{ Add: \"fqdn\" }`"),
+        Parameter::optional(
+            "parameters",
+            Type::Map,
+            "its parameters: text, numbers, booleans (switches), lists, maps, () and list modifiers such as `#{ Add: \"fqdn\" }`",
+        ),
         Parameter::optional("options", Type::Options, ""),
     ],
     options: &[DONE_WHEN, WITHIN, ALREADY, TIMEOUT],
@@ -49,14 +53,32 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let known = cmdlets::find(&cmdlet);
     let reads = known.is_some_and(|known| known.class == cmdlets::Class::Reads);
     if !reads && !shell.allow.iter().any(|allowed| allowed.eq_ignore_ascii_case(&cmdlet)) {
-        let meant = if known.is_none() { cmdlets::suggest(&cmdlet).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default() } else { String::new() };
+        let meant = if known.is_none() {
+            cmdlets::suggest(&cmdlet).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default()
+        } else {
+            String::new()
+        };
         let message = format!("the site does not allow `{cmdlet}`");
-        return call.wrong(0, None, message, format!("{meant}cmdlets that change something must be named in `[powershell] allow` of the site file"));
+        return call.wrong(
+            0,
+            None,
+            message,
+            format!("{meant}cmdlets that change something must be named in `[powershell] allow` of the site file"),
+        );
     }
-    let parameters: serde_json::Map<String, Value> =
-        call.arguments.get(1).and_then(|v| v.clone().try_cast::<Map>()).map(|map| map.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect()).unwrap_or_default();
+    let parameters: serde_json::Map<String, Value> = call
+        .arguments
+        .get(1)
+        .and_then(|v| v.clone().try_cast::<Map>())
+        .map(|map| map.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect())
+        .unwrap_or_default();
     if let Some(problem) = check_parameters(&cmdlet, &parameters).into_iter().next() {
-        return call.wrong(1, problem.parameter.as_deref(), problem.message, problem.help.unwrap_or_else(|| format!("compare with the reference page of `{cmdlet}`")));
+        return call.wrong(
+            1,
+            problem.parameter.as_deref(),
+            problem.message,
+            problem.help.unwrap_or_else(|| format!("compare with the reference page of `{cmdlet}`")),
+        );
     }
     let class = if reads { effect::Class::Reads } else { effect::Class::Changes };
     let effect = call.effect(&PS, class, None, command(&cmdlet, &parameters));
@@ -94,7 +116,9 @@ fn row(object: &Value) -> Row {
 fn command(cmdlet: &str, parameters: &serde_json::Map<String, Value>) -> String {
     fn shown(value: &Value) -> String {
         match value {
-            Value::String(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:\\".contains(c)) && !text.is_empty() => text.clone(),
+            Value::String(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:\\".contains(c)) && !text.is_empty() => {
+                text.clone()
+            }
             Value::String(text) => format!("'{}'", text.replace('\'', "''")),
             Value::Null => "$null".to_owned(),
             Value::Array(list) => list.iter().map(shown).collect::<Vec<_>>().join(","),

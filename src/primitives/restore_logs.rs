@@ -20,11 +20,9 @@ pub static RESTORE_LOGS: Primitive = Primitive {
               `.loss`: the loss statement, `.loss.lines` as text",
     doc: "Works out the chain by LSN and recovery fork, proves that there is no gap, and applies it in order, WITH NORECOVERY on every log backup. A gap stops it before the \
           first RESTORE and names the missing LSNs. The redo point is read back after each; nothing to apply is a success. Recovery is never its business.",
-    examples: &[
-        r#"copy_backups(#{ from: site.backups.share, to: site.backups.copy_to });
+    examples: &[r#"copy_backups(#{ from: site.backups.share, to: site.backups.copy_to });
 let done = restore_logs("backup", site.database, site.backups.copy_to, #{ folder_on_server: site.backups.copy_to_on_server });
-for line in done.loss.lines { note(line); }"#,
-    ],
+for line in done.loss.lines { note(line); }"#],
     run,
 };
 

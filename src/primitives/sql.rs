@@ -12,13 +12,20 @@ use crate::tsql::classify::{self, NoReturn, classify, is_restore_or_backup, poin
 use crate::tsql::parameters::{PlaceholderValue, bindings, render};
 
 pub(super) const SERVER: Parameter = Parameter::required("server", Type::Text, "the site's name of the server: `\"backup\"`");
-pub(super) const TEXT: Parameter = Parameter::required("text", Type::Text, "T-SQL; `@name` is bound from `params`, `{name}` is written as a quoted name or an integer");
+pub(super) const TEXT: Parameter =
+    Parameter::required("text", Type::Text, "T-SQL; `@name` is bound from `params`, `{name}` is written as a quoted name or an integer");
 pub(super) const PARAMS: Parameter = Parameter::optional("params", Type::Map, "values for the names in the text");
-pub(super) const DONE_WHEN: Parameter = Parameter::optional("done_when", Type::Closure(0), "reads only; true when the change is in force. Asked before and after it");
-pub(super) const WITHIN: Parameter = Parameter::optional("within", Type::Duration, "how long `done_when` is asked again after the change; once unless given");
-pub(super) const ALREADY: Parameter =
-    Parameter::optional("already", Type::Word(&["accept"]), "`\"accept\"`: a `done_when` that is true before the change is fine; otherwise the operator is asked");
-pub(super) const TIMEOUT: Parameter = Parameter::optional("timeout", Type::Duration, "the longest that it may take; RESTORE and BACKUP have no limit unless given");
+pub(super) const DONE_WHEN: Parameter =
+    Parameter::optional("done_when", Type::Closure(0), "reads only; true when the change is in force. Asked before and after it");
+pub(super) const WITHIN: Parameter =
+    Parameter::optional("within", Type::Duration, "how long `done_when` is asked again after the change; once unless given");
+pub(super) const ALREADY: Parameter = Parameter::optional(
+    "already",
+    Type::Word(&["accept"]),
+    "`\"accept\"`: a `done_when` that is true before the change is fine; otherwise the operator is asked",
+);
+pub(super) const TIMEOUT: Parameter =
+    Parameter::optional("timeout", Type::Duration, "the longest that it may take; RESTORE and BACKUP have no limit unless given");
 
 pub static SQL: Primitive = Primitive {
     name: "sql",
@@ -29,10 +36,8 @@ pub static SQL: Primitive = Primitive {
     doc: "Runs one batch on a named server, in autocommit, in `master` unless the site says otherwise. Whether it reads or changes is told from the text; \
           what cannot be told is a change. `@name` is bound as a typed parameter, in a scope of its own: USE, SET and #temp tables end with the call. \
           `{name}` is for what T-SQL cannot bind. A change is sent once and never retried.",
-    examples: &[
-        r#"sql("backup", "EXEC msdb.dbo.sp_update_job @job_name = @job, @enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" },
-    #{ done_when: || query("backup", "SELECT 1 AS off FROM msdb.dbo.sysjobs WHERE name = @job AND enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" }).rows.len() == 1 });"#,
-    ],
+    examples: &[r#"sql("backup", "EXEC msdb.dbo.sp_update_job @job_name = @job, @enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" },
+    #{ done_when: || query("backup", "SELECT 1 AS off FROM msdb.dbo.sysjobs WHERE name = @job AND enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" }).rows.len() == 1 });"#],
     run,
 };
 
@@ -70,7 +75,9 @@ pub(super) fn prepare(call: &Call<'_, '_>) -> Result<Prepared, Raised> {
     for name in bound {
         match to_sql(&params[name.as_str()]) {
             Ok(value) => parameters.push((name, value)),
-            Err(why) => return call.wrong(2, None, format!("`@{name}`: {why}"), "bind text, a number, a boolean, a time, an LSN, a blob or ()"),
+            Err(why) => {
+                return call.wrong(2, None, format!("`@{name}`: {why}"), "bind text, a number, a boolean, a time, an LSN, a blob or ()");
+            }
         }
     }
     Ok(Prepared { server, class: classify(&rendered.text), text: rendered.text, parameters })
@@ -96,7 +103,12 @@ fn placeholder(value: &Dynamic) -> PlaceholderValue {
 }
 
 /// Sends a prepared batch as an effect.
-pub(super) fn perform(call: &Call<'_, '_>, primitive: &'static Primitive, class: effect::Class, prepared: Prepared) -> Result<Dynamic, Raised> {
+pub(super) fn perform(
+    call: &Call<'_, '_>,
+    primitive: &'static Primitive,
+    class: effect::Class,
+    prepared: Prepared,
+) -> Result<Dynamic, Raised> {
     let Prepared { server, text, parameters, .. } = prepared;
     let mut effect = call.effect(primitive, class, Some(server.clone()), text.clone());
     effect.cancellable = !points_of_no_return(&text).iter().any(|point| point.kind == NoReturn::Recovery);
