@@ -24,7 +24,7 @@ pub enum CliError {
     Lab(#[from] crate::lab::LabError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Scenario(#[from] crate::lab::ScenarioError),
+    Scenario(Box<crate::lab::ScenarioError>),
     #[error("there is no runbook `{path}`")]
     #[diagnostic(code(cutover::cli::no_runbook), help("{help}"))]
     NoRunbook { path: PathBuf, help: String },
@@ -54,6 +54,12 @@ pub enum CliError {
     #[error("there is nothing called `{name}`")]
     #[diagnostic(code(cutover::cli::no_such_name), help("{help}"))]
     NoSuchName { name: String, help: String },
+}
+
+impl From<crate::lab::ScenarioError> for CliError {
+    fn from(error: crate::lab::ScenarioError) -> Self {
+        Self::Scenario(Box::new(error))
+    }
 }
 
 impl CliError {
