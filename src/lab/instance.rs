@@ -22,8 +22,10 @@ pub const COLLATION: &str = "SQL_Latin1_General_CP1_CI_AS";
 
 /// What all servers of one lab share.
 pub struct World {
+    /// the full minute at which the scene was set
     pub opened: Timestamp,
-    pub started: Instant,
+    /// the lab's time when it started, and what the machine's steady clock showed
+    pub origin: (Timestamp, Instant),
     /// factor on simulated durations
     pub pace: f64,
     pub offset_minutes: i32,
@@ -36,8 +38,9 @@ pub struct World {
 impl World {
     /// The lab's time.
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        self.opened.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(self.opened)
+        let (at, started) = self.origin;
+        let elapsed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        at.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(at)
     }
 
     pub fn utc(&self) -> DateTime {

@@ -209,13 +209,11 @@ fn write_file(path: &Path, content: impl FnOnce(&mut BufWriter<fs::File>) -> io:
 }
 
 fn new_world(options: &LabOptions) -> World {
-    let opened = options.scenario.now.unwrap_or_else(|| {
-        let now = Timestamp::now();
-        Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now)
-    });
+    let now = options.scenario.now.unwrap_or_else(Timestamp::now);
+    let opened = options.scenario.now.or(Timestamp::from_second(now.as_second() / 60 * 60).ok()).unwrap_or(now);
     World {
         opened,
-        started: Instant::now(),
+        origin: (now, Instant::now()),
         pace: options.pace,
         offset_minutes: options.scenario.utc_offset_minutes,
         random: Mutex::new(fastrand::Rng::with_seed(options.seed)),
