@@ -22,11 +22,10 @@ pub const COLLATION: &str = "SQL_Latin1_General_CP1_CI_AS";
 
 /// What all servers of one lab share.
 pub struct World {
-    /// what the scene is laid out around: a whole minute
+    /// the full minute at which the scene was set
     pub opened: Timestamp,
-    /// the lab's clock when it started; it goes on from there as every clock does
-    pub clock: Timestamp,
-    pub started: Instant,
+    /// the lab's time when it started, and what the machine's steady clock showed
+    pub origin: (Timestamp, Instant),
     /// factor on simulated durations
     pub pace: f64,
     pub offset_minutes: i32,
@@ -39,8 +38,9 @@ pub struct World {
 impl World {
     /// The lab's time.
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        self.clock.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(self.clock)
+        let (at, started) = self.origin;
+        let elapsed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        at.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(at)
     }
 
     pub fn utc(&self) -> DateTime {
@@ -595,27 +595,24 @@ impl Instance {
         let now = self.world.local();
         let mut state = self.lock();
         let id = state.free_session();
-        state.sessions.insert(
+        state.sessions.insert(id, SessionRow {
             id,
-            SessionRow {
-                id,
-                serial,
-                user: true,
-                login: login.user.clone(),
-                host: login.host.clone(),
-                program: login.program.clone(),
-                process: login.process_id,
-                database: database.to_owned(),
-                command: "AWAITING COMMAND",
-                login_time: now,
-                last_start: now,
-                last_end: Some(now),
-                running: None,
-                transactions: 0,
-                killed: false,
-                reconnects: false,
-            },
-        );
+            serial,
+            user: true,
+            login: login.user.clone(),
+            host: login.host.clone(),
+            program: login.program.clone(),
+            process: login.process_id,
+            database: database.to_owned(),
+            command: "AWAITING COMMAND",
+            login_time: now,
+            last_start: now,
+            last_end: Some(now),
+            running: None,
+            transactions: 0,
+            killed: false,
+            reconnects: false,
+        });
         id
     }
 }
@@ -630,8 +627,10 @@ mod tests {
         let copy = folder.path().join("copy");
         std::fs::create_dir(&copy).unwrap();
         std::fs::write(copy.join("a.trn"), b"x").unwrap();
-        let map =
-            PathMap(vec![("D:\\LogShip".to_owned(), copy.clone()), ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share"))]);
+        let map = PathMap(vec![
+            ("D:\\LogShip".to_owned(), copy.clone()),
+            ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share")),
+        ]);
         assert_eq!(map.resolve("D:\\LogShip\\a.trn"), Some(copy.join("a.trn")));
         assert_eq!(map.resolve("d:/logship/A.TRN"), Some(copy.join("a.trn")));
         assert_eq!(map.resolve("D:\\LogShip\\new.trn"), Some(copy.join("new.trn")));

@@ -2,6 +2,7 @@
 //! `runbooks/scenarios/`. Says what is there, never how a server answers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
@@ -167,7 +168,7 @@ pub enum ScenarioError {
         name: String,
         message: String,
         #[source_code]
-        text: miette::NamedSource<String>,
+        text: Arc<miette::NamedSource<String>>,
         #[label("here")]
         span: Option<miette::SourceSpan>,
     },
@@ -203,7 +204,7 @@ impl Scenario {
         let scenario: Self = toml::from_str(text).map_err(|error| ScenarioError::Malformed {
             name: name.to_owned(),
             message: error.message().to_owned(),
-            text: miette::NamedSource::new(name, text.to_owned()),
+            text: Arc::new(miette::NamedSource::new(name, text.to_owned())),
             span: error.span().map(Into::into),
         })?;
         scenario.possible().map_err(|problem| ScenarioError::Impossible { name: name.to_owned(), problem })?;

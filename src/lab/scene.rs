@@ -160,7 +160,7 @@ impl Scene<'_> {
 
     fn header(&mut self, first: Lsn, last: Lsn, at: Timestamp) -> Header {
         let start = self.world.to_local(at);
-        let milliseconds = i64::from(self.random.u32(300..2_500));
+        let milliseconds = i64::from(self.random.u32(1_200..4_000));
         Header {
             name: None,
             kind: Kind::Log,

@@ -64,6 +64,7 @@ impl From<Raised> for Failure {
 
 impl Failure {
     /// The specific error, then the wrapper.
+    #[expect(clippy::boxed_local, reason = "messages are raised in boxes everywhere")]
     pub fn wrapped(raised: Raised, wrapper: Raised) -> Self {
         Self(vec![*raised, *wrapper])
     }

@@ -244,6 +244,30 @@ fn an_attention_leaves_a_restore_half_done_and_the_same_file_heals_it() {
 }
 
 #[test]
+fn a_restore_goes_on_when_its_connection_is_cut_and_ends_when_it_is_killed() {
+    let mut stage = slow();
+    let names = stage.copied();
+    let text = |name: &str| format!("RESTORE LOG mgc FROM DISK = 'D:\\LogShip\\{name}' WITH NORECOVERY");
+    let mut tape = Tape { cut: true, ..Tape::default() };
+    stage.run_on(&text(&names[12]), &[], &mut tape);
+    assert_eq!(state(&stage).1, 13);
+    let instance = Arc::clone(&stage.instance);
+    let mut victim = connect(&instance);
+    let id = victim.id();
+    let statement = text(&names[13]);
+    let other = std::thread::spawn(move || {
+        let mut tape = Tape::default();
+        victim.run(&Request::Batch { text: statement, parameters: Vec::new() }, &mut tape);
+        tape.errors()
+    });
+    while stage.run("SELECT 1 FROM sys.dm_exec_requests WHERE percent_complete > 0").sets[0].rows.is_empty() {}
+    assert_eq!(stage.run(&format!("KILL {id}")).errors(), [0; 0]);
+    assert!(other.join().expect("no panic").contains(&596));
+    assert_eq!(stage.apply(&names[14]).errors(), [4319, 3013]);
+    assert_eq!(stage.apply(&names[13]).errors(), [0; 0]);
+}
+
+#[test]
 fn another_session_sees_a_restore_move_and_cannot_disturb_it() {
     let mut stage = slow();
     let names = stage.copied();
