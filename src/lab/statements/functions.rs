@@ -292,9 +292,9 @@ fn date_add(call: &Call<'_>) -> Answer {
         "nanosecond" => Span::new().try_nanoseconds(count),
         _ => Span::new().try_days(count),
     };
-    let moved = span.and_then(|span| at.checked_add(span)).map_err(|_| {
-        raise(message(517, 16, 1, "Adding a value to a 'datetime' column caused an overflow."))
-    })?;
+    let moved = span
+        .and_then(|span| at.checked_add(span))
+        .map_err(|_| raise(message(517, 16, 1, "Adding a value to a 'datetime' column caused an overflow.")))?;
     Ok(to_sqlite(&match ty {
         Type::Date => Cell::Date(moved.date()),
         Type::DateTime => Cell::DateTime(to_datetime(moved)),
@@ -535,10 +535,8 @@ fn database_property(context: &Context, call: &Call<'_>) -> Option<Stored> {
 }
 
 fn role(_: &Context, call: &Call<'_>) -> Option<Stored> {
-    const ROLES: [&str; 9] = [
-        "sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin",
-        "public",
-    ];
+    const ROLES: [&str; 9] =
+        ["sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin", "public"];
     let role = text(call, 0)?;
     ROLES.iter().any(|known| same(known, &role)).then_some(Stored::Integer(1))
 }

@@ -106,13 +106,7 @@ impl Connection {
         if let Some(row) = state.sessions.get_mut(&self.id) {
             row.last_start = now;
             row.transactions = self.transactions;
-            row.running = Some(Running {
-                start: now,
-                since: std::time::Instant::now(),
-                command: "SELECT",
-                percent: 0.0,
-                database,
-            });
+            row.running = Some(Running { start: now, since: std::time::Instant::now(), command: "SELECT", percent: 0.0, database });
         }
     }
 

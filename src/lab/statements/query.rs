@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::Value as Stored;
 use sqlparser::ast::{
-    BinaryOperator, Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, OrderBySort,
-    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor,
-    TopQuantity, UnaryOperator, Value, WindowType,
+    BinaryOperator, Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor, TopQuantity, UnaryOperator, Value, WindowType,
 };
 
 use super::Variables;
@@ -53,12 +52,7 @@ pub fn render_condition(expr: &Expr, database: &str, variables: &Variables) -> R
 }
 
 /// Turns an expression into a query of one value; converted to `target` if there is one.
-pub fn render_expression(
-    expr: &Expr,
-    target: Option<Type>,
-    database: &str,
-    variables: &Variables,
-) -> Result<Rendered, Raised> {
+pub fn render_expression(expr: &Expr, target: Option<Type>, database: &str, variables: &Variables) -> Result<Rendered, Raised> {
     let mut renderer = Renderer::new(database, variables);
     let value = renderer.expr(expr)?;
     let ty = target.unwrap_or(value.ty);
@@ -254,12 +248,7 @@ impl<'a> Renderer<'a> {
 
     fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<(String, Vec<Column>), Raised> {
         if select.into.is_some() {
-            return Err(messages::message(
-                262,
-                14,
-                1,
-                format!("CREATE TABLE permission denied in database '{}'.", self.database),
-            ));
+            return Err(messages::message(262, 14, 1, format!("CREATE TABLE permission denied in database '{}'.", self.database)));
         }
         self.scopes.push(Vec::new());
         let mut from = String::new();
@@ -367,10 +356,14 @@ impl<'a> Renderer<'a> {
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 let wanted = last_name(name).to_lowercase();
                 let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
-                let source = scope
-                    .iter()
-                    .find(|source| source.names.last() == Some(&wanted))
-                    .ok_or_else(|| messages::message(107, 15, 1, format!("The column prefix '{name}' does not match with a table name or alias name used in the query.")))?;
+                let source = scope.iter().find(|source| source.names.last() == Some(&wanted)).ok_or_else(|| {
+                    messages::message(
+                        107,
+                        15,
+                        1,
+                        format!("The column prefix '{name}' does not match with a table name or alias name used in the query."),
+                    )
+                })?;
                 for column in &source.columns {
                     let sql = format!("{}.{}", source.alias, quoted(&column.name));
                     push(sql, column.name.clone(), column.ty);
@@ -385,9 +378,7 @@ impl<'a> Renderer<'a> {
         let mut keys = Vec::new();
         for key in order {
             let output = match &key.expr {
-                Expr::Identifier(ident) => {
-                    columns.iter().position(|column| column.name.eq_ignore_ascii_case(&ident.value))
-                }
+                Expr::Identifier(ident) => columns.iter().position(|column| column.name.eq_ignore_ascii_case(&ident.value)),
                 Expr::Value(value) => match &value.value {
                     Value::Number(digits, _) => digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
                     _ => None,
@@ -398,7 +389,8 @@ impl<'a> Renderer<'a> {
                 Some(at) => match columns.get(at) {
                     Some(column) => ((at + 1).to_string(), column.ty),
                     None => {
-                        let text = format!("The ORDER BY position number {} is out of range of the number of items in the select list.", at + 1);
+                        let text =
+                            format!("The ORDER BY position number {} is out of range of the number of items in the select list.", at + 1);
                         return Err(messages::message(108, 16, 1, text));
                     }
                 },
@@ -441,11 +433,8 @@ impl<'a> Renderer<'a> {
     fn factor(&mut self, factor: &TableFactor) -> Result<String, Raised> {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
-                let parts: Vec<String> = name
-                    .0
-                    .iter()
-                    .map(|part| part.as_ident().map(|ident| ident.value.clone()).unwrap_or_default())
-                    .collect();
+                let parts: Vec<String> =
+                    name.0.iter().map(|part| part.as_ident().map(|ident| ident.value.clone()).unwrap_or_default()).collect();
                 let shown = parts.join(".");
                 self.aliases += 1;
                 let own = format!("t{}", self.aliases);
@@ -459,8 +448,7 @@ impl<'a> Renderer<'a> {
                     self.source(names, own, columns);
                     return Ok(sql);
                 }
-                let table: &'static Table =
-                    catalog::find(&parts, self.database).ok_or_else(|| messages::invalid_object(&shown))?;
+                let table: &'static Table = catalog::find(&parts, self.database).ok_or_else(|| messages::invalid_object(&shown))?;
                 self.tables.insert(table.name);
                 let sql = format!("{} AS {own}", quoted(table.name));
                 self.source(names, own, table.columns());
@@ -589,7 +577,12 @@ impl<'a> Renderer<'a> {
                 let value = self.expr(expr)?;
                 let (sql, columns) = self.query(subquery)?;
                 let [column] = columns.as_slice() else {
-                    return Err(messages::message(116, 16, 1, "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS."));
+                    return Err(messages::message(
+                        116,
+                        16,
+                        1,
+                        "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+                    ));
                 };
                 let word = if *negated { "NOT IN" } else { "IN" };
                 let ty = common(value.ty, column.ty);
@@ -622,9 +615,7 @@ impl<'a> Renderer<'a> {
                 let inner = self.expr(inner)?;
                 Ok(Typed { sql: format!("({})", inner.sql), ..inner })
             }
-            Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with("@@") => {
-                self.global(&ident.value)
-            }
+            Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with("@@") => self.global(&ident.value),
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with('@') => {
                 let variable = self.variables.get(&ident.value)?;
                 let (ty, sql) = (variable.ty, self.bind(&variable.value));
@@ -699,7 +690,12 @@ impl<'a> Renderer<'a> {
             Expr::Subquery(query) => {
                 let (sql, columns) = self.query(query)?;
                 let [column] = columns.as_slice() else {
-                    return Err(messages::message(116, 16, 1, "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS."));
+                    return Err(messages::message(
+                        116,
+                        16,
+                        1,
+                        "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+                    ));
                 };
                 Ok(Typed::new(format!("({sql})"), column.ty))
             }
@@ -765,7 +761,12 @@ impl<'a> Renderer<'a> {
         let digits = format!("{whole}{part}");
         let value = digits.parse::<i128>().ok().filter(|_| digits.len() <= 38);
         let value = value.ok_or_else(|| {
-            messages::message(1007, 15, 1, format!("The number '{text}' is out of the range for numeric representation (maximum precision 38)."))
+            messages::message(
+                1007,
+                15,
+                1,
+                format!("The number '{text}' is out of the range for numeric representation (maximum precision 38)."),
+            )
         })?;
         let scale = u8::try_from(part.len()).unwrap_or(38);
         let precision = u8::try_from(digits.trim_start_matches('0').len().max(part.len()).max(1)).unwrap_or(38);
@@ -794,7 +795,8 @@ impl<'a> Renderer<'a> {
             return Ok(Typed { sql: "NULL".into(), ty: if left.null { right.ty } else { left.ty }, null: false });
         }
         if word == "+" && left.is_text() && right.is_text() {
-            let wide = matches!(common(left.ty, right.ty), Type::NVarChar(_)) || left.ty == right.ty && matches!(left.ty, Type::NVarChar(_) | Type::NChar(_));
+            let wide = matches!(common(left.ty, right.ty), Type::NVarChar(_))
+                || left.ty == right.ty && matches!(left.ty, Type::NVarChar(_) | Type::NChar(_));
             let sum = match (length(left.ty), length(right.ty)) {
                 (Some(a), Some(b)) => Some((a + b).min(if wide { 4000 } else { 8000 })),
                 _ => None,
@@ -805,10 +807,7 @@ impl<'a> Renderer<'a> {
         let moment = |value: &Typed| family(value.ty) == Family::DateTime;
         if (moment(&left) && family(right.ty) == Family::Integer) && matches!(word, "+" | "-") {
             let sign = if word == "-" { "-" } else { "" };
-            return Ok(Typed::new(
-                format!("lab_dateadd('day', {sign}({}), {}, '{}')", right.sql, left.sql, type_name(left.ty)),
-                left.ty,
-            ));
+            return Ok(Typed::new(format!("lab_dateadd('day', {sign}({}), {}, '{}')", right.sql, left.sql, type_name(left.ty)), left.ty));
         }
         let ty = common(left.ty, right.ty);
         match family(ty) {
@@ -862,14 +861,15 @@ impl<'a> Renderer<'a> {
                 4121,
                 16,
                 1,
-                format!("Cannot find either column or the user-defined function or aggregate \"{}\", or the name is ambiguous.", function.name),
+                format!(
+                    "Cannot find either column or the user-defined function or aggregate \"{}\", or the name is ambiguous.",
+                    function.name
+                ),
             ));
         }
         let (list, distinct) = match &function.args {
             FunctionArguments::None => (&[][..], false),
-            FunctionArguments::List(list) => {
-                (list.args.as_slice(), list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
-            }
+            FunctionArguments::List(list) => (list.args.as_slice(), list.duplicate_treatment == Some(DuplicateTreatment::Distinct)),
             FunctionArguments::Subquery(_) => return Err(messages::keyword_syntax("select")),
         };
         if let Some(window) = &function.over {
@@ -888,10 +888,7 @@ impl<'a> Renderer<'a> {
             let condition = self.predicate(condition)?;
             let (yes, no) = (self.argument(yes)?, self.argument(no)?);
             let ty = unified([&yes, &no].into_iter());
-            return Ok(Typed::new(
-                format!("(CASE WHEN {condition} THEN {} ELSE {} END)", coerce(&yes, ty), coerce(&no, ty)),
-                ty,
-            ));
+            return Ok(Typed::new(format!("(CASE WHEN {condition} THEN {} ELSE {} END)", coerce(&yes, ty), coerce(&no, ty)), ty));
         }
         let arguments = list.iter().map(|argument| self.argument(argument)).collect::<Result<Vec<_>, _>>()?;
         self.scalar(&name, &arguments)
@@ -946,10 +943,7 @@ impl<'a> Renderer<'a> {
                     Family::Numeric => {
                         let scale = if let Type::Numeric { scale, .. } = value.ty { scale } else { 0 };
                         let sum = format!("CAST({function}({word}CAST({inner} AS INTEGER)) AS INTEGER)");
-                        Typed::new(
-                            format!("lab_unscaled({sum})"),
-                            Type::Numeric { precision: 38, scale },
-                        )
+                        Typed::new(format!("lab_unscaled({sum})"), Type::Numeric { precision: 38, scale })
                     }
                     _ => {
                         let text = format!("Operand data type {} is invalid for {function} operator.", type_name(value.ty));
@@ -962,7 +956,10 @@ impl<'a> Renderer<'a> {
 
     fn date_function(&mut self, name: &str, list: &[FunctionArg]) -> Result<Typed, Raised> {
         let Some((FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(part))), rest)) = list.split_first() else {
-            return Err(messages::arguments_needed(&name.to_lowercase(), if name.starts_with("DATEP") || name == "DATENAME" { 2 } else { 3 }));
+            return Err(messages::arguments_needed(
+                &name.to_lowercase(),
+                if name.starts_with("DATEP") || name == "DATENAME" { 2 } else { 3 },
+            ));
         };
         let part = super::functions::date_part(&part.value).ok_or_else(|| {
             messages::message(155, 15, 1, format!("'{}' is not a recognized {} option.", part.value, name.to_lowercase()))
@@ -1033,17 +1030,14 @@ impl<'a> Renderer<'a> {
                 Typed::new(format!("(CASE WHEN {} = {} THEN NULL ELSE {} END)", comparable(a, ty), comparable(b, ty), a.sql), a.ty)
             }
             ("LEN", [value]) => Typed::new(format!("length(rtrim({}))", text(value).sql), Type::Int),
-            ("DATALENGTH", [value]) => {
-                Typed::new(format!("lab_datalength({}, '{}')", value.sql, type_name(value.ty)), Type::Int)
-            }
+            ("DATALENGTH", [value]) => Typed::new(format!("lab_datalength({}, '{}')", value.sql, type_name(value.ty)), Type::Int),
             ("UPPER" | "LOWER" | "LTRIM" | "RTRIM", [value]) => {
                 let value = text(value);
                 Typed::new(format!("{lower}({})", value.sql), value.ty)
             }
-            ("REPLACE", [value, from, to]) => Typed::new(
-                format!("lab_replace({}, {}, {})", text(value).sql, text(from).sql, text(to).sql),
-                Type::NVarChar(Some(4000)),
-            ),
+            ("REPLACE", [value, from, to]) => {
+                Typed::new(format!("lab_replace({}, {}, {})", text(value).sql, text(from).sql, text(to).sql), Type::NVarChar(Some(4000)))
+            }
             ("SUBSTRING", [_, _, _]) => substring(arguments),
             ("LEFT", [value, count]) => {
                 let value = text(value);
@@ -1051,18 +1045,12 @@ impl<'a> Renderer<'a> {
             }
             ("RIGHT", [value, count]) => {
                 let value = text(value);
-                Typed::new(
-                    format!("substr({0}, max(1, length({0}) - {1} + 1), {1})", value.sql, integer(count)),
-                    value.ty,
-                )
+                Typed::new(format!("substr({0}, max(1, length({0}) - {1} + 1), {1})", value.sql, integer(count)), value.ty)
             }
-            ("CHARINDEX", [part, value]) => {
-                Typed::new(format!("instr(upper({}), upper({}))", text(value).sql, text(part).sql), Type::Int)
+            ("CHARINDEX", [part, value]) => Typed::new(format!("instr(upper({}), upper({}))", text(value).sql, text(part).sql), Type::Int),
+            ("CHARINDEX", [part, value, start]) => {
+                Typed::new(format!("lab_charindex({}, {}, {})", text(part).sql, text(value).sql, integer(start)), Type::Int)
             }
-            ("CHARINDEX", [part, value, start]) => Typed::new(
-                format!("lab_charindex({}, {}, {})", text(part).sql, text(value).sql, integer(start)),
-                Type::Int,
-            ),
             ("REVERSE", [value]) => {
                 let value = text(value);
                 Typed::new(format!("lab_reverse({})", value.sql), value.ty)
@@ -1075,10 +1063,9 @@ impl<'a> Renderer<'a> {
                 let parts: Vec<String> = list.iter().map(|value| format!("ifnull({}, '')", text(value).sql)).collect();
                 Typed::new(format!("({})", parts.join(" || ")), Type::NVarChar(Some(4000)))
             }
-            ("QUOTENAME", [value]) => Typed::new(
-                format!("('[' || replace({}, ']', ']]') || ']')", text(value).sql),
-                Type::NVarChar(Some(258)),
-            ),
+            ("QUOTENAME", [value]) => {
+                Typed::new(format!("('[' || replace({}, ']', ']]') || ']')", text(value).sql), Type::NVarChar(Some(258)))
+            }
             ("CHAR" | "NCHAR", [value]) => Typed::new(format!("char({})", integer(value)), Type::NChar(1)),
             ("ASCII" | "UNICODE", [value]) => Typed::new(format!("unicode({})", text(value).sql), Type::Int),
             ("ABS", [value]) => Typed::new(format!("abs({})", value.sql), value.ty),
@@ -1090,21 +1077,14 @@ impl<'a> Renderer<'a> {
             ("DB_ID", [value]) => Typed::new(format!("lab_db_id({})", text(value).sql), Type::SmallInt),
             ("DB_NAME", []) => Typed::new("lab_global('database')", name128),
             ("DB_NAME", [id]) => Typed::new(format!("lab_db_name({})", integer(id)), name128),
-            ("DATABASEPROPERTYEX", [database, property]) => Typed::new(
-                format!("lab_database_property({}, {})", text(database).sql, text(property).sql),
-                Type::SqlVariant,
-            ),
-            ("SERVERPROPERTY", [property]) => {
-                Typed::new(format!("lab_server_property({})", text(property).sql), Type::SqlVariant)
+            ("DATABASEPROPERTYEX", [database, property]) => {
+                Typed::new(format!("lab_database_property({}, {})", text(database).sql, text(property).sql), Type::SqlVariant)
             }
+            ("SERVERPROPERTY", [property]) => Typed::new(format!("lab_server_property({})", text(property).sql), Type::SqlVariant),
             ("HOST_NAME", []) => Typed::new("lab_global('host')", name128),
             ("APP_NAME" | "PROGRAM_NAME", []) => Typed::new("lab_global('program')", name128),
-            ("SUSER_SNAME" | "SUSER_NAME" | "ORIGINAL_LOGIN" | "SYSTEM_USER", []) => {
-                Typed::new("lab_global('login')", name128)
-            }
-            ("SUSER_SNAME", [sid]) => {
-                Typed::new(format!("(CASE WHEN {} = x'01' THEN 'sa' END)", sid.sql), name128)
-            }
+            ("SUSER_SNAME" | "SUSER_NAME" | "ORIGINAL_LOGIN" | "SYSTEM_USER", []) => Typed::new("lab_global('login')", name128),
+            ("SUSER_SNAME", [sid]) => Typed::new(format!("(CASE WHEN {} = x'01' THEN 'sa' END)", sid.sql), name128),
             ("USER_NAME" | "CURRENT_USER", []) => Typed::new("'dbo'", name128),
             ("SCHEMA_NAME", []) => Typed::new("'dbo'", name128),
             ("IS_SRVROLEMEMBER", [role]) | ("IS_SRVROLEMEMBER", [role, _]) => {
@@ -1113,32 +1093,20 @@ impl<'a> Renderer<'a> {
             ("HAS_PERMS_BY_NAME", [_, _, permission]) | ("HAS_PERMS_BY_NAME", [_, _, permission, ..]) => {
                 Typed::new(format!("(CASE WHEN {} IS NULL THEN NULL ELSE 1 END)", permission.sql), Type::Int)
             }
-            ("HAS_DBACCESS", [database]) => {
-                Typed::new(format!("lab_access({})", text(database).sql), Type::Int)
-            }
+            ("HAS_DBACCESS", [database]) => Typed::new(format!("lab_access({})", text(database).sql), Type::Int),
             ("APPLOCK_MODE", [principal, resource, owner]) => Typed::new(
                 format!("lab_applock_mode({}, {}, {})", text(principal).sql, text(resource).sql, text(owner).sql),
                 Type::NVarChar(Some(32)),
             ),
             ("APPLOCK_TEST", [principal, resource, mode, owner]) => Typed::new(
-                format!(
-                    "lab_applock_test({}, {}, {}, {})",
-                    text(principal).sql,
-                    text(resource).sql,
-                    text(mode).sql,
-                    text(owner).sql
-                ),
+                format!("lab_applock_test({}, {}, {}, {})", text(principal).sql, text(resource).sql, text(mode).sql, text(owner).sql),
                 Type::SmallInt,
             ),
-            ("OBJECT_ID", [value]) | ("OBJECT_ID", [value, _]) => {
-                Typed::new(format!("lab_object_id({})", text(value).sql), Type::Int)
-            }
+            ("OBJECT_ID", [value]) | ("OBJECT_ID", [value, _]) => Typed::new(format!("lab_object_id({})", text(value).sql), Type::Int),
             ("ERROR_NUMBER" | "ERROR_SEVERITY" | "ERROR_STATE" | "ERROR_LINE", []) => {
                 Typed::new(format!("lab_global('{lower}')"), Type::Int)
             }
-            ("ERROR_MESSAGE" | "ERROR_PROCEDURE", []) => {
-                Typed::new(format!("lab_global('{lower}')"), Type::NVarChar(Some(4000)))
-            }
+            ("ERROR_MESSAGE" | "ERROR_PROCEDURE", []) => Typed::new(format!("lab_global('{lower}')"), Type::NVarChar(Some(4000))),
             _ => return Err(messages::not_a_function(name)),
         })
     }
@@ -1183,12 +1151,8 @@ fn converted(sql: &str, columns: &[Column], types: &[Type]) -> String {
         return sql.to_owned();
     }
     let names: Vec<String> = (1..=columns.len()).map(|n| format!("c{n}")).collect();
-    let items: Vec<String> = columns
-        .iter()
-        .zip(types)
-        .zip(&names)
-        .map(|((column, ty), name)| cast(&Typed::new(name.clone(), column.ty), *ty, "0"))
-        .collect();
+    let items: Vec<String> =
+        columns.iter().zip(types).zip(&names).map(|((column, ty), name)| cast(&Typed::new(name.clone(), column.ty), *ty, "0")).collect();
     format!("SELECT {} FROM (WITH w({}) AS ({sql}) SELECT * FROM w)", items.join(", "), names.join(", "))
 }
 

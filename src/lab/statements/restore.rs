@@ -11,9 +11,7 @@ use super::Failure;
 use super::admin::whole;
 use super::run::Runner;
 use crate::lab::catalog::{IntoCell, columns, size};
-use crate::lab::instance::{
-    Access, Database, DatabaseState, HalfRestored, Instance, Restored, State, same,
-};
+use crate::lab::instance::{Access, Database, DatabaseState, HalfRestored, Instance, Restored, State, same};
 use crate::lab::media::{self, Header, Kind, Media, MediaError, Set};
 use crate::lab::messages::{self, Raised, message};
 use crate::lab::tds::{Cell, Column};
@@ -61,7 +59,12 @@ fn device(runner: &Runner<'_>, restore: &Restore) -> Result<(String, PathBuf), R
     };
     if device.kind != "DISK" {
         let name = runner.name(&device.place)?;
-        return Err(message(3206, 16, 1, format!("Backup device '{name}' does not exist. To view existing backup devices, use the sys.backup_devices catalog view.")));
+        return Err(message(
+            3206,
+            16,
+            1,
+            format!("Backup device '{name}' does not exist. To view existing backup devices, use the sys.backup_devices catalog view."),
+        ));
     }
     let name = runner.name(&device.place)?;
     if name.is_empty() {
@@ -113,15 +116,37 @@ fn known_options(restore: &Restore, known: &[&str]) -> Result<(), Raised> {
 // ---- LOG and DATABASE ----
 
 const OPTIONS: [&str; 20] = [
-    "NORECOVERY", "RECOVERY", "STANDBY", "FILE", "STATS", "CHECKSUM", "NO_CHECKSUM", "REPLACE", "MOVE", "NOREWIND", "REWIND",
-    "NOUNLOAD", "UNLOAD", "BUFFERCOUNT", "MAXTRANSFERSIZE", "BLOCKSIZE", "MEDIANAME", "STOP_ON_ERROR", "RESTRICTED_USER",
+    "NORECOVERY",
+    "RECOVERY",
+    "STANDBY",
+    "FILE",
+    "STATS",
+    "CHECKSUM",
+    "NO_CHECKSUM",
+    "REPLACE",
+    "MOVE",
+    "NOREWIND",
+    "REWIND",
+    "NOUNLOAD",
+    "UNLOAD",
+    "BUFFERCOUNT",
+    "MAXTRANSFERSIZE",
+    "BLOCKSIZE",
+    "MEDIANAME",
+    "STOP_ON_ERROR",
+    "RESTRICTED_USER",
     "KEEP_REPLICATION",
 ];
 
 fn leave(runner: &Runner<'_>, restore: &Restore) -> Result<Leave, Raised> {
     let given = ["NORECOVERY", "RECOVERY", "STANDBY"].iter().filter(|name| restore.has(name)).count();
     if given > 1 {
-        return Err(message(3031, 16, 1, "Option 'norecovery' conflicts with option(s) 'recovery'. Remove the conflicting option and reissue the statement."));
+        return Err(message(
+            3031,
+            16,
+            1,
+            "Option 'norecovery' conflicts with option(s) 'recovery'. Remove the conflicting option and reissue the statement.",
+        ));
     }
     Ok(match restore.option("STANDBY") {
         Some(option) => {
@@ -147,7 +172,12 @@ fn admitted(runner: &Runner<'_>, name: &str) -> Result<(), Raised> {
         return Err(messages::mirrored(&database.name));
     }
     if database.id <= 4 {
-        return Err(message(3108, 16, 1, format!("To restore the {} database, the server must be running in single-user mode.", database.name)));
+        return Err(message(
+            3108,
+            16,
+            1,
+            format!("To restore the {} database, the server must be running in single-user mode.", database.name),
+        ));
     }
     Ok(())
 }
@@ -366,7 +396,8 @@ fn from_device(runner: &mut Runner<'_>, restore: &Restore, word: &str) -> Result
         }
         if !log && state.database(&name).is_none() {
             let id = state.next_database_id();
-            let mut database = Database::online(id, &name, instance.world.local(), &mut super::super::instance::lock(&instance.world.random));
+            let mut database =
+                Database::online(id, &name, instance.world.local(), &mut super::super::instance::lock(&instance.world.random));
             database.state = DatabaseState::Restoring;
             state.databases.push(database);
         }
@@ -400,7 +431,12 @@ fn moves(runner: &Runner<'_>, restore: &Restore) -> Result<Vec<(String, String)>
         let (Some(from), Some(to)) = (&option.value, &option.to) else { return Err(messages::incorrect_syntax("MOVE")) };
         let (from, to) = (runner.name(from)?, runner.name(to)?);
         if runner.connection.instance.paths.resolve(&to).is_none() {
-            return Err(message(3156, 16, 1, format!("File '{from}' cannot be restored to '{to}'. Use WITH MOVE to identify a valid location for the file.")));
+            return Err(message(
+                3156,
+                16,
+                1,
+                format!("File '{from}' cannot be restored to '{to}'. Use WITH MOVE to identify a valid location for the file."),
+            ));
         }
         moves.push((from, to));
     }
@@ -520,9 +556,8 @@ pub fn apply(
 fn report(runner: &mut Runner<'_>, word: &str, name: &str, set: &Set, begun: Instant) {
     let log = set.header.kind == Kind::Log;
     let pages = (set.payload / 8192).max(u64::from(set.header.first_lsn != set.header.last_lsn));
-    let file = |kind: char, fallback: String| {
-        set.header.files.iter().find(|file| file.kind == kind).map_or(fallback, |file| file.logical.clone())
-    };
+    let file =
+        |kind: char, fallback: String| set.header.files.iter().find(|file| file.kind == kind).map_or(fallback, |file| file.logical.clone());
     let (data, tail) = (file('D', format!("{name}_data")), file('L', format!("{name}_log")));
     let (data_pages, log_pages) = if log { (0, pages) } else { (pages, 2) };
     runner.say(*messages::pages(data_pages, name, &data, set.position));
@@ -545,19 +580,22 @@ fn read(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Failure> {
         RestoreKind::LabelOnly => {
             let media = media::label(&path).map_err(|error| unreadable(&device, &error))?;
             let columns = columns(LABEL);
-            let row = row(&columns, &[
-                ("MediaSetId", media.set_id.cell()),
-                ("FamilyCount", 1.cell()),
-                ("FamilySequenceNumber", 1.cell()),
-                ("MediaFamilyId", media.family_id.cell()),
-                ("MediaSequenceNumber", 1.cell()),
-                ("MediaLabelPresent", Cell::TinyInt(0)),
-                ("SoftwareName", "Microsoft SQL Server".cell()),
-                ("SoftwareVendorId", 4608.cell()),
-                ("MediaDate", media.date.cell()),
-                ("Mirror_Count", 1.cell()),
-                ("IsCompressed", false.cell()),
-            ]);
+            let row = row(
+                &columns,
+                &[
+                    ("MediaSetId", media.set_id.cell()),
+                    ("FamilyCount", 1.cell()),
+                    ("FamilySequenceNumber", 1.cell()),
+                    ("MediaFamilyId", media.family_id.cell()),
+                    ("MediaSequenceNumber", 1.cell()),
+                    ("MediaLabelPresent", Cell::TinyInt(0)),
+                    ("SoftwareName", "Microsoft SQL Server".cell()),
+                    ("SoftwareVendorId", 4608.cell()),
+                    ("MediaDate", media.date.cell()),
+                    ("Mirror_Count", 1.cell()),
+                    ("IsCompressed", false.cell()),
+                ],
+            );
             runner.rows(&columns, &[row]);
         }
         RestoreKind::HeaderOnly => {
@@ -575,29 +613,37 @@ fn read(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Failure> {
             let (_, sets) = open(&device, &path)?;
             let set = chosen(runner, restore, &device, &sets)?;
             let columns = columns(FILE_LIST);
-            let rows: Vec<Vec<Cell>> = set.header.files.iter().map(|file| {
-                let data = file.kind == 'D';
-                row(&columns, &[
-                    ("LogicalName", (&file.logical).cell()),
-                    ("PhysicalName", (&file.physical).cell()),
-                    ("Type", file.kind.to_string().cell()),
-                    ("FileGroupName", data.then_some("PRIMARY").cell()),
-                    ("Size", size(file.pages * 8192)),
-                    ("MaxSize", size(35_184_372_080_640)),
-                    ("FileID", i64::from(file.id).cell()),
-                    ("CreateLSN", Lsn(0).cell()),
-                    ("DropLSN", Lsn(0).cell()),
-                    ("UniqueID", file.unique.cell()),
-                    ("ReadOnlyLSN", Lsn(0).cell()),
-                    ("ReadWriteLSN", Lsn(0).cell()),
-                    ("BackupSizeInBytes", Cell::BigInt(if data { i64::try_from(set.payload).unwrap_or(0) } else { 0 })),
-                    ("SourceBlockSize", 512.cell()),
-                    ("FileGroupID", i32::from(data).cell()),
-                    ("DifferentialBaseLSN", set.header.database_backup_lsn.cell()),
-                    ("IsReadOnly", false.cell()),
-                    ("IsPresent", true.cell()),
-                ])
-            }).collect();
+            let rows: Vec<Vec<Cell>> = set
+                .header
+                .files
+                .iter()
+                .map(|file| {
+                    let data = file.kind == 'D';
+                    row(
+                        &columns,
+                        &[
+                            ("LogicalName", (&file.logical).cell()),
+                            ("PhysicalName", (&file.physical).cell()),
+                            ("Type", file.kind.to_string().cell()),
+                            ("FileGroupName", data.then_some("PRIMARY").cell()),
+                            ("Size", size(file.pages * 8192)),
+                            ("MaxSize", size(35_184_372_080_640)),
+                            ("FileID", i64::from(file.id).cell()),
+                            ("CreateLSN", Lsn(0).cell()),
+                            ("DropLSN", Lsn(0).cell()),
+                            ("UniqueID", file.unique.cell()),
+                            ("ReadOnlyLSN", Lsn(0).cell()),
+                            ("ReadWriteLSN", Lsn(0).cell()),
+                            ("BackupSizeInBytes", Cell::BigInt(if data { i64::try_from(set.payload).unwrap_or(0) } else { 0 })),
+                            ("SourceBlockSize", 512.cell()),
+                            ("FileGroupID", i32::from(data).cell()),
+                            ("DifferentialBaseLSN", set.header.database_backup_lsn.cell()),
+                            ("IsReadOnly", false.cell()),
+                            ("IsPresent", true.cell()),
+                        ],
+                    )
+                })
+                .collect();
             runner.rows(&columns, &rows);
         }
         _ => {
@@ -666,57 +712,60 @@ fn header_columns(version: (u8, u8, u16)) -> Vec<Column> {
 fn header_row(columns: &[Column], set: &Set) -> Vec<Cell> {
     let header = &set.header;
     let bytes = set.payload + 2048;
-    row(columns, &[
-        ("BackupName", header.name.as_ref().cell()),
-        ("BackupType", Cell::SmallInt(header.kind.number())),
-        ("Compressed", false.cell()),
-        ("Position", i32::try_from(set.position).unwrap_or(0).cell()),
-        ("DeviceType", 2.cell()),
-        ("UserName", (&header.user).cell()),
-        ("ServerName", (&header.server).cell()),
-        ("DatabaseName", (&header.database).cell()),
-        ("DatabaseVersion", 782.cell()),
-        ("DatabaseCreationDate", header.database_created.cell()),
-        ("BackupSize", size(bytes)),
-        ("FirstLSN", header.first_lsn.cell()),
-        ("LastLSN", header.last_lsn.cell()),
-        ("CheckpointLSN", header.checkpoint_lsn.cell()),
-        ("DatabaseBackupLSN", header.database_backup_lsn.cell()),
-        ("BackupStartDate", header.start.cell()),
-        ("BackupFinishDate", header.finish.cell()),
-        ("SortOrder", 52.cell()),
-        ("CodePage", 0.cell()),
-        ("UnicodeLocaleId", 1033.cell()),
-        ("UnicodeComparisonStyle", 196_609.cell()),
-        ("CompatibilityLevel", 110.cell()),
-        ("SoftwareVendorId", 4608.cell()),
-        ("SoftwareVersionMajor", header.version.0.cell()),
-        ("SoftwareVersionMinor", header.version.1.cell()),
-        ("SoftwareVersionBuild", header.version.2.cell()),
-        ("MachineName", (&header.machine).cell()),
-        ("Flags", header.flags.cell()),
-        ("BindingID", header.binding.cell()),
-        ("RecoveryForkID", header.last_fork.cell()),
-        ("Collation", (&header.collation).cell()),
-        ("FamilyGUID", header.family.cell()),
-        ("HasBulkLoggedData", false.cell()),
-        ("IsSnapshot", false.cell()),
-        ("IsReadOnly", false.cell()),
-        ("IsSingleUser", false.cell()),
-        ("HasBackupChecksums", header.checksums.cell()),
-        ("IsDamaged", (header.flags & 32 != 0).cell()),
-        ("BeginsLogChain", false.cell()),
-        ("HasIncompleteMetaData", (header.flags & 128 != 0).cell()),
-        ("IsForceOffline", (header.flags & 256 != 0).cell()),
-        ("IsCopyOnly", header.copy_only.cell()),
-        ("FirstRecoveryForkID", header.first_fork.cell()),
-        ("ForkPointLSN", header.fork_point.cell()),
-        ("RecoveryModel", (&header.recovery_model).cell()),
-        ("BackupTypeDescription", header.kind.description().cell()),
-        ("BackupSetGUID", header.set.cell()),
-        ("CompressedBackupSize", Cell::BigInt(i64::try_from(bytes).unwrap_or(0))),
-        ("containment", Cell::TinyInt(0)),
-    ])
+    row(
+        columns,
+        &[
+            ("BackupName", header.name.as_ref().cell()),
+            ("BackupType", Cell::SmallInt(header.kind.number())),
+            ("Compressed", false.cell()),
+            ("Position", i32::try_from(set.position).unwrap_or(0).cell()),
+            ("DeviceType", 2.cell()),
+            ("UserName", (&header.user).cell()),
+            ("ServerName", (&header.server).cell()),
+            ("DatabaseName", (&header.database).cell()),
+            ("DatabaseVersion", 782.cell()),
+            ("DatabaseCreationDate", header.database_created.cell()),
+            ("BackupSize", size(bytes)),
+            ("FirstLSN", header.first_lsn.cell()),
+            ("LastLSN", header.last_lsn.cell()),
+            ("CheckpointLSN", header.checkpoint_lsn.cell()),
+            ("DatabaseBackupLSN", header.database_backup_lsn.cell()),
+            ("BackupStartDate", header.start.cell()),
+            ("BackupFinishDate", header.finish.cell()),
+            ("SortOrder", 52.cell()),
+            ("CodePage", 0.cell()),
+            ("UnicodeLocaleId", 1033.cell()),
+            ("UnicodeComparisonStyle", 196_609.cell()),
+            ("CompatibilityLevel", 110.cell()),
+            ("SoftwareVendorId", 4608.cell()),
+            ("SoftwareVersionMajor", header.version.0.cell()),
+            ("SoftwareVersionMinor", header.version.1.cell()),
+            ("SoftwareVersionBuild", header.version.2.cell()),
+            ("MachineName", (&header.machine).cell()),
+            ("Flags", header.flags.cell()),
+            ("BindingID", header.binding.cell()),
+            ("RecoveryForkID", header.last_fork.cell()),
+            ("Collation", (&header.collation).cell()),
+            ("FamilyGUID", header.family.cell()),
+            ("HasBulkLoggedData", false.cell()),
+            ("IsSnapshot", false.cell()),
+            ("IsReadOnly", false.cell()),
+            ("IsSingleUser", false.cell()),
+            ("HasBackupChecksums", header.checksums.cell()),
+            ("IsDamaged", (header.flags & 32 != 0).cell()),
+            ("BeginsLogChain", false.cell()),
+            ("HasIncompleteMetaData", (header.flags & 128 != 0).cell()),
+            ("IsForceOffline", (header.flags & 256 != 0).cell()),
+            ("IsCopyOnly", header.copy_only.cell()),
+            ("FirstRecoveryForkID", header.first_fork.cell()),
+            ("ForkPointLSN", header.fork_point.cell()),
+            ("RecoveryModel", (&header.recovery_model).cell()),
+            ("BackupTypeDescription", header.kind.description().cell()),
+            ("BackupSetGUID", header.set.cell()),
+            ("CompressedBackupSize", Cell::BigInt(i64::try_from(bytes).unwrap_or(0))),
+            ("containment", Cell::TinyInt(0)),
+        ],
+    )
 }
 
 /// What a restore job of log shipping does with one file: applies it if it is the next, silently.

@@ -121,9 +121,7 @@ fn the_reading_forms_have_the_documented_columns() {
 
 #[test]
 fn empty_and_copy_only_backups_stand_beside_the_chain() {
-    let mut stage = Stage::with(
-        "[[fault]]\nkind = \"empty-log\"\nlog = 13\n[[fault]]\nkind = \"copy-only-log\"\nlog = 14\n",
-    );
+    let mut stage = Stage::with("[[fault]]\nkind = \"empty-log\"\nlog = 13\n[[fault]]\nkind = \"copy-only-log\"\nlog = 14\n");
     let names = stage.copied();
     assert_eq!(names.len(), 18);
     // 13, the empty one after it, 14, the copy of 14
