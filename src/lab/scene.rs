@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::DateTime;
 use jiff::{Span, Timestamp};
@@ -548,6 +549,6 @@ fn copy(from: &Path, to: &Path, at: Timestamp) -> io::Result<()> {
 
 /// A backup file is as old as the backup.
 fn stamp(path: &Path, at: Timestamp) -> io::Result<()> {
-    let time = filetime::FileTime::from_unix_time(at.as_second() + 2, 0);
-    filetime::set_file_mtime(path, time)
+    let seconds = u64::try_from(at.as_second() + 2).unwrap_or_default();
+    fs::File::options().write(true).open(path)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
