@@ -1,3 +1,8 @@
-//! Parses the command line and exits as `cli` says.
+//! Hands the command line to `cli` and exits as it says.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cutover::script::seed();
+    ExitCode::from(cutover::cli::main(std::env::args_os()))
+}

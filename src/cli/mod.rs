@@ -1,1 +1,132 @@
-//! (being written)
+//! The command line: one file a subcommand. Wires the rooms together and turns what comes of a run into an exit code.
+
+mod docs;
+mod error;
+mod execute;
+pub mod exit;
+mod lab;
+mod rehearse;
+mod run;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::report::{self, Style};
+
+pub use docs::{reference, table};
+pub use error::CliError;
+
+/// Carries out documented disaster-recovery procedures, written as runbooks that a site can edit.
+#[derive(Parser)]
+#[command(name = "cutover", version, about, after_help = after_help(), max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a runbook against a real site.
+    Run(run::RunArgs),
+    /// Run a runbook against the embedded lab: nothing real is touched.
+    Rehearse(rehearse::RehearseArgs),
+    /// Serve the lab for any client until Ctrl-C.
+    Lab(lab::LabArgs),
+    /// Print the reference of what a runbook may call.
+    Docs(docs::DocsArgs),
+    /// The lab's management shell: relays standard input and output to a lab.
+    #[command(hide = true)]
+    LabShell {
+        /// where the lab's shell listens
+        address: std::net::SocketAddr,
+    },
+}
+
+/// How a run is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// for people, on standard error
+    #[default]
+    Human,
+    /// one versioned event a line, on standard output
+    Json,
+}
+
+fn after_help() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    for (code, meaning) in exit::TABLE {
+        text.push_str(&format!("  {code}  {meaning}\n"));
+    }
+    text.push_str("\nExamples:\n  cutover rehearse --yes\n  cutover run runbooks/pchat-failover.rhai --site site.toml");
+    text
+}
+
+/// Runs the command line; returns the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // --help and --version are data, mistakes are talk; clap knows which
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::DONE };
+        }
+    };
+    log_to_stderr();
+    let done = match cli.command {
+        Command::Run(arguments) => run::main(&arguments),
+        Command::Rehearse(arguments) => rehearse::main(&arguments),
+        Command::Lab(arguments) => lab::main(&arguments),
+        Command::Docs(arguments) => docs::main(&arguments),
+        Command::LabShell { address } => lab::shell(address),
+    };
+    done.unwrap_or_else(|error| {
+        report::error(&error, &Style::of_stderr());
+        error.exit()
+    })
+}
+
+/// Tracing to standard error, only when `CUTOVER_LOG` asks for it; off by default, so that people see reports alone.
+fn log_to_stderr() {
+    let Ok(filter) = std::env::var("CUTOVER_LOG") else { return };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // set already when several commands run in one process, as tests do
+    let _ = subscriber.try_init();
+}
+
+/// The runtime of a run: several threads, since the script blocks on its own.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(CliError::Runtime)
+}
+
+/// Counts Ctrl-C and SIGTERM into `cancel`, and tells the operator what a second one does.
+fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime) {
+    let cancel = cancel.clone();
+    runtime.spawn(async move {
+        loop {
+            if signal().await.is_err() {
+                return;
+            }
+            match cancel.request() {
+                1 => report::talk("\nstopping after what is under way; once more to cut it off"),
+                _ => report::talk("\ncutting off what is under way"),
+            }
+        }
+    });
+}
+
+/// The next Ctrl-C, SIGTERM or hang-up.
+async fn signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut term, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+        tokio::select! {
+            done = tokio::signal::ctrl_c() => done,
+            _ = term.recv() => Ok(()),
+            _ = hangup.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

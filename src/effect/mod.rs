@@ -10,7 +10,7 @@ mod question;
 
 pub use cancel::Cancel;
 pub use error::EffectError;
-pub use perform::{Cause, Effect, Effects, Ended, Outcome, Setup, Test};
+pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test};
 pub use place::{Frame, Place};
 
 /// What an effect does to the world.

@@ -81,6 +81,12 @@ pub enum Ended {
     Script(Box<EvalAltResult>),
 }
 
+/// What the work of an effect says how far it is with: words, and a fraction where it is known.
+pub type Report = Arc<dyn Fn(String, Option<f64>) + Send + Sync>;
+
+/// Told of every event, with the time in the record.
+pub type OnEvent = Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>;
+
 /// What a run is set up with.
 pub struct Setup {
     pub journal: Journal,
@@ -88,7 +94,7 @@ pub struct Setup {
     pub runtime: tokio::runtime::Handle,
     pub cancel: Cancel,
     /// Told of every event, after it is recorded.
-    pub on_event: Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>,
+    pub on_event: OnEvent,
     pub on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
@@ -98,7 +104,7 @@ pub struct Effects {
     journal: Mutex<Journal>,
     runtime: tokio::runtime::Handle,
     pub(super) cancel: Cancel,
-    on_event: Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>,
+    on_event: OnEvent,
     on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
     state: Mutex<State>,
     began: Instant,
@@ -157,6 +163,11 @@ impl Effects {
             state.latch = Some(Stop::Interrupted);
         }
         state.latch.clone()
+    }
+
+    /// True once the operator asked to stop: what is under way ends at its next good place.
+    pub fn stop_requested(&self) -> bool {
+        self.cancel.requested()
     }
 
     /// Latches a stop; the first one stays.
@@ -349,7 +360,7 @@ impl Effects {
         &self,
         effect: &Effect,
         mut test: Option<Test<'_>>,
-        work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F,
+        work: impl FnOnce(Report) -> F,
     ) -> Result<T, Ended>
     where
         T: Outcome,
@@ -379,7 +390,7 @@ impl Effects {
         &self,
         effect: &Effect,
         begun: &Begun,
-        work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F,
+        work: impl FnOnce(Report) -> F,
     ) -> Result<Result<T, Cause>, Ended>
     where
         F: Future<Output = Result<T, Cause>>,

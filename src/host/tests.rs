@@ -113,6 +113,9 @@ fn setup(folder: &Path) -> Arc<Run> {
             on_event: Box::new(|_, _| {}),
             on_progress: Arc::new(|_| {}),
         }),
+        servers: crate::sqlserver::Servers::new([]),
+        shell: None,
+        headers: Arc::default(),
     })
 }
 

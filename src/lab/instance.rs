@@ -22,8 +22,10 @@ pub const COLLATION: &str = "SQL_Latin1_General_CP1_CI_AS";
 
 /// What all servers of one lab share.
 pub struct World {
+    /// the full minute at which the scene was set
     pub opened: Timestamp,
-    pub started: Instant,
+    /// the lab's time when it started, and what the machine's steady clock showed
+    pub origin: (Timestamp, Instant),
     /// factor on simulated durations
     pub pace: f64,
     pub offset_minutes: i32,
@@ -36,8 +38,9 @@ pub struct World {
 impl World {
     /// The lab's time.
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        self.opened.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(self.opened)
+        let (at, started) = self.origin;
+        let elapsed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        at.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(at)
     }
 
     pub fn utc(&self) -> DateTime {
@@ -592,24 +595,27 @@ impl Instance {
         let now = self.world.local();
         let mut state = self.lock();
         let id = state.free_session();
-        state.sessions.insert(id, SessionRow {
+        state.sessions.insert(
             id,
-            serial,
-            user: true,
-            login: login.user.clone(),
-            host: login.host.clone(),
-            program: login.program.clone(),
-            process: login.process_id,
-            database: database.to_owned(),
-            command: "AWAITING COMMAND",
-            login_time: now,
-            last_start: now,
-            last_end: Some(now),
-            running: None,
-            transactions: 0,
-            killed: false,
-            reconnects: false,
-        });
+            SessionRow {
+                id,
+                serial,
+                user: true,
+                login: login.user.clone(),
+                host: login.host.clone(),
+                program: login.program.clone(),
+                process: login.process_id,
+                database: database.to_owned(),
+                command: "AWAITING COMMAND",
+                login_time: now,
+                last_start: now,
+                last_end: Some(now),
+                running: None,
+                transactions: 0,
+                killed: false,
+                reconnects: false,
+            },
+        );
         id
     }
 }
@@ -624,10 +630,8 @@ mod tests {
         let copy = folder.path().join("copy");
         std::fs::create_dir(&copy).unwrap();
         std::fs::write(copy.join("a.trn"), b"x").unwrap();
-        let map = PathMap(vec![
-            ("D:\\LogShip".to_owned(), copy.clone()),
-            ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share")),
-        ]);
+        let map =
+            PathMap(vec![("D:\\LogShip".to_owned(), copy.clone()), ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share"))]);
         assert_eq!(map.resolve("D:\\LogShip\\a.trn"), Some(copy.join("a.trn")));
         assert_eq!(map.resolve("d:/logship/A.TRN"), Some(copy.join("a.trn")));
         assert_eq!(map.resolve("D:\\LogShip\\new.trn"), Some(copy.join("new.trn")));

@@ -333,11 +333,7 @@ pub mod tests {
 
     fn file_of_two(folder: &Path) -> std::path::PathBuf {
         let path = folder.join("a.trn");
-        let media = Media {
-            set_id: Uuid::from_u128(7),
-            family_id: Uuid::from_u128(8),
-            date: "2026-01-02T03:00:00".parse().unwrap(),
-        };
+        let media = Media { set_id: Uuid::from_u128(7), family_id: Uuid::from_u128(8), date: "2026-01-02T03:00:00".parse().unwrap() };
         let mut random = fastrand::Rng::with_seed(1);
         create(&path, &media).unwrap();
         append(&path, &header(10, 20), 3 << 20, &mut random).unwrap();

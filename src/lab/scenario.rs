@@ -2,6 +2,7 @@
 //! `runbooks/scenarios/`. Says what is there, never how a server answers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
@@ -167,7 +168,7 @@ pub enum ScenarioError {
         name: String,
         message: String,
         #[source_code]
-        text: miette::NamedSource<String>,
+        text: Arc<miette::NamedSource<String>>,
         #[label("here")]
         span: Option<miette::SourceSpan>,
     },
@@ -179,10 +180,8 @@ pub enum ScenarioError {
 impl Scenario {
     /// The names of the embedded scenarios, sorted.
     pub fn names() -> Vec<String> {
-        let mut names: Vec<String> = EMBEDDED
-            .files()
-            .filter_map(|file| Some(file.path().file_name()?.to_str()?.strip_suffix(".toml")?.to_owned()))
-            .collect();
+        let mut names: Vec<String> =
+            EMBEDDED.files().filter_map(|file| Some(file.path().file_name()?.to_str()?.strip_suffix(".toml")?.to_owned())).collect();
         names.sort();
         names
     }
@@ -190,8 +189,8 @@ impl Scenario {
     /// An embedded scenario by name, or one in a file if `name` ends in `.toml`.
     pub fn load(name: &str) -> Result<Self, ScenarioError> {
         if name.ends_with(".toml") {
-            let text = std::fs::read_to_string(Path::new(name))
-                .map_err(|source| ScenarioError::Unreadable { name: name.to_owned(), source })?;
+            let text =
+                std::fs::read_to_string(Path::new(name)).map_err(|source| ScenarioError::Unreadable { name: name.to_owned(), source })?;
             return Self::parse(name, &text);
         }
         match EMBEDDED.get_file(format!("{name}.toml")).and_then(|file| file.contents_utf8()) {
@@ -205,7 +204,7 @@ impl Scenario {
         let scenario: Self = toml::from_str(text).map_err(|error| ScenarioError::Malformed {
             name: name.to_owned(),
             message: error.message().to_owned(),
-            text: miette::NamedSource::new(name, text.to_owned()),
+            text: Arc::new(miette::NamedSource::new(name, text.to_owned())),
             span: error.span().map(Into::into),
         })?;
         scenario.possible().map_err(|problem| ScenarioError::Impossible { name: name.to_owned(), problem })?;
@@ -214,10 +213,7 @@ impl Scenario {
 
     fn possible(&self) -> Result<(), String> {
         if self.applied + self.copied > self.logs {
-            return Err(format!(
-                "{} applied and {} copied are more than {} log backups",
-                self.applied, self.copied, self.logs
-            ));
+            return Err(format!("{} applied and {} copied are more than {} log backups", self.applied, self.copied, self.logs));
         }
         if self.applied == 0 {
             return Err("at least one log backup must be applied".to_owned());
@@ -269,10 +265,7 @@ mod tests {
         let ScenarioError::Malformed { message, span, .. } = error else { panic!("{error}") };
         assert!(message.contains("aplied"), "{message}");
         assert!(span.is_some());
-        assert!(matches!(
-            Scenario::parse("x", "logs = 3\napplied = 2\ncopied = 2"),
-            Err(ScenarioError::Impossible { .. })
-        ));
+        assert!(matches!(Scenario::parse("x", "logs = 3\napplied = 2\ncopied = 2"), Err(ScenarioError::Impossible { .. })));
         let faults = Scenario::parse("x", "[[fault]]\nkind = \"missing-log\"\nlog = 15\nplace = \"share\"\n").unwrap().faults;
         assert_eq!(faults, [Fault::MissingLog { log: 15, place: Place::Share }]);
     }

@@ -5,14 +5,15 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::DateTime;
 use jiff::{Span, Timestamp};
 use uuid::Uuid;
 
 use super::instance::{
-    COLLATION, Database, DatabaseState, Job, Outcome, Restored, Schedule, Secondary, SecondaryDatabase, SessionRow, State,
-    World, lock, random_guid,
+    COLLATION, Database, DatabaseState, Job, Outcome, Restored, Schedule, Secondary, SecondaryDatabase, SessionRow, State, World, lock,
+    random_guid,
 };
 use super::media::{self, Header, Kind, Media};
 use super::scenario::{Fault, Place, Scenario};
@@ -47,12 +48,7 @@ pub struct Folders {
 impl Folders {
     /// Makes them below `dir`.
     pub fn make(dir: &Path) -> io::Result<Self> {
-        let folders = Self {
-            share: dir.join("share"),
-            copy: dir.join("copy"),
-            data: dir.join("data"),
-            mirror: dir.join("mirror"),
-        };
+        let folders = Self { share: dir.join("share"), copy: dir.join("copy"), data: dir.join("data"), mirror: dir.join("mirror") };
         for folder in [&folders.share, &folders.copy, &folders.data, &folders.mirror] {
             fs::create_dir_all(folder)?;
         }
@@ -119,10 +115,8 @@ pub fn empty_instance(world: &World, random: &mut fastrand::Rng) -> State {
     for (id, name) in [(1, "master"), (2, "tempdb"), (3, "model"), (4, "msdb")] {
         state.databases.push(Database::online(id, name, installed, random));
     }
-    const SYSTEM: [&str; 8] = [
-        "LAZY WRITER", "LOG WRITER", "LOCK MONITOR", "SIGNAL HANDLER", "TASK MANAGER", "TRACE QUEUE TASK", "CHECKPOINT",
-        "BRKR TASK",
-    ];
+    const SYSTEM: [&str; 8] =
+        ["LAZY WRITER", "LOG WRITER", "LOCK MONITOR", "SIGNAL HANDLER", "TASK MANAGER", "TRACE QUEUE TASK", "CHECKPOINT", "BRKR TASK"];
     for id in 1..=24u16 {
         let command = SYSTEM[usize::from(id) % SYSTEM.len()];
         state.sessions.insert(id, session(id, "sa", "", "", "master", started, command, false));
@@ -131,16 +125,7 @@ pub fn empty_instance(world: &World, random: &mut fastrand::Rng) -> State {
 }
 
 #[expect(clippy::too_many_arguments, reason = "a row of sys.dm_exec_sessions has these")]
-fn session(
-    id: u16,
-    login: &str,
-    host: &str,
-    program: &str,
-    database: &str,
-    at: DateTime,
-    command: &'static str,
-    user: bool,
-) -> SessionRow {
+fn session(id: u16, login: &str, host: &str, program: &str, database: &str, at: DateTime, command: &'static str, user: bool) -> SessionRow {
     SessionRow {
         id,
         serial: 0,
@@ -170,16 +155,12 @@ impl Scene<'_> {
     }
 
     fn media(&mut self, at: Timestamp) -> Media {
-        Media {
-            set_id: random_guid(&mut self.random),
-            family_id: random_guid(&mut self.random),
-            date: self.world.to_local(at),
-        }
+        Media { set_id: random_guid(&mut self.random), family_id: random_guid(&mut self.random), date: self.world.to_local(at) }
     }
 
     fn header(&mut self, first: Lsn, last: Lsn, at: Timestamp) -> Header {
         let start = self.world.to_local(at);
-        let milliseconds = i64::from(self.random.u32(300..2_500));
+        let milliseconds = i64::from(self.random.u32(1_200..4_000));
         Header {
             name: None,
             kind: Kind::Log,
@@ -289,10 +270,7 @@ impl Scene<'_> {
 
     fn at(&self, place: Place, name: &str) -> Vec<PathBuf> {
         let all = [(Place::Share, &self.folders.share), (Place::Copy, &self.folders.copy)];
-        all.into_iter()
-            .filter(|(here, _)| place == Place::Everywhere || place == *here)
-            .map(|(_, folder)| folder.join(name))
-            .collect()
+        all.into_iter().filter(|(here, _)| place == Place::Everywhere || place == *here).map(|(_, folder)| folder.join(name)).collect()
     }
 
     fn strike(&mut self, fault: &Fault, logs: &[Log]) -> io::Result<()> {
@@ -497,8 +475,7 @@ impl Scene<'_> {
         }
         let running = self.world.paced(self.scenario.copy_job_seconds);
         let until = (!running.is_zero()).then(|| Instant::now() + running);
-        for (id, name, switch, schedule, until) in
-            [(copy_job, COPY_JOB, "copy", 1, until), (restore_job, RESTORE_JOB, "restore", 2, None)]
+        for (id, name, switch, schedule, until) in [(copy_job, COPY_JOB, "copy", 1, until), (restore_job, RESTORE_JOB, "restore", 2, None)]
         {
             let history: Vec<Outcome> = (1..=4)
                 .map(|n| Outcome {
@@ -562,10 +539,7 @@ fn mgc_files() -> Vec<media::DataFile> {
         pages,
         unique: Uuid::from_u128(0x6d67_6300 + id as u128),
     };
-    vec![
-        file(1, "mgc_data", "E:\\Data\\mgc.mdf", 'D', 262_144),
-        file(2, "mgc_log", "E:\\Data\\mgc.ldf", 'L', 65_536),
-    ]
+    vec![file(1, "mgc_data", "E:\\Data\\mgc.mdf", 'D', 262_144), file(2, "mgc_log", "E:\\Data\\mgc.ldf", 'L', 65_536)]
 }
 
 fn copy(from: &Path, to: &Path, at: Timestamp) -> io::Result<()> {
@@ -575,6 +549,6 @@ fn copy(from: &Path, to: &Path, at: Timestamp) -> io::Result<()> {
 
 /// A backup file is as old as the backup.
 fn stamp(path: &Path, at: Timestamp) -> io::Result<()> {
-    let time = filetime::FileTime::from_unix_time(at.as_second() + 2, 0);
-    filetime::set_file_mtime(path, time)
+    let seconds = u64::try_from(at.as_second() + 2).unwrap_or_default();
+    fs::File::options().write(true).open(path)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -84,9 +84,7 @@ pub fn common(a: Type, b: Type) -> Type {
             let whole = (p - s).max(q - t);
             Type::Numeric { precision: (whole + scale).min(38), scale }
         }
-        (Type::Numeric { precision, scale }, other) | (other, Type::Numeric { precision, scale })
-            if family(other) == Family::Integer =>
-        {
+        (Type::Numeric { precision, scale }, other) | (other, Type::Numeric { precision, scale }) if family(other) == Family::Integer => {
             let digits = if other == Type::BigInt { 19 } else { 10 };
             Type::Numeric { precision: (precision - scale).max(digits).saturating_add(scale).min(38), scale }
         }
@@ -136,9 +134,7 @@ pub fn parse_type(text: &str, default_length: u16) -> Option<Type> {
             digits => digits.parse::<u16>().ok().filter(|n| (1..=limit).contains(n)).map(Some),
         }
     };
-    let fraction = || -> Option<u8> {
-        if arguments.is_empty() { Some(7) } else { arguments.parse::<u8>().ok().filter(|n| *n <= 7) }
-    };
+    let fraction = || -> Option<u8> { if arguments.is_empty() { Some(7) } else { arguments.parse::<u8>().ok().filter(|n| *n <= 7) } };
     let plain = |ty: Type| arguments.is_empty().then_some(ty);
     match name {
         "bit" => plain(Type::Bit),
@@ -256,9 +252,7 @@ pub fn to_sqlite(cell: &Cell) -> Value {
         Cell::Date(date) => Value::Text(date.strftime("%Y-%m-%d").to_string()),
         Cell::Time(time) => Value::Text(time.strftime("%H:%M:%S.%9f").to_string()),
         Cell::DateTime(at) => Value::Text(at.strftime("%Y-%m-%dT%H:%M:%S.%9f").to_string()),
-        Cell::DateTimeOffset(at, minutes) => {
-            Value::Text(format!("{}{minutes:+05}", at.strftime("%Y-%m-%dT%H:%M:%S.%9f")))
-        }
+        Cell::DateTimeOffset(at, minutes) => Value::Text(format!("{}{minutes:+05}", at.strftime("%Y-%m-%dT%H:%M:%S.%9f"))),
     }
 }
 
@@ -292,9 +286,9 @@ pub fn from_sqlite(value: ValueRef<'_>, ty: Type) -> Cell {
                 Type::Date => text.parse().ok().map(Cell::Date),
                 Type::Time(_) => text.parse().ok().map(Cell::Time),
                 Type::DateTime | Type::SmallDateTime | Type::DateTime2(_) => text.parse().ok().map(Cell::DateTime),
-                Type::DateTimeOffset(_) => text
-                    .rfind(['+', '-'])
-                    .and_then(|at| Some(Cell::DateTimeOffset(text[..at].parse().ok()?, text[at..].parse().ok()?))),
+                Type::DateTimeOffset(_) => {
+                    text.rfind(['+', '-']).and_then(|at| Some(Cell::DateTimeOffset(text[..at].parse().ok()?, text[at..].parse().ok()?)))
+                }
                 _ => None,
             };
             kept.unwrap_or_else(|| Cell::Text(text.into_owned()))
@@ -326,9 +320,7 @@ pub fn convert(cell: &Cell, from: Type, to: Type, style: i32) -> Converted {
         Family::Binary => to_binary(cell, from, to, style),
         Family::Guid => match cell {
             Cell::Guid(_) => Ok(cell.clone()),
-            Cell::Text(text) => {
-                text.trim().parse().map(Cell::Guid).map_err(|_| messages::guid())
-            }
+            Cell::Text(text) => text.trim().parse().map(Cell::Guid).map_err(|_| messages::guid()),
             Cell::Binary(bytes) if bytes.len() == 16 => {
                 let mut fixed = [0; 16];
                 fixed.copy_from_slice(bytes);
@@ -381,11 +373,9 @@ fn to_integer(cell: &Cell, from: Type, to: Type) -> Converted {
                 (Type::Bit, "true") => 1,
                 (Type::Bit, "false") => 0,
                 (_, "") => 0,
-                (_, digits) => digits
-                    .strip_prefix('+')
-                    .unwrap_or(digits)
-                    .parse::<i128>()
-                    .map_err(|_| messages::conversion_failed(from, text, to))?,
+                (_, digits) => {
+                    digits.strip_prefix('+').unwrap_or(digits).parse::<i128>().map_err(|_| messages::conversion_failed(from, text, to))?
+                }
             }
         }
         Cell::Binary(bytes) => {
@@ -450,9 +440,7 @@ fn to_decimal(cell: &Cell, from: Type, to: Type) -> Converted {
         }
         other => as_integer(other).ok_or_else(|| messages::explicit(from, to)).map(|value| rescale(value, 0))?,
     };
-    let value = value
-        .filter(|value| value.unsigned_abs() < 10u128.pow(u32::from(precision)))
-        .ok_or_else(|| messages::overflow(to))?;
+    let value = value.filter(|value| value.unsigned_abs() < 10u128.pow(u32::from(precision))).ok_or_else(|| messages::overflow(to))?;
     Ok(match to {
         Type::Numeric { .. } => Cell::Numeric { value, scale },
         _ => Cell::Money(i64::try_from(value).map_err(|_| messages::overflow(to))?),
@@ -578,9 +566,7 @@ fn to_binary(cell: &Cell, from: Type, to: Type, style: i32) -> Converted {
             let digits = if style == 1 { text.strip_prefix("0x").or(text.strip_prefix("0X")) } else { Some(text.as_str()) };
             digits.and_then(unhex).ok_or_else(|| messages::converting(from, to))?
         }
-        Cell::Text(text) if matches!(from, Type::NVarChar(_) | Type::NChar(_)) => {
-            text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-        }
+        Cell::Text(text) if matches!(from, Type::NVarChar(_) | Type::NChar(_)) => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         Cell::Text(text) => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
         Cell::Guid(guid) => guid.to_bytes_le().to_vec(),
         Cell::Bit(b) => vec![u8::from(*b)],
@@ -722,9 +708,30 @@ mod tests {
     #[test]
     fn type_names_are_read_back() {
         for name in [
-            "bit", "tinyint", "smallint", "int", "bigint", "real", "float", "numeric(25,0)", "money", "smallmoney",
-            "nvarchar(max)", "varchar(10)", "nchar(3)", "char(4)", "varbinary(max)", "binary(8)", "uniqueidentifier", "date",
-            "time(3)", "datetime", "smalldatetime", "datetime2(7)", "datetimeoffset(7)", "sql_variant",
+            "bit",
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "real",
+            "float",
+            "numeric(25,0)",
+            "money",
+            "smallmoney",
+            "nvarchar(max)",
+            "varchar(10)",
+            "nchar(3)",
+            "char(4)",
+            "varbinary(max)",
+            "binary(8)",
+            "uniqueidentifier",
+            "date",
+            "time(3)",
+            "datetime",
+            "smalldatetime",
+            "datetime2(7)",
+            "datetimeoffset(7)",
+            "sql_variant",
         ] {
             let ty = parse_type(name, 30).unwrap_or_else(|| panic!("{name}"));
             assert_eq!(type_name(ty), name);

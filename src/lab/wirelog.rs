@@ -32,15 +32,7 @@ impl WireLog {
             params.insert(name, cell_json(&parameter.value));
         }
         let mut records = lock(&self.0);
-        records.push(Record {
-            at,
-            server: server.to_owned(),
-            session,
-            kind,
-            text: text.to_owned(),
-            params,
-            errors: Vec::new(),
-        });
+        records.push(Record { at, server: server.to_owned(), session, kind, text: text.to_owned(), params, errors: Vec::new() });
         records.len() as u64
     }
 

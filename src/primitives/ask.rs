@@ -16,13 +16,17 @@ pub static ASK: Primitive = Primitive {
     ],
     options: &[
         Parameter::optional("id", Type::Text, "names the question"),
-        Parameter::optional("default", Type::Text, "the choice that Enter and `--yes` take; one of the choices"),
+        Parameter::optional(
+            "default",
+            Type::Text,
+            "the choice that Enter and `--yes` take; one of the choices. The word is reserved: write it in quotes",
+        ),
         Parameter::optional("show", Type::Evidence, "rows, a map, text, or a list of `[title, value]` pairs, shown before the question"),
     ],
     class: Class::Asks,
     returns: "the choice, as text",
     doc: "Asks for one of the choices. Unattended, the `default` is taken; without one the run stops.",
-    examples: &[r#"let when = ask("Mirror now or later?", ["now", "later"], #{ default: "now" }); note(when);"#],
+    examples: &[r#"let when = ask("Mirror now or later?", ["now", "later"], #{ "default": "now" }); note(when);"#],
     run,
 };
 

@@ -8,10 +8,25 @@ use serde_json::Value;
 
 use super::{ArgumentError, Raised, closure, duration, values};
 use crate::effect::{Class, Effect, Effects, Place, Test};
+use crate::powershell::Session;
+use crate::sqlserver::Servers;
+use crate::sqlserver::headers::HeaderCache;
 
 /// What all calls of one run share.
 pub struct Run {
     pub effects: Effects,
+    pub servers: Servers,
+    /// None when the site has no `[powershell]`.
+    pub shell: Option<Shell>,
+    /// Headers read in this run: a file that did not change is not asked for twice.
+    pub headers: Arc<HeaderCache>,
+}
+
+/// The management shell, and which of its changing cmdlets the site allows.
+#[derive(Clone)]
+pub struct Shell {
+    pub session: Arc<Session>,
+    pub allow: Vec<String>,
 }
 
 /// One call of a primitive.

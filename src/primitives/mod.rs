@@ -7,20 +7,27 @@ use rhai::{Dynamic, EvalAltResult};
 use crate::effect::{Ended, Failure, Stop};
 
 mod ask;
+mod backups;
 mod call;
 mod closure;
 mod confirm;
+mod copy_backups;
 mod evidence;
 mod fail;
 mod keep;
+mod log_chain;
 mod manual;
 mod note;
+mod ps;
+mod query;
+mod restore_logs;
+mod sql;
 mod step;
 pub mod values;
 mod wait_until;
 mod warn;
 
-pub use call::{Call, Run};
+pub use call::{Call, Run, Shell};
 
 /// What a call may do to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +130,13 @@ pub struct ArgumentError {
 
 /// Every primitive, in the order of the reference.
 pub static PRIMITIVES: &[&Primitive] = &[
+    &sql::SQL,
+    &query::QUERY,
+    &backups::BACKUPS,
+    &copy_backups::COPY_BACKUPS,
+    &log_chain::LOG_CHAIN,
+    &restore_logs::RESTORE_LOGS,
+    &ps::PS,
     &confirm::CONFIRM,
     &ask::ASK,
     &manual::MANUAL,
@@ -161,5 +175,45 @@ impl From<Ended> for Raised {
             Ended::Stop(stop) => Self::Stop(stop),
             Ended::Script(error) => Self::Script(error),
         }
+    }
+}
+
+/// "did you mean `x`? ", or nothing when no candidate is near.
+pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+    let lower = written.to_lowercase();
+    candidates
+        .map(|c| (strsim::jaro_winkler(&lower, &c.to_lowercase()), c))
+        .filter(|(near, _)| *near > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, c)| format!("did you mean `{c}`? "))
+        .unwrap_or_default()
+}
+
+/// A class as the reference names it.
+pub fn class_in_words(class: Class) -> &'static str {
+    match class {
+        Class::Reads => "reads",
+        Class::Changes => "changes",
+        Class::Asks => "asks",
+        Class::Tells => "tells",
+        Class::FromText => "from the text: reads or changes",
+        Class::FromCmdlet => "from the cmdlet: reads or changes",
+    }
+}
+
+/// A type as the reference names it.
+pub fn type_in_words(ty: Type) -> String {
+    match ty {
+        Type::Text => "text".to_owned(),
+        Type::Duration => "duration such as `90s`, `5m`, `2h`".to_owned(),
+        Type::Integer => "integer".to_owned(),
+        Type::Boolean => "true or false".to_owned(),
+        Type::Map => "map".to_owned(),
+        Type::Options => "map of options".to_owned(),
+        Type::Closure(0) => "closure".to_owned(),
+        Type::Closure(n) => format!("closure with {n} parameters"),
+        Type::TextList => "list of text".to_owned(),
+        Type::Word(words) => words.iter().map(|w| format!("`\"{w}\"`")).collect::<Vec<_>>().join(" or "),
+        Type::Evidence => "rows, map, list or text".to_owned(),
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use error::SiteErrors;
+pub use error::SiteErrors;
 use secret::SecretRef;
 
 /// The port of a default instance.

@@ -43,12 +43,7 @@ pub static TABLES: &[Table] = &[
         grows: false,
         fill: activity,
     },
-    Table {
-        name: "msdb.dbo.syssessions",
-        definition: "session_id int, agent_start_date datetime",
-        grows: false,
-        fill: sessions,
-    },
+    Table { name: "msdb.dbo.syssessions", definition: "session_id int, agent_start_date datetime", grows: false, fill: sessions },
     Table {
         name: "msdb.dbo.sysjobhistory",
         definition: "instance_id int, job_id uniqueidentifier, step_id int, step_name sysname, sql_message_id int, \
@@ -80,12 +75,7 @@ pub static TABLES: &[Table] = &[
         grows: false,
         fill: |_, rows| {
             for (id, name) in [(0, "[Uncategorized (Local)]"), (6, "Log Shipping")] {
-                rows.row(&[
-                    ("category_id", id.cell()),
-                    ("category_class", 1.cell()),
-                    ("category_type", 1.cell()),
-                    ("name", name.cell()),
-                ]);
+                rows.row(&[("category_id", id.cell()), ("category_class", 1.cell()), ("category_type", 1.cell()), ("name", name.cell())]);
             }
         },
     },

@@ -61,7 +61,11 @@ pub fn columns(definition: &str) -> Vec<Column> {
         let (name, ty) = part.trim().split_once(' ')?;
         Some(Column { name: name.to_owned(), ty: parse_type(ty, 1)? })
     };
-    parts.into_iter().filter(|part| !part.trim().is_empty()).map(|part| read(part).unwrap_or(Column { name: part.trim().to_owned(), ty: SYSNAME })).collect()
+    parts
+        .into_iter()
+        .filter(|part| !part.trim().is_empty())
+        .map(|part| read(part).unwrap_or(Column { name: part.trim().to_owned(), ty: SYSNAME }))
+        .collect()
 }
 
 /// What a fill may look at.
@@ -224,9 +228,11 @@ impl Catalog {
         let mut rows = statement.query(rusqlite::params_from_iter(&query.parameters)).map_err(failed)?;
         let mut answer = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            let cells = query.columns.iter().enumerate().map(|(at, column)| {
-                row.get_ref(at).map(|value| from_sqlite(value, column.ty)).map_err(failed)
-            });
+            let cells = query
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(at, column)| row.get_ref(at).map(|value| from_sqlite(value, column.ty)).map_err(failed));
             let mut cells = cells.collect::<Result<Vec<_>, _>>()?;
             for (cell, column) in cells.iter_mut().zip(&query.columns) {
                 whole_int(cell, column.ty)?;
@@ -250,7 +256,12 @@ fn whole_int(cell: &mut Cell, ty: Type) -> Result<(), Raised> {
 /// What SQLite refused although the server would have run it: said as the server says that a query is too much for it.
 fn internal(error: &rusqlite::Error) -> Raised {
     tracing::debug!(%error, "the lab's catalogue refused a query");
-    message(8623, 16, 1, "The query processor ran out of internal resources and could not produce a query plan. (The lab does not know this form of query.)")
+    message(
+        8623,
+        16,
+        1,
+        "The query processor ran out of internal resources and could not produce a query plan. (The lab does not know this form of query.)",
+    )
 }
 
 #[cfg(test)]

@@ -145,9 +145,7 @@ fn secondary_databases(source: &Source<'_>, rows: &mut Rows<'_>) {
 }
 
 fn monitor_secondary(source: &Source<'_>, rows: &mut Rows<'_>) {
-    let utc = |at: jiff::civil::DateTime| {
-        at.saturating_sub(jiff::Span::new().minutes(source.instance.world.offset_minutes))
-    };
+    let utc = |at: jiff::civil::DateTime| at.saturating_sub(jiff::Span::new().minutes(source.instance.world.offset_minutes));
     for row in &source.state.secondary_databases {
         let Some(secondary) = source.state.secondaries.iter().find(|secondary| secondary.id == row.secondary) else {
             continue;

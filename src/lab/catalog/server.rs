@@ -468,10 +468,9 @@ fn services(source: &Source<'_>, rows: &mut Rows<'_>) {
     let shown = if instance.instance.is_empty() { "MSSQLSERVER" } else { &instance.instance };
     let started = boot(source);
     let agent = source.state.agent_started.is_some();
-    for (service, account, process, up) in [
-        ("SQL Server", "LITWAREINC\\sqlservice", 1840, true),
-        ("SQL Server Agent", "LITWAREINC\\sqlagent", 2212, agent),
-    ] {
+    for (service, account, process, up) in
+        [("SQL Server", "LITWAREINC\\sqlservice", 1840, true), ("SQL Server Agent", "LITWAREINC\\sqlagent", 2212, agent)]
+    {
         rows.row(&[
             ("servicename", format!("{service} ({shown})").cell()),
             ("startup_type", 2.cell()),

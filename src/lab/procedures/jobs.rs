@@ -23,12 +23,7 @@ pub static PROCEDURES: &[Procedure] = &[
             @description nvarchar(512)",
         run: update,
     },
-    Procedure {
-        name: "sp_start_job",
-        home: "msdb",
-        parameters: "@job_name sysname, @job_id uniqueidentifier",
-        run: start,
-    },
+    Procedure { name: "sp_start_job", home: "msdb", parameters: "@job_name sysname, @job_id uniqueidentifier", run: start },
     Procedure { name: "sp_stop_job", home: "msdb", parameters: "@job_name sysname, @job_id uniqueidentifier", run: stop },
     Procedure {
         name: "sp_help_job",
@@ -132,9 +127,7 @@ fn start(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fail
     let time = instance.world.paced(0.3);
     let (copy, restore) = {
         let state = instance.lock();
-        let find = |pick: fn(&crate::lab::instance::Secondary) -> uuid::Uuid| {
-            state.secondaries.iter().find(|row| pick(row) == id).cloned()
-        };
+        let find = |pick: fn(&crate::lab::instance::Secondary) -> uuid::Uuid| state.secondaries.iter().find(|row| pick(row) == id).cloned();
         (find(|row| row.copy_job), find(|row| row.restore_job))
     };
     let outcome = match (copy, restore) {
@@ -255,40 +248,43 @@ fn help(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failu
         }
         let last = job.history.last();
         let next = next_run(job, now);
-        rows.push(row(&columns, &[
-            ("job_id", job.id.cell()),
-            ("originating_server", (&instance.server).cell()),
-            ("name", (&job.name).cell()),
-            ("enabled", Cell::TinyInt(u8::from(job.enabled))),
-            ("description", (&job.description).cell()),
-            ("start_step_id", 1.cell()),
-            ("category", if job.category == 6 { "Log Shipping" } else { "[Uncategorized (Local)]" }.cell()),
-            ("owner", "sa".cell()),
-            ("notify_level_eventlog", 2.cell()),
-            ("notify_level_email", 0.cell()),
-            ("notify_level_netsend", 0.cell()),
-            ("notify_level_page", 0.cell()),
-            ("notify_email_operator", "(unknown)".cell()),
-            ("notify_netsend_operator", "(unknown)".cell()),
-            ("notify_page_operator", "(unknown)".cell()),
-            ("delete_level", 0.cell()),
-            ("date_created", job.created.cell()),
-            ("date_modified", job.created.cell()),
-            ("version_number", 4.cell()),
-            ("last_run_date", last.map_or(0, |last| run_day(last.at)).cell()),
-            ("last_run_time", last.map_or(0, |last| run_clock(last.at)).cell()),
-            ("last_run_outcome", last.map_or(5, |last| i32::from(last.succeeded)).cell()),
-            ("next_run_date", next.map_or(0, run_day).cell()),
-            ("next_run_time", next.map_or(0, run_clock).cell()),
-            ("next_run_schedule_id", job.schedules.first().copied().unwrap_or(0).cell()),
-            ("current_execution_status", status.cell()),
-            ("current_execution_step", "0 (unknown)".cell()),
-            ("current_retry_attempt", 0.cell()),
-            ("has_step", 1.cell()),
-            ("has_schedule", i32::try_from(job.schedules.len()).unwrap_or(0).cell()),
-            ("has_target", 1.cell()),
-            ("type", 1.cell()),
-        ]));
+        rows.push(row(
+            &columns,
+            &[
+                ("job_id", job.id.cell()),
+                ("originating_server", (&instance.server).cell()),
+                ("name", (&job.name).cell()),
+                ("enabled", Cell::TinyInt(u8::from(job.enabled))),
+                ("description", (&job.description).cell()),
+                ("start_step_id", 1.cell()),
+                ("category", if job.category == 6 { "Log Shipping" } else { "[Uncategorized (Local)]" }.cell()),
+                ("owner", "sa".cell()),
+                ("notify_level_eventlog", 2.cell()),
+                ("notify_level_email", 0.cell()),
+                ("notify_level_netsend", 0.cell()),
+                ("notify_level_page", 0.cell()),
+                ("notify_email_operator", "(unknown)".cell()),
+                ("notify_netsend_operator", "(unknown)".cell()),
+                ("notify_page_operator", "(unknown)".cell()),
+                ("delete_level", 0.cell()),
+                ("date_created", job.created.cell()),
+                ("date_modified", job.created.cell()),
+                ("version_number", 4.cell()),
+                ("last_run_date", last.map_or(0, |last| run_day(last.at)).cell()),
+                ("last_run_time", last.map_or(0, |last| run_clock(last.at)).cell()),
+                ("last_run_outcome", last.map_or(5, |last| i32::from(last.succeeded)).cell()),
+                ("next_run_date", next.map_or(0, run_day).cell()),
+                ("next_run_time", next.map_or(0, run_clock).cell()),
+                ("next_run_schedule_id", job.schedules.first().copied().unwrap_or(0).cell()),
+                ("current_execution_status", status.cell()),
+                ("current_execution_step", "0 (unknown)".cell()),
+                ("current_retry_attempt", 0.cell()),
+                ("has_step", 1.cell()),
+                ("has_schedule", i32::try_from(job.schedules.len()).unwrap_or(0).cell()),
+                ("has_target", 1.cell()),
+                ("type", 1.cell()),
+            ],
+        ));
     }
     drop(state);
     runner.rows(&columns, &rows);

@@ -44,7 +44,9 @@ fn owner(runner: &Runner<'_>, arguments: &Arguments) -> Result<String, Failure> 
     let owner = arguments.text("@LockOwner").unwrap_or_else(|| "Transaction".to_owned());
     if same(&owner, "Transaction") {
         if runner.connection.transactions == 0 {
-            return Err(message(1230, 16, 1, "You attempted to acquire a transactional application lock without an active transaction.").into());
+            return Err(
+                message(1230, 16, 1, "You attempted to acquire a transactional application lock without an active transaction.").into()
+            );
         }
     } else if !same(&owner, "Session") {
         return Err(message(1231, 16, 1, "An invalid parameter or option was specified for procedure 'sys.sp_getapplock'.").into());
@@ -65,11 +67,8 @@ fn take(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failu
         {
             let mut state = runner.connection.instance.lock();
             let (id, database) = (runner.connection.id, arguments.context.clone());
-            let about = |lock: &AppLock| {
-                lock.resource == resource && same(&lock.principal, &principal) && same(&lock.database, &database)
-            };
-            let blocked =
-                state.locks.iter().any(|lock| about(lock) && lock.session != id && !compatible(&lock.mode, mode));
+            let about = |lock: &AppLock| lock.resource == resource && same(&lock.principal, &principal) && same(&lock.database, &database);
+            let blocked = state.locks.iter().any(|lock| about(lock) && lock.session != id && !compatible(&lock.mode, mode));
             if !blocked {
                 match state.locks.iter_mut().find(|lock| about(lock) && lock.session == id) {
                     Some(lock) => {
@@ -107,13 +106,12 @@ fn release(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fa
     let mut state = runner.connection.instance.lock();
     let (id, database) = (runner.connection.id, arguments.context.clone());
     let found = state.locks.iter().position(|lock| {
-        lock.session == id
-            && lock.resource == resource
-            && same(&lock.principal, &principal)
-            && same(&lock.database, &database)
+        lock.session == id && lock.resource == resource && same(&lock.principal, &principal) && same(&lock.database, &database)
     });
     let Some(at) = found else {
-        let text = format!("Cannot release the application lock (Database Principal: '{principal}', Resource: '{resource}') because it is not currently held.");
+        let text = format!(
+            "Cannot release the application lock (Database Principal: '{principal}', Resource: '{resource}') because it is not currently held."
+        );
         return Err(message(1223, 16, 1, text).into());
     };
     if let Some(lock) = state.locks.get_mut(at) {

@@ -1,13 +1,13 @@
 //! The log shipping procedures on the secondary ("Log Shipping Stored Procedures"): run in master, by a sysadmin.
 
 use super::{Arguments, Procedure};
+use crate::lab::catalog::IntoCell;
 use crate::lab::catalog::columns;
 use crate::lab::instance::{Job, Secondary, SecondaryDatabase, State, same};
 use crate::lab::messages;
 use crate::lab::statements::Failure;
 use crate::lab::statements::restore::row;
 use crate::lab::statements::run::Runner;
-use crate::lab::catalog::IntoCell;
 use crate::lab::tds::Cell;
 
 pub static PROCEDURES: &[Procedure] = &[
@@ -67,8 +67,7 @@ fn drop_secondary(state: &mut State, id: uuid::Uuid) {
     let Some(at) = state.secondaries.iter().position(|secondary| secondary.id == id) else { return };
     let secondary = state.secondaries.remove(at);
     let jobs = [secondary.copy_job, secondary.restore_job];
-    let gone: Vec<i32> =
-        state.jobs.iter().filter(|job| jobs.contains(&job.id)).flat_map(|job| job.schedules.clone()).collect();
+    let gone: Vec<i32> = state.jobs.iter().filter(|job| jobs.contains(&job.id)).flat_map(|job| job.schedules.clone()).collect();
     state.jobs.retain(|job| !jobs.contains(&job.id));
     let used: Vec<i32> = state.jobs.iter().flat_map(|job| job.schedules.clone()).collect();
     state.schedules.retain(|schedule| !gone.contains(&schedule.id) || used.contains(&schedule.id));
@@ -91,10 +90,7 @@ fn delete_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result
 fn find_primary(state: &State, arguments: &Arguments) -> Result<Option<usize>, Failure> {
     let server = arguments.required("@primary_server")?;
     let database = arguments.required("@primary_database")?;
-    Ok(state
-        .secondaries
-        .iter()
-        .position(|row| same(&row.primary_server, &server) && same(&row.primary_database, &database)))
+    Ok(state.secondaries.iter().position(|row| same(&row.primary_server, &server) && same(&row.primary_database, &database)))
 }
 
 fn delete_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
@@ -222,37 +218,40 @@ fn help_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i
             continue;
         };
         let (copied, restored) = (secondary.last_copied.as_ref(), database.last_restored.as_ref());
-        rows.push(row(&columns, &[
-            ("secondary_id", secondary.id.cell()),
-            ("primary_server", (&secondary.primary_server).cell()),
-            ("primary_database", (&secondary.primary_database).cell()),
-            ("backup_source_directory", (&secondary.source).cell()),
-            ("backup_destination_directory", (&secondary.destination).cell()),
-            ("file_retention_period", secondary.retention.cell()),
-            ("copy_job_id", secondary.copy_job.cell()),
-            ("restore_job_id", secondary.restore_job.cell()),
-            ("monitor_server", (&secondary.monitor).cell()),
-            ("monitor_server_security_mode", secondary.monitor_mode.cell()),
-            ("secondary_database", (&database.name).cell()),
-            ("restore_delay", database.restore_delay.cell()),
-            ("restore_all", database.restore_all.cell()),
-            ("restore_mode", database.restore_mode.cell()),
-            ("disconnect_users", database.disconnect_users.cell()),
-            ("block_size", database.block_size.cell()),
-            ("buffer_count", database.buffer_count.cell()),
-            ("max_transfer_size", database.max_transfer_size.cell()),
-            ("restore_threshold", database.restore_threshold.cell()),
-            ("threshold_alert", database.threshold_alert.cell()),
-            ("threshold_alert_enabled", database.threshold_alert_enabled.cell()),
-            ("last_copied_file", copied.map(|(file, _)| file).cell()),
-            ("last_copied_date", copied.map(|(_, at)| *at).cell()),
-            ("last_copied_date_utc", copied.map(|(_, at)| utc(at)).cell()),
-            ("last_restored_file", restored.map(|(file, _)| file).cell()),
-            ("last_restored_date", restored.map(|(_, at)| *at).cell()),
-            ("last_restored_date_utc", restored.map(|(_, at)| utc(at)).cell()),
-            ("history_retention_period", database.history_retention.cell()),
-            ("last_restored_latency", database.last_latency.cell()),
-        ]));
+        rows.push(row(
+            &columns,
+            &[
+                ("secondary_id", secondary.id.cell()),
+                ("primary_server", (&secondary.primary_server).cell()),
+                ("primary_database", (&secondary.primary_database).cell()),
+                ("backup_source_directory", (&secondary.source).cell()),
+                ("backup_destination_directory", (&secondary.destination).cell()),
+                ("file_retention_period", secondary.retention.cell()),
+                ("copy_job_id", secondary.copy_job.cell()),
+                ("restore_job_id", secondary.restore_job.cell()),
+                ("monitor_server", (&secondary.monitor).cell()),
+                ("monitor_server_security_mode", secondary.monitor_mode.cell()),
+                ("secondary_database", (&database.name).cell()),
+                ("restore_delay", database.restore_delay.cell()),
+                ("restore_all", database.restore_all.cell()),
+                ("restore_mode", database.restore_mode.cell()),
+                ("disconnect_users", database.disconnect_users.cell()),
+                ("block_size", database.block_size.cell()),
+                ("buffer_count", database.buffer_count.cell()),
+                ("max_transfer_size", database.max_transfer_size.cell()),
+                ("restore_threshold", database.restore_threshold.cell()),
+                ("threshold_alert", database.threshold_alert.cell()),
+                ("threshold_alert_enabled", database.threshold_alert_enabled.cell()),
+                ("last_copied_file", copied.map(|(file, _)| file).cell()),
+                ("last_copied_date", copied.map(|(_, at)| *at).cell()),
+                ("last_copied_date_utc", copied.map(|(_, at)| utc(at)).cell()),
+                ("last_restored_file", restored.map(|(file, _)| file).cell()),
+                ("last_restored_date", restored.map(|(_, at)| *at).cell()),
+                ("last_restored_date_utc", restored.map(|(_, at)| utc(at)).cell()),
+                ("history_retention_period", database.history_retention.cell()),
+                ("last_restored_latency", database.last_latency.cell()),
+            ],
+        ));
     }
     drop(state);
     runner.rows(&columns, &rows);
@@ -271,20 +270,23 @@ fn help_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i3
     let rows: Vec<Vec<Cell>> = find_primary(&state, arguments)?
         .and_then(|at| state.secondaries.get(at))
         .map(|secondary| {
-            row(&columns, &[
-                ("secondary_id", secondary.id.cell()),
-                ("primary_server", (&secondary.primary_server).cell()),
-                ("primary_database", (&secondary.primary_database).cell()),
-                ("backup_source_directory", (&secondary.source).cell()),
-                ("backup_destination_directory", (&secondary.destination).cell()),
-                ("file_retention_period", secondary.retention.cell()),
-                ("copy_job_id", secondary.copy_job.cell()),
-                ("restore_job_id", secondary.restore_job.cell()),
-                ("monitor_server", (&secondary.monitor).cell()),
-                ("monitor_server_security_mode", secondary.monitor_mode.cell()),
-                ("last_copied_file", secondary.last_copied.as_ref().map(|(file, _)| file).cell()),
-                ("last_copied_date", secondary.last_copied.as_ref().map(|(_, at)| *at).cell()),
-            ])
+            row(
+                &columns,
+                &[
+                    ("secondary_id", secondary.id.cell()),
+                    ("primary_server", (&secondary.primary_server).cell()),
+                    ("primary_database", (&secondary.primary_database).cell()),
+                    ("backup_source_directory", (&secondary.source).cell()),
+                    ("backup_destination_directory", (&secondary.destination).cell()),
+                    ("file_retention_period", secondary.retention.cell()),
+                    ("copy_job_id", secondary.copy_job.cell()),
+                    ("restore_job_id", secondary.restore_job.cell()),
+                    ("monitor_server", (&secondary.monitor).cell()),
+                    ("monitor_server_security_mode", secondary.monitor_mode.cell()),
+                    ("last_copied_file", secondary.last_copied.as_ref().map(|(file, _)| file).cell()),
+                    ("last_copied_date", secondary.last_copied.as_ref().map(|(_, at)| *at).cell()),
+                ],
+            )
         })
         .into_iter()
         .collect();
@@ -313,19 +315,22 @@ fn help_monitor(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i3
         let copied = secondary.and_then(|row| row.last_copied.as_ref());
         let restored = database.last_restored.as_ref();
         let late = restored.is_none_or(|(_, at)| minutes(*at) > database.restore_threshold);
-        rows.push(row(&columns, &[
-            ("status", late.cell()),
-            ("is_primary", false.cell()),
-            ("server", (&instance.server).cell()),
-            ("database_name", (&database.name).cell()),
-            ("time_since_last_copy", copied.map(|(_, at)| minutes(*at)).cell()),
-            ("last_copied_file", copied.map(|(file, _)| file).cell()),
-            ("time_since_last_restore", restored.map(|(_, at)| minutes(*at)).cell()),
-            ("last_restored_file", restored.map(|(file, _)| file).cell()),
-            ("last_restored_latency", database.last_latency.cell()),
-            ("restore_threshold", database.restore_threshold.cell()),
-            ("is_restore_alert_enabled", database.threshold_alert_enabled.cell()),
-        ]));
+        rows.push(row(
+            &columns,
+            &[
+                ("status", late.cell()),
+                ("is_primary", false.cell()),
+                ("server", (&instance.server).cell()),
+                ("database_name", (&database.name).cell()),
+                ("time_since_last_copy", copied.map(|(_, at)| minutes(*at)).cell()),
+                ("last_copied_file", copied.map(|(file, _)| file).cell()),
+                ("time_since_last_restore", restored.map(|(_, at)| minutes(*at)).cell()),
+                ("last_restored_file", restored.map(|(file, _)| file).cell()),
+                ("last_restored_latency", database.last_latency.cell()),
+                ("restore_threshold", database.restore_threshold.cell()),
+                ("is_restore_alert_enabled", database.threshold_alert_enabled.cell()),
+            ],
+        ));
     }
     drop(state);
     runner.rows(&columns, &rows);

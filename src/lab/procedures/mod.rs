@@ -28,12 +28,7 @@ pub struct Procedure {
 }
 
 fn all() -> impl Iterator<Item = &'static Procedure> {
-    sessions::PROCEDURES
-        .iter()
-        .chain(locks::PROCEDURES)
-        .chain(paths::PROCEDURES)
-        .chain(log_shipping::PROCEDURES)
-        .chain(jobs::PROCEDURES)
+    sessions::PROCEDURES.iter().chain(locks::PROCEDURES).chain(paths::PROCEDURES).chain(log_shipping::PROCEDURES).chain(jobs::PROCEDURES)
 }
 
 /// Home and name of the procedure that a name of one to three parts means, seen from `database`.
@@ -178,9 +173,8 @@ fn bind(procedure: &'static Procedure, given: Vec<Given>, context: String) -> Re
             None => position,
         };
         let Some(slot) = bound.get_mut(slot) else { continue };
-        slot.value = convert(&value, ty, slot.ty, 0).map_err(|raised| {
-            if raised.number == 245 { messages::converting(ty, slot.ty) } else { raised }
-        })?;
+        slot.value = convert(&value, ty, slot.ty, 0)
+            .map_err(|raised| if raised.number == 245 { messages::converting(ty, slot.ty) } else { raised })?;
         slot.given = true;
         slot.target = target;
     }
@@ -312,7 +306,15 @@ fn execute_sql(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
             let found = named.or_else(|| rest.get(position).filter(|(name, ..)| name.is_none()));
             let value = match found {
                 Some((_, value, ty)) => convert(value, *ty, column.ty, 0)?,
-                None => return Err(message(8178, 16, 1, format!("The parameterized query expects the parameter '{}', which was not supplied.", column.name)).into()),
+                None => {
+                    return Err(message(
+                        8178,
+                        16,
+                        1,
+                        format!("The parameterized query expects the parameter '{}', which was not supplied.", column.name),
+                    )
+                    .into());
+                }
             };
             variables.declare(&column.name, column.ty, value)?;
         }

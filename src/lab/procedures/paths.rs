@@ -7,12 +7,7 @@ use crate::lab::statements::run::Runner;
 use crate::lab::tds::Cell;
 
 pub static PROCEDURES: &[Procedure] = &[
-    Procedure {
-        name: "xp_dirtree",
-        home: "master",
-        parameters: "@path nvarchar(4000)!, @depth int, @file int",
-        run: tree,
-    },
+    Procedure { name: "xp_dirtree", home: "master", parameters: "@path nvarchar(4000)!, @depth int, @file int", run: tree },
     Procedure { name: "xp_fileexist", home: "master", parameters: "@path nvarchar(4000)!", run: exists },
     Procedure { name: "xp_fixeddrives", home: "master", parameters: "", run: drives },
 ];
@@ -22,11 +17,7 @@ fn tree(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failu
     let path = arguments.required("@path")?;
     let depth = arguments.int("@depth").unwrap_or(0);
     let files = arguments.bit("@file").unwrap_or(false);
-    let columns = columns(if files {
-        "subdirectory nvarchar(512), depth int, file int"
-    } else {
-        "subdirectory nvarchar(512), depth int"
-    });
+    let columns = columns(if files { "subdirectory nvarchar(512), depth int, file int" } else { "subdirectory nvarchar(512), depth int" });
     let mut rows = Vec::new();
     if let Some(folder) = runner.connection.instance.paths.resolve(&path) {
         list(&folder, 1, depth, files, &mut rows);

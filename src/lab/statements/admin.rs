@@ -12,7 +12,9 @@ pub fn kill(runner: &mut Runner<'_>, kill: &Kill) -> Result<(), Failure> {
     let id = match &kill.session.kind {
         ValueKind::Number(digits) => digits.parse::<i64>().unwrap_or(i64::MAX),
         ValueKind::Text(uow) => {
-            return Err(message(6112, 16, 1, format!("Distributed transaction with UOW {uow} is in prepared state or does not exist.")).into());
+            return Err(
+                message(6112, 16, 1, format!("Distributed transaction with UOW {uow} is in prepared state or does not exist.")).into()
+            );
         }
         _ => return Err(messages::incorrect_syntax("KILL").into()),
     };
@@ -98,7 +100,12 @@ pub fn alter_database(runner: &mut Runner<'_>, alter: &AlterDatabase) -> Result<
                         }
                         // without a termination clause the server waits; here nobody would ever leave
                         Some(Termination::NoWait) | None => {
-                            return Err(wrap(message(5070, 16, 2, format!("Database state cannot be changed while other users are using the database '{}'", database.name))));
+                            return Err(wrap(message(
+                                5070,
+                                16,
+                                2,
+                                format!("Database state cannot be changed while other users are using the database '{}'", database.name),
+                            )));
                         }
                     }
                 }
@@ -123,7 +130,10 @@ pub fn alter_database(runner: &mut Runner<'_>, alter: &AlterDatabase) -> Result<
                         }
                     }
                     _ => {
-                        let text = format!("The operation cannot be performed on database \"{}\" because it is involved in a database mirroring session with {}.", database.name, mirroring.partner_instance);
+                        let text = format!(
+                            "The operation cannot be performed on database \"{}\" because it is involved in a database mirroring session with {}.",
+                            database.name, mirroring.partner_instance
+                        );
                         return Err(message(1468, 16, 1, text).into());
                     }
                 }
@@ -142,7 +152,15 @@ pub fn alter_database(runner: &mut Runner<'_>, alter: &AlterDatabase) -> Result<
             DatabaseChangeKind::Offline => {
                 settled(&database).map_err(wrap)?;
                 if !state.users_of(&database.name, id).is_empty() && alter.termination.is_none() {
-                    return Err(wrap(message(5061, 16, 1, format!("ALTER DATABASE failed because a lock could not be placed on database '{}'. Try again later.", database.name))));
+                    return Err(wrap(message(
+                        5061,
+                        16,
+                        1,
+                        format!(
+                            "ALTER DATABASE failed because a lock could not be placed on database '{}'. Try again later.",
+                            database.name
+                        ),
+                    )));
                 }
                 for other in state.users_of(&database.name, id) {
                     end(&instance, &mut state, other, now);
@@ -199,7 +217,13 @@ pub fn drop_database(runner: &mut Runner<'_>, drop: &DropDatabase) -> Result<(),
             if drop.if_exists {
                 continue;
             }
-            return Err(message(3701, 11, 1, format!("Cannot drop the database '{name}', because it does not exist or you do not have permission.")).into());
+            return Err(message(
+                3701,
+                11,
+                1,
+                format!("Cannot drop the database '{name}', because it does not exist or you do not have permission."),
+            )
+            .into());
         };
         if database.id <= 4 {
             return Err(message(3708, 16, 1, format!("Cannot drop the database '{name}' because it is a system database.")).into());

@@ -13,8 +13,26 @@ use crate::tsql::syntax::{Backup, Options};
 use crate::wire::lsn::Lsn;
 
 const OPTIONS: [&str; 21] = [
-    "COPY_ONLY", "INIT", "NOINIT", "FORMAT", "NOFORMAT", "SKIP", "NOSKIP", "NORECOVERY", "STATS", "CHECKSUM", "NO_CHECKSUM",
-    "COMPRESSION", "NO_COMPRESSION", "NAME", "DESCRIPTION", "NOREWIND", "NOUNLOAD", "STOP_ON_ERROR", "NO_TRUNCATE", "RETAINDAYS",
+    "COPY_ONLY",
+    "INIT",
+    "NOINIT",
+    "FORMAT",
+    "NOFORMAT",
+    "SKIP",
+    "NOSKIP",
+    "NORECOVERY",
+    "STATS",
+    "CHECKSUM",
+    "NO_CHECKSUM",
+    "COMPRESSION",
+    "NO_COMPRESSION",
+    "NAME",
+    "DESCRIPTION",
+    "NOREWIND",
+    "NOUNLOAD",
+    "STOP_ON_ERROR",
+    "NO_TRUNCATE",
+    "RETAINDAYS",
     "MEDIANAME",
 ];
 

@@ -43,6 +43,7 @@ pub struct Context {
 /// A server message on its way through SQLite, which keeps only the text of a function's error.
 const MARK: &str = "\u{1}lab\u{1}";
 
+#[expect(clippy::boxed_local, reason = "messages are raised in boxes everywhere")]
 fn raise(raised: Raised) -> Error {
     let text = format!("{MARK}{}\u{1}{}\u{1}{}\u{1}{}", raised.number, raised.severity, raised.state, raised.text);
     Error::UserFunctionError(text.into())
@@ -82,6 +83,10 @@ pub fn date_part(word: &str) -> Option<&'static str> {
 }
 
 type Answer = Result<Stored, Error>;
+/// A function's name, its number of arguments, and itself.
+type Plain = (&'static str, i32, fn(&Call<'_>) -> Answer);
+/// The same for one that looks at the session; nothing is NULL.
+type Asking = (&'static str, i32, fn(&Context, &Call<'_>) -> Option<Stored>);
 
 fn text(call: &Call<'_>, at: usize) -> Option<String> {
     match call.get_raw(at) {
@@ -107,7 +112,7 @@ fn named_type(call: &Call<'_>, at: usize) -> Type {
 /// Adds every function to a connection. Functions that look at the session read `context`.
 pub fn install(connection: &Connection, context: &Arc<Mutex<Context>>) -> rusqlite::Result<()> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    let plain: [(&str, i32, fn(&Call<'_>) -> Answer); 15] = [
+    let plain: [Plain; 15] = [
         ("lab_cast", 4, |call| cast(call)),
         ("lab_try_cast", 4, |call| Ok(cast(call).unwrap_or(Stored::Null))),
         ("lab_like", 3, like),
@@ -130,7 +135,7 @@ pub fn install(connection: &Connection, context: &Arc<Mutex<Context>>) -> rusqli
     connection.create_scalar_function("lab_reverse", 1, pure, |call| {
         Ok(text(call, 0).map_or(Stored::Null, |text| Stored::Text(text.chars().rev().collect())))
     })?;
-    let asking: [(&str, i32, fn(&Context, &Call<'_>) -> Option<Stored>); 11] = [
+    let asking: [Asking; 11] = [
         ("lab_global", 1, global),
         ("lab_now", 1, now),
         ("lab_db_id", 1, db_id),
@@ -287,9 +292,9 @@ fn date_add(call: &Call<'_>) -> Answer {
         "nanosecond" => Span::new().try_nanoseconds(count),
         _ => Span::new().try_days(count),
     };
-    let moved = span.and_then(|span| at.checked_add(span)).map_err(|_| {
-        raise(message(517, 16, 1, "Adding a value to a 'datetime' column caused an overflow."))
-    })?;
+    let moved = span
+        .and_then(|span| at.checked_add(span))
+        .map_err(|_| raise(message(517, 16, 1, "Adding a value to a 'datetime' column caused an overflow.")))?;
     Ok(to_sqlite(&match ty {
         Type::Date => Cell::Date(moved.date()),
         Type::DateTime => Cell::DateTime(to_datetime(moved)),
@@ -530,10 +535,8 @@ fn database_property(context: &Context, call: &Call<'_>) -> Option<Stored> {
 }
 
 fn role(_: &Context, call: &Call<'_>) -> Option<Stored> {
-    const ROLES: [&str; 9] = [
-        "sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin",
-        "public",
-    ];
+    const ROLES: [&str; 9] =
+        ["sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin", "public"];
     let role = text(call, 0)?;
     ROLES.iter().any(|known| same(known, &role)).then_some(Stored::Integer(1))
 }

@@ -64,6 +64,7 @@ impl From<Raised> for Failure {
 
 impl Failure {
     /// The specific error, then the wrapper.
+    #[expect(clippy::boxed_local, reason = "messages are raised in boxes everywhere")]
     pub fn wrapped(raised: Raised, wrapper: Raised) -> Self {
         Self(vec![*raised, *wrapper])
     }
@@ -105,13 +106,7 @@ impl Connection {
         if let Some(row) = state.sessions.get_mut(&self.id) {
             row.last_start = now;
             row.transactions = self.transactions;
-            row.running = Some(Running {
-                start: now,
-                since: std::time::Instant::now(),
-                command: "SELECT",
-                percent: 0.0,
-                database,
-            });
+            row.running = Some(Running { start: now, since: std::time::Instant::now(), command: "SELECT", percent: 0.0, database });
         }
     }
 

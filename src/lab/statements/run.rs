@@ -17,6 +17,7 @@ use crate::lab::messages::{self, Raised, message};
 use crate::lab::procedures;
 use crate::lab::tds::{Cell, Column, Reply, ServerMessage, Type};
 use crate::lab::values::{convert, parse_type};
+use crate::tsql::lex::significant;
 use crate::tsql::statement::{SyntaxError, parse};
 use crate::tsql::syntax::{Expression, SetOption, Statement, StatementKind, Value, ValueKind};
 
@@ -31,8 +32,7 @@ pub enum Flow {
 }
 
 /// Errors that end the whole batch, not only their statement: what the server finds when it compiles, and conversions.
-const ENDS_BATCH: [i32; 21] =
-    [102, 105, 107, 113, 116, 134, 137, 155, 156, 195, 205, 207, 208, 209, 241, 245, 596, 4104, 4121, 4145, 8623];
+const ENDS_BATCH: [i32; 21] = [102, 105, 107, 113, 116, 134, 137, 155, 156, 195, 205, 207, 208, 209, 241, 245, 596, 4104, 4121, 4145, 8623];
 
 /// The reading of a batch's queries and conditions, by where they begin.
 #[derive(Default)]
@@ -64,9 +64,7 @@ pub fn can_enter(state: &State, database: &Database, session: u16) -> Result<(),
         }
         DatabaseState::Restoring => Err(messages::restoring(&database.name)),
         DatabaseState::Recovering => Err(messages::recovering(&database.name)),
-        DatabaseState::Offline => {
-            Err(message(942, 14, 4, format!("Database '{}' cannot be opened because it is offline.", database.name)))
-        }
+        DatabaseState::Offline => Err(message(942, 14, 4, format!("Database '{}' cannot be opened because it is offline.", database.name))),
         DatabaseState::Online if database.busy.is_some_and(|busy| busy != session) => {
             Err(message(952, 16, 1, format!("Database '{}' is in transition. Try the statement later.", database.name)))
         }
@@ -128,9 +126,12 @@ impl<'a> Runner<'a> {
             }
             SyntaxError::Unclosed { .. } => messages::unclosed_quote(text.get(range.start + 1..).unwrap_or_default()),
             SyntaxError::UnclosedComment { .. } => messages::missing_end_comment(),
-            SyntaxError::TooDeep { .. } => {
-                message(191, 15, 1, "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries.")
-            }
+            SyntaxError::TooDeep { .. } => message(
+                191,
+                15,
+                1,
+                "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries.",
+            ),
         };
         raised.into()
     }
@@ -148,7 +149,17 @@ impl<'a> Runner<'a> {
                     let query = parse_query(&self.text[statement.range.clone()]).map_err(|raised| (statement.range.clone(), raised))?;
                     self.prepared.queries.insert(statement.range.start, query);
                 }
-                StatementKind::SetVariable { value, .. } | StatementKind::Print(value) => self.prepare_expression(value)?,
+                StatementKind::SetVariable { name, value } => {
+                    let operator = self.text[name.range.end..value.range.start].trim();
+                    // `@x += 1` means `@x + (1)`
+                    let text = match operator.strip_suffix('=') {
+                        Some("") | None => self.text[value.range.clone()].to_owned(),
+                        Some(operator) => format!("{} {operator} ({})", name.text, &self.text[value.range.clone()]),
+                    };
+                    let expr = parse_expression(&text).map_err(|raised| (value.range.clone(), raised))?;
+                    self.prepared.expressions.insert(value.range.start, expr);
+                }
+                StatementKind::Print(value) => self.prepare_expression(value)?,
                 StatementKind::Declare(list) => {
                     for value in list.iter().filter_map(|declaration| declaration.value.as_ref()) {
                         self.prepare_expression(value)?;
@@ -207,7 +218,10 @@ impl<'a> Runner<'a> {
         self.line = self.line_of(&statement.range);
         match self.run(statement) {
             Ok(flow) => {
-                if !matches!(statement.kind, StatementKind::If { .. } | StatementKind::Block(_) | StatementKind::Try { .. } | StatementKind::While { .. }) {
+                if !matches!(
+                    statement.kind,
+                    StatementKind::If { .. } | StatementKind::Block(_) | StatementKind::Try { .. } | StatementKind::While { .. }
+                ) {
                     self.connection.error = 0;
                 }
                 Ok(flow)
@@ -261,10 +275,6 @@ impl<'a> Runner<'a> {
             }
             StatementKind::SetOption(option) => self.set_option(option)?,
             StatementKind::SetVariable { name, value } => {
-                let operator = self.text[name.range.end..value.range.start].trim();
-                if operator != "=" {
-                    return Err(messages::incorrect_syntax(operator).into());
-                }
                 let ty = self.variables.get(&name.text)?.ty;
                 let cell = self.evaluate(value, Some(ty))?.0;
                 self.variables.assign(&name.text, &cell, ty)?;
@@ -272,8 +282,14 @@ impl<'a> Runner<'a> {
             StatementKind::Declare(list) => {
                 for declaration in list {
                     let name = self.text[declaration.ty.range.clone()].to_owned();
-                    let ty = parse_type(&name, 1)
-                        .ok_or_else(|| message(2715, 16, 3, format!("Column, parameter, or variable {}: Cannot find data type {name}.", declaration.name.text)))?;
+                    let ty = parse_type(&name, 1).ok_or_else(|| {
+                        message(
+                            2715,
+                            16,
+                            3,
+                            format!("Column, parameter, or variable {}: Cannot find data type {name}.", declaration.name.text),
+                        )
+                    })?;
                     self.variables.declare(&declaration.name.text, ty, Cell::Null)?;
                     if let Some(value) = &declaration.value {
                         let cell = self.evaluate(value, Some(ty))?.0;
@@ -377,11 +393,14 @@ impl<'a> Runner<'a> {
         if worst.as_ref().is_some_and(|message| message.severity >= 20) {
             return Err(failure);
         }
-        let before = std::mem::replace(&mut self.caught, worst.map(|mut message| {
-            message.line = self.line;
-            message.procedure.clone_from(&self.procedure);
-            message
-        }));
+        let before = std::mem::replace(
+            &mut self.caught,
+            worst.map(|mut message| {
+                message.line = self.line;
+                message.procedure.clone_from(&self.procedure);
+                message
+            }),
+        );
         let result = self.all(catch);
         self.caught = before;
         result
@@ -389,11 +408,34 @@ impl<'a> Runner<'a> {
 
     fn set_option(&mut self, option: &SetOption) -> Result<(), Raised> {
         const KNOWN: [&str; 28] = [
-            "ANSI_DEFAULTS", "ANSI_NULLS", "ANSI_NULL_DFLT_OFF", "ANSI_NULL_DFLT_ON", "ANSI_PADDING", "ANSI_WARNINGS",
-            "ARITHABORT", "ARITHIGNORE", "CONCAT_NULL_YIELDS_NULL", "CURSOR_CLOSE_ON_COMMIT", "DATEFIRST", "DATEFORMAT",
-            "DEADLOCK_PRIORITY", "FMTONLY", "IMPLICIT_TRANSACTIONS", "LANGUAGE", "LOCK_TIMEOUT", "NOCOUNT", "NOEXEC",
-            "NUMERIC_ROUNDABORT", "PARSEONLY", "QUERY_GOVERNOR_COST_LIMIT", "QUOTED_IDENTIFIER", "REMOTE_PROC_TRANSACTIONS",
-            "ROWCOUNT", "TEXTSIZE", "TRANSACTION ISOLATION LEVEL", "XACT_ABORT",
+            "ANSI_DEFAULTS",
+            "ANSI_NULLS",
+            "ANSI_NULL_DFLT_OFF",
+            "ANSI_NULL_DFLT_ON",
+            "ANSI_PADDING",
+            "ANSI_WARNINGS",
+            "ARITHABORT",
+            "ARITHIGNORE",
+            "CONCAT_NULL_YIELDS_NULL",
+            "CURSOR_CLOSE_ON_COMMIT",
+            "DATEFIRST",
+            "DATEFORMAT",
+            "DEADLOCK_PRIORITY",
+            "FMTONLY",
+            "IMPLICIT_TRANSACTIONS",
+            "LANGUAGE",
+            "LOCK_TIMEOUT",
+            "NOCOUNT",
+            "NOEXEC",
+            "NUMERIC_ROUNDABORT",
+            "PARSEONLY",
+            "QUERY_GOVERNOR_COST_LIMIT",
+            "QUOTED_IDENTIFIER",
+            "REMOTE_PROC_TRANSACTIONS",
+            "ROWCOUNT",
+            "TEXTSIZE",
+            "TRANSACTION ISOLATION LEVEL",
+            "XACT_ABORT",
         ];
         for name in option.name.split(',').map(str::trim) {
             let value = option.value.trim();
@@ -491,14 +533,31 @@ impl<'a> Runner<'a> {
         };
         let (severity, state) = (number(1), number(2).clamp(0, 255));
         if severity > 18 {
-            return Err(message(2754, 16, 1, "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.").into());
+            return Err(message(
+                2754,
+                16,
+                1,
+                "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.",
+            )
+            .into());
         }
         let (number, text) = match cells.first().map(|(cell, _)| cell) {
             Some(Cell::Text(text)) => (50000, format_message(text, cells.get(3..).unwrap_or_default())),
-            Some(Cell::Int(number)) if *number >= 50000 => {
-                (18054, format!("Error {number}, severity {severity}, state {state} was raised, but no message with that error number was found in sys.messages."))
+            Some(Cell::Int(number)) if *number >= 50000 => (
+                18054,
+                format!(
+                    "Error {number}, severity {severity}, state {state} was raised, but no message with that error number was found in sys.messages."
+                ),
+            ),
+            _ => {
+                return Err(message(
+                    2732,
+                    16,
+                    1,
+                    "Error number is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.",
+                )
+                .into());
             }
-            _ => return Err(message(2732, 16, 1, "Error number is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.").into()),
         };
         let raised = message(number, u8::try_from(severity.max(0)).unwrap_or(16), u8::try_from(state).unwrap_or(1), text);
         if severity > 10 {
@@ -663,18 +722,33 @@ fn line_in(text: &str, at: usize) -> u32 {
 /// Words that the server names as keywords (156) where others are only "near" (102).
 fn is_keyword(word: &str) -> bool {
     const WORDS: [&str; 24] = [
-        "AND", "AS", "BACKUP", "BEGIN", "BY", "CASE", "DATABASE", "ELSE", "END", "EXEC", "FROM", "GROUP", "IF", "IN", "INTO",
-        "JOIN", "KILL", "ON", "OR", "ORDER", "RESTORE", "SELECT", "WHERE", "WITH",
+        "AND", "AS", "BACKUP", "BEGIN", "BY", "CASE", "DATABASE", "ELSE", "END", "EXEC", "FROM", "GROUP", "IF", "IN", "INTO", "JOIN",
+        "KILL", "ON", "OR", "ORDER", "RESTORE", "SELECT", "WHERE", "WITH",
     ];
     WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 fn parse_query(text: &str) -> Result<Box<Query>, Raised> {
+    let text = without_hints(text);
     let statements = Parser::parse_sql(&MsSqlDialect {}, text).map_err(|error| near(&error))?;
     match statements.into_iter().next() {
         Some(Parsed::Query(query)) => Ok(query),
         _ => Err(messages::incorrect_syntax(text.split_whitespace().next().unwrap_or_default())),
     }
+}
+
+/// Cuts off `OPTION (...)`: hints to the optimiser, of which there is none here.
+fn without_hints(text: &str) -> &str {
+    let mut depth = 0usize;
+    for token in significant(text) {
+        match token.text(text) {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && token.is_word(text, "OPTION") => return &text[..token.start],
+            _ => {}
+        }
+    }
+    text
 }
 
 fn parse_expression(text: &str) -> Result<Box<Expr>, Raised> {

@@ -29,6 +29,8 @@ pub struct Tape {
     pub dones: usize,
     /// an attention comes after so many waits
     pub attention_after: Option<usize>,
+    /// the connection is gone from the start
+    pub cut: bool,
     waits: usize,
 }
 
@@ -64,11 +66,11 @@ impl Reply for Tape {
     fn flush(&mut self) {}
 
     fn cancelled(&self) -> bool {
-        self.attention_after.is_some_and(|after| self.waits >= after)
+        self.cut || self.attention_after.is_some_and(|after| self.waits >= after)
     }
 
     fn disconnected(&self) -> bool {
-        false
+        self.cut
     }
 
     fn wait(&mut self, time: Duration) -> bool {

@@ -121,9 +121,7 @@ fn the_reading_forms_have_the_documented_columns() {
 
 #[test]
 fn empty_and_copy_only_backups_stand_beside_the_chain() {
-    let mut stage = Stage::with(
-        "[[fault]]\nkind = \"empty-log\"\nlog = 13\n[[fault]]\nkind = \"copy-only-log\"\nlog = 14\n",
-    );
+    let mut stage = Stage::with("[[fault]]\nkind = \"empty-log\"\nlog = 13\n[[fault]]\nkind = \"copy-only-log\"\nlog = 14\n");
     let names = stage.copied();
     assert_eq!(names.len(), 18);
     // 13, the empty one after it, 14, the copy of 14
@@ -243,6 +241,30 @@ fn an_attention_leaves_a_restore_half_done_and_the_same_file_heals_it() {
     let mut tape = Tape { attention_after: Some(0), ..Tape::default() };
     stage.run_on("RESTORE DATABASE mgc WITH RECOVERY", &[], &mut tape);
     assert_eq!(state(&stage).0, DatabaseState::Online);
+}
+
+#[test]
+fn a_restore_goes_on_when_its_connection_is_cut_and_ends_when_it_is_killed() {
+    let mut stage = slow();
+    let names = stage.copied();
+    let text = |name: &str| format!("RESTORE LOG mgc FROM DISK = 'D:\\LogShip\\{name}' WITH NORECOVERY");
+    let mut tape = Tape { cut: true, ..Tape::default() };
+    stage.run_on(&text(&names[12]), &[], &mut tape);
+    assert_eq!(state(&stage).1, 13);
+    let instance = Arc::clone(&stage.instance);
+    let mut victim = connect(&instance);
+    let id = victim.id();
+    let statement = text(&names[13]);
+    let other = std::thread::spawn(move || {
+        let mut tape = Tape::default();
+        victim.run(&Request::Batch { text: statement, parameters: Vec::new() }, &mut tape);
+        tape.errors()
+    });
+    while stage.run("SELECT 1 FROM sys.dm_exec_requests WHERE percent_complete > 0").sets[0].rows.is_empty() {}
+    assert_eq!(stage.run(&format!("KILL {id}")).errors(), [0; 0]);
+    assert!(other.join().expect("no panic").contains(&596));
+    assert_eq!(stage.apply(&names[14]).errors(), [4319, 3013]);
+    assert_eq!(stage.apply(&names[13]).errors(), [0; 0]);
 }
 
 #[test]

@@ -13,27 +13,40 @@ fn the_catalogue_answers_queries_of_every_shape() {
         "mgccomp | ONLINE | SQL_Latin1_General_CP1_CI_AS | 0\nmgc | RESTORING | NULL | 0"
     );
     assert_eq!(
-        show("SELECT d.name, COUNT(*) AS files FROM master.sys.databases AS d \
+        show(
+            "SELECT d.name, COUNT(*) AS files FROM master.sys.databases AS d \
               INNER JOIN sys.master_files f ON f.database_id = d.database_id \
-              WHERE d.name LIKE 'mgc%' GROUP BY d.name HAVING COUNT(*) > 1 ORDER BY 1"),
+              WHERE d.name LIKE 'mgc%' GROUP BY d.name HAVING COUNT(*) > 1 ORDER BY 1"
+        ),
         "mgc | 2\nmgccomp | 2"
     );
     assert_eq!(show("SELECT TOP (2) name FROM sys.databases ORDER BY database_id"), "master\ntempdb");
     assert_eq!(show("SELECT 1 WHERE EXISTS (SELECT 1 FROM sys.databases d WHERE d.name = N'MGC' AND d.state = 1)"), "1");
-    assert_eq!(show("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases WHERE secondary_database = 'mgc')"), "");
+    assert_eq!(
+        show("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM msdb.dbo.log_shipping_secondary_databases WHERE secondary_database = 'mgc')"),
+        ""
+    );
     assert_eq!(
         show("SELECT CASE WHEN state = 1 THEN 'waits' ELSE N'open' END FROM sys.databases WHERE name IN ('mgc', 'mgccomp') ORDER BY name"),
         "waits\nopen"
     );
-    assert_eq!(show("SELECT COUNT(DISTINCT redo_start_fork_guid), COUNT(DISTINCT type) FROM sys.master_files WHERE database_id = DB_ID('mgc')"), "1 | 2");
-    assert_eq!(show("WITH x AS (SELECT name FROM sys.databases WHERE database_id < 3) SELECT x.name FROM x ORDER BY x.name"), "master\ntempdb");
+    assert_eq!(
+        show("SELECT COUNT(DISTINCT redo_start_fork_guid), COUNT(DISTINCT type) FROM sys.master_files WHERE database_id = DB_ID('mgc')"),
+        "1 | 2"
+    );
+    assert_eq!(
+        show("WITH x AS (SELECT name FROM sys.databases WHERE database_id < 3) SELECT x.name FROM x ORDER BY x.name"),
+        "master\ntempdb"
+    );
     assert_eq!(show("SELECT t.n FROM (SELECT COUNT(*) AS n FROM sys.databases) AS t"), "6");
     assert_eq!(show("SELECT name FROM sys.databases WHERE database_id = 1 UNION ALL SELECT 'x'"), "master\nx");
     assert_eq!(
-        show("SELECT s.primary_server, d.last_restored_file FROM msdb.dbo.log_shipping_secondary s \
-              LEFT OUTER JOIN msdb..log_shipping_secondary_databases d ON d.secondary_id = s.secondary_id")
-            .split(" | ")
-            .next(),
+        show(
+            "SELECT s.primary_server, d.last_restored_file FROM msdb.dbo.log_shipping_secondary s \
+              LEFT OUTER JOIN msdb..log_shipping_secondary_databases d ON d.secondary_id = s.secondary_id"
+        )
+        .split(" | ")
+        .next(),
         Some("PCHAT-SQL-01")
     );
 }
@@ -53,19 +66,9 @@ fn log_sequence_numbers_compare_as_numbers_whatever_they_meet() {
     assert_eq!(value(&format!("SELECT redo_start_lsn + 1 - 1 {of}")), number);
     assert_eq!(value(&format!("SELECT CONVERT(varchar(30), redo_start_lsn) {of}")), Cell::Text(redo.to_string()));
     let count = "SELECT COUNT(*) FROM msdb.dbo.backupset WHERE last_lsn <= @lsn AND type = 'L'";
-    let parameter = Parameter {
-        name: "@lsn".into(),
-        ty: Type::Numeric { precision: 25, scale: 0 },
-        value: number,
-        output: false,
-    };
+    let parameter = Parameter { name: "@lsn".into(), ty: Type::Numeric { precision: 25, scale: 0 }, value: number, output: false };
     assert_eq!(stage.run_with(count, &[parameter]).value(), Cell::Int(12));
-    let text = Parameter {
-        name: "@lsn".into(),
-        ty: Type::NVarChar(Some(40)),
-        value: Cell::Text(redo.to_string()),
-        output: false,
-    };
+    let text = Parameter { name: "@lsn".into(), ty: Type::NVarChar(Some(40)), value: Cell::Text(redo.to_string()), output: false };
     assert_eq!(stage.run_with(count, &[text]).value(), Cell::Int(12));
 }
 
@@ -105,9 +108,15 @@ fn functions_answer_for_the_session_and_the_server() {
     assert_eq!(value("SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE')"), Cell::Int(1));
     assert_eq!(value("SELECT ORIGINAL_LOGIN()"), Cell::Text("cutover".into()));
     assert_eq!(value("SELECT OBJECT_ID('msdb.dbo.nothing')"), Cell::Null);
-    assert_eq!(value("SELECT ISNULL(NULL, 'x') + UPPER('a') + SUBSTRING('hello', 2, 3) + REPLACE('aXa', 'x', '-')"), Cell::Text("xAella-a".into()));
+    assert_eq!(
+        value("SELECT ISNULL(NULL, 'x') + UPPER('a') + SUBSTRING('hello', 2, 3) + REPLACE('aXa', 'x', '-')"),
+        Cell::Text("xAella-a".into())
+    );
     assert_eq!(value("SELECT DATEDIFF(minute, '2026-01-02 03:04:59', '2026-01-02 03:06:00')"), Cell::Int(2));
-    assert_eq!(value("SELECT CONVERT(varchar(19), DATEADD(hour, -1, CAST('2026-01-02 03:00' AS datetime)), 120)"), Cell::Text("2026-01-02 02:00:00".into()));
+    assert_eq!(
+        value("SELECT CONVERT(varchar(19), DATEADD(hour, -1, CAST('2026-01-02 03:00' AS datetime)), 120)"),
+        Cell::Text("2026-01-02 02:00:00".into())
+    );
     assert_eq!(value("SELECT 1 WHERE DATEDIFF(second, GETDATE(), SYSDATETIME()) = 0 AND GETUTCDATE() > '2020-01-01'"), Cell::Int(1));
     assert_eq!(value("SELECT COALESCE(NULL, 7) / 2"), Cell::Int(3));
     assert_eq!(value("SELECT LEN('ab  ')"), Cell::Int(2));
@@ -179,7 +188,9 @@ fn variables_conditions_and_loops_work_in_a_batch() {
     assert_eq!(answer.sets.len(), 2);
     assert_eq!(answer.value(), Cell::Int(4));
     assert_eq!(answer.messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["one mgc"]);
-    let answer = stage.run("BEGIN TRY RAISERROR('no %s %d', 16, 3, 'way', 7) SELECT 1 END TRY BEGIN CATCH SELECT ERROR_NUMBER(), ERROR_MESSAGE() END CATCH");
+    let answer = stage.run(
+        "BEGIN TRY RAISERROR('no %s %d', 16, 3, 'way', 7) SELECT 1 END TRY BEGIN CATCH SELECT ERROR_NUMBER(), ERROR_MESSAGE() END CATCH",
+    );
     assert_eq!(answer.table(), "50000 | no way 7");
     let answer = stage.run("RAISERROR('told', 10, 1) WITH NOWAIT; EXEC ('SELECT 5')");
     assert_eq!((answer.infos(), answer.value()), (vec![50000], Cell::Int(5)));
@@ -242,4 +253,29 @@ fn set_options_are_accepted_and_use_tells_the_context() {
     assert_eq!(answer.errors(), [0; 0]);
     assert_eq!(answer.infos(), [5703, 5701]);
     assert_eq!(stage.run("SELECT COUNT(*) FROM sysjobs").value(), Cell::Int(2));
+}
+
+#[test]
+fn less_usual_forms_are_understood_too() {
+    let mut stage = Stage::quiet();
+    let mut show = |text: &str| stage.run(text).table();
+    assert_eq!(show("SELECT name FROM sys.databases WITH (NOLOCK) WHERE name = 'mgc' OPTION (RECOMPILE, MAXDOP 1)"), "mgc");
+    assert_eq!(show("SELECT TOP 1 ROW_NUMBER() OVER (ORDER BY name DESC), name FROM sys.databases"), "1 | tempdb");
+    assert_eq!(show("SELECT SUM(backup_size), SUM(position), AVG(position) FROM msdb..backupset"), "1072576 | 13 | 1");
+    assert_eq!(show("SELECT SYSTEM_USER, CURRENT_USER, USER_NAME()"), "cutover | dbo | dbo");
+    assert_eq!(show("DECLARE @x int = 1 SET @x += 4 SELECT @x"), "5");
+    assert_eq!(show("SELECT 1 a, 2 b UNION SELECT 3, 4 ORDER BY a DESC"), "3 | 4\n1 | 2");
+    assert_eq!(
+        show("SELECT LEFT(name, 2), RIGHT(name, 2), IIF(1 = 1, 'a', N'bb') FROM sys.databases WHERE database_id = 1"),
+        "ma | er | a"
+    );
+    assert_eq!(show("SELECT TOP 1 name FROM (SELECT name FROM sys.databases UNION ALL SELECT 'zz') AS q ORDER BY name DESC"), "zz");
+    assert_eq!(
+        show(
+            "SELECT (SELECT COUNT(*) FROM sys.master_files f WHERE f.database_id = d.database_id) FROM sys.databases d WHERE d.name = 'mgc'"
+        ),
+        "2"
+    );
+    assert_eq!(show("IF (SELECT COUNT(*) FROM sys.databases) > 5 AND DB_ID('x') IS NULL SELECT 'many'"), "many");
+    assert_eq!(show("SELECT x = 5, N'y' AS [y z]"), "5 | y");
 }

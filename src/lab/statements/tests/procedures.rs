@@ -16,8 +16,19 @@ fn sp_who2_shows_thirteen_columns_with_the_spid_twice() {
     assert_eq!(
         names,
         [
-            "SPID", "Status", "Login", "HostName", "BlkBy", "DBName", "Command", "CPUTime", "DiskIO", "LastBatch",
-            "ProgramName", "SPID", "REQUESTID"
+            "SPID",
+            "Status",
+            "Login",
+            "HostName",
+            "BlkBy",
+            "DBName",
+            "Command",
+            "CPUTime",
+            "DiskIO",
+            "LastBatch",
+            "ProgramName",
+            "SPID",
+            "REQUESTID"
         ]
     );
     let own = format!("{:<5}", stage.id());
@@ -39,7 +50,9 @@ fn log_shipping_is_removed_once_and_can_be_made_again() {
     stage.run("USE master");
     let answer = stage.run("exec sp_delete_log_shipping_secondary_database mgc");
     assert_eq!(answer.errors(), [0; 0]);
-    for table in ["log_shipping_secondary", "log_shipping_secondary_databases", "log_shipping_monitor_secondary", "sysjobs", "sysjobschedules"] {
+    for table in
+        ["log_shipping_secondary", "log_shipping_secondary_databases", "log_shipping_monitor_secondary", "sysjobs", "sysjobschedules"]
+    {
         assert_eq!(stage.run(&format!("SELECT COUNT(*) FROM msdb.dbo.{table}")).value(), Cell::Int(0), "{table}");
     }
     let again = stage.run("EXEC sp_delete_log_shipping_secondary_database @secondary_database = mgc, @ignoreremotemonitor = 1");

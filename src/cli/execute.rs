@@ -1,0 +1,178 @@
+//! One run from start to end: site, script, record, evaluation, exit code. Used by `run` and `rehearse`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{CliError, Format, exit};
+use crate::effect::{Cancel, Effects, Setup, Stop};
+use crate::host::{self, Ended};
+use crate::journal::{Event, Journal, RunOutcome, runs_folder};
+use crate::operator::{Operator, Policy};
+use crate::powershell::{Program, Session};
+use crate::primitives::{PRIMITIVES, Run, Shell};
+use crate::report::{self, Style, human::Human};
+use crate::script::{self, Script, Source};
+use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
+use crate::sqlserver::{Batch, Password, Security, Servers, Target, Value};
+
+/// What the command line asks of a run.
+pub(super) struct Asked<'a> {
+    pub(super) runbook: Source<'a>,
+    pub(super) journal: Option<PathBuf>,
+    pub(super) yes: bool,
+    pub(super) approve: Vec<String>,
+    pub(super) format: Format,
+}
+
+/// Reads a site file with its overrides.
+pub(super) fn load_site(file: &Path, overrides: &[String]) -> Result<Site, CliError> {
+    Ok(Site::read(file, overrides)?)
+}
+
+/// Runs a runbook against a site; returns the exit code.
+pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &Asked<'_>) -> Result<u8, CliError> {
+    site.check_secrets()?;
+    let options = script::Options { site_stdlib: site.stdlib.clone(), names: host::names(PRIMITIVES) };
+    let script = Arc::new(Script::load(asked.runbook, &options)?);
+    let runbook = script.runbook().name.clone();
+    let stem = Path::new(&runbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+
+    let runs = match (&asked.journal, &site.journal) {
+        (Some(folder), _) | (None, Some(folder)) => folder.clone(),
+        (None, None) => runs_folder()?,
+    };
+    let journal = Journal::create(&runs, &stem, jiff::Timestamp::now())?;
+    let (run_name, folder) = (journal.run(), journal.folder().to_owned());
+
+    let servers = Servers::new(site.sql.values().map(|server| target(server, &run_name)));
+    // the site file's word counts only if the server says so too
+    let lab = site.lab && asked.yes && runtime.block_on(is_lab(site, &servers));
+    let cancel = Cancel::default();
+    super::watch_signals(&cancel, runtime);
+
+    let style = Style::of_stderr();
+    let human = Arc::new(Human::new(style));
+    let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
+    let effects = Effects::new(Setup {
+        journal,
+        operator: Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }),
+        runtime: runtime.handle().clone(),
+        cancel,
+        on_event: Box::new(move |event, at| match format {
+            Format::Human => heard.event(event),
+            Format::Json => report::json::event(event, at),
+        }),
+        on_progress: Arc::new(move |progress| {
+            if format == Format::Human {
+                progressed.progress(&progress);
+            }
+        }),
+    });
+    let run = Arc::new(Run {
+        effects,
+        servers: servers.clone(),
+        shell: site.powershell.as_ref().map(|shell| Shell {
+            session: Arc::new(Session::new(Program {
+                program: shell.program.clone(),
+                arguments: shell.arguments.clone(),
+                module: shell.module.clone(),
+                folder: Some(folder.clone()),
+                hello_limit: None,
+            })),
+            allow: shell.allow.clone(),
+        }),
+        headers: Default::default(),
+    });
+    let begun = run.effects.run_started(&Event::RunStarted {
+        run: run_name,
+        folder: folder.display().to_string(),
+        runbook,
+        site: site.name.clone(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        operator: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
+        host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
+        lab,
+        unattended: asked.yes,
+        weak: site.weak(),
+    });
+    let ended = match begun {
+        Ok(()) => host::evaluate(&script, run.clone(), site.view().into(), PRIMITIVES),
+        Err(_) => Ended::Stopped(run.effects.stopped().unwrap_or(Stop::Interrupted), None),
+    };
+    runtime.block_on(async {
+        if let Some(shell) = &run.shell {
+            shell.session.close().await;
+        }
+        servers.close().await;
+    });
+    let (outcome, code) = match &ended {
+        Ended::Finished => (RunOutcome::Done, exit::DONE),
+        Ended::Failed(error) if error.failure.as_ref().is_some_and(|f| f.in_doubt) => (RunOutcome::InDoubt, exit::IN_DOUBT),
+        Ended::Failed(_) | Ended::Stopped(Stop::NoRecord(_) | Stop::IndirectCall(_), _) => (RunOutcome::Failed, exit::FAILED),
+        Ended::Stopped(Stop::InDoubt(_), _) => (RunOutcome::InDoubt, exit::IN_DOUBT),
+        Ended::Stopped(..) => (RunOutcome::Stopped, exit::STOPPED),
+    };
+    human.pause();
+    match &ended {
+        Ended::Finished => {}
+        Ended::Failed(error) => {
+            if let Some(step) = error.failure.as_ref().and_then(|f| f.step.as_deref()) {
+                report::talk(&format!("\nfailed in the step `{step}`"));
+            }
+            report::error(error.as_ref(), &style);
+        }
+        Ended::Stopped(stop, _) => report::talk(&format!("\n{}", stopped(stop))),
+    }
+    run.effects.run_finished(outcome, code);
+    Ok(code)
+}
+
+/// Why a run stopped, and the next act.
+fn stopped(stop: &Stop) -> String {
+    match stop {
+        Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
+        Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
+        Stop::Interrupted => "stopped as asked: what was under way was finished first".to_owned(),
+        Stop::InDoubt(what) => format!("in doubt: {what}. Look at the server before anything else is done"),
+        Stop::IndirectCall(name) => {
+            format!(
+                "`{name}` was called by its name as text or through a variable: write the call out in the runbook, so that it can be seen"
+            )
+        }
+        Stop::NoRecord(why) => {
+            format!("stopped before the next change: {why}. Nothing is changed without a record; give another folder with `--journal DIR`")
+        }
+    }
+}
+
+/// One server of the site as the back end connects to it.
+fn target(server: &SqlServer, run: &str) -> Target {
+    let Auth::Sql { user, password } = &server.auth;
+    let secret = password.clone();
+    let password =
+        Password::from_fn(move || secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()));
+    let mut target = Target::new(&server.key, &server.server, server.port, user, password);
+    target.security = match server.tls {
+        Tls::Verify => Security::Verify { ca: server.ca.clone() },
+        Tls::TrustAny => Security::TrustAny,
+        Tls::Off => Security::Off,
+    };
+    target.database.clone_from(&server.database);
+    target.program = format!("cutover {run}");
+    target.connect_time_limit = server.limits.connect.unwrap_or(target.connect_time_limit);
+    target.login_time_limit = server.limits.login.unwrap_or(target.login_time_limit);
+    match server.limits.command {
+        Some(CommandLimit::After(limit)) => target.command_time_limit = Some(limit),
+        Some(CommandLimit::Endless) => target.command_time_limit = None,
+        None => {}
+    }
+    target
+}
+
+/// True if the site's backup server says that it is a lab, over a connection whose certificate was verified.
+async fn is_lab(site: &Site, servers: &Servers) -> bool {
+    let verified = site.sql.get("backup").is_some_and(|server| server.tls == Tls::Verify);
+    let batch = Batch::read("SELECT CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition");
+    let edition = servers.run("backup", &batch).await.ok().and_then(|answer| answer.sets.first()?.rows.first()?.get("edition").cloned());
+    verified && edition == Some(Value::Text("cutover lab".to_owned()))
+}

@@ -1,0 +1,100 @@
+//! `cutover lab`: the lab for anyone's client; and the child process that is its management shell.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{CliError, exit};
+use crate::lab::{Lab, LabOptions, Scenario};
+use crate::report;
+
+/// Which lab.
+#[derive(Args)]
+pub struct LabChoice {
+    /// The scene: the name of a built-in scenario, or a TOML file.
+    #[arg(long, default_value = "quiet", value_name = "NAME|FILE")]
+    pub scenario: String,
+    /// Everything random in the lab follows from this number.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How long simulated work takes: 1 as a small site, 0 no waiting.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = pace)]
+    pub pace: f64,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  cutover lab --keep /tmp/lab\n  cutover run runbooks/pchat-failover.rhai --site /tmp/lab/site.toml   # in another terminal"
+)]
+pub struct LabArgs {
+    #[command(flatten)]
+    pub lab: LabChoice,
+    /// A new folder for the lab: its site file, share and, at the end, world.json, wire.jsonl and shell.jsonl.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// The loopback address to listen on.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDR", value_parser = loopback)]
+    pub listen: IpAddr,
+}
+
+fn pace(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && (0.0..=1000.0).contains(&factor) => Ok(factor),
+        _ => Err("expected a number from 0 to 1000".to_owned()),
+    }
+}
+
+fn loopback(text: &str) -> Result<IpAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_loopback() => Ok(address),
+        Ok(_) => Err("the lab listens on loopback only".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Starts a lab in a folder that is new or empty.
+pub(super) async fn start(choice: &LabChoice, dir: &Path, listen: IpAddr) -> Result<Lab, CliError> {
+    let failed = |source| CliError::Folder { path: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
+        return Err(CliError::NotEmpty { path: dir.to_owned() });
+    }
+    let scenario = Scenario::load(&choice.scenario)?;
+    let dir = dir.canonicalize().map_err(failed)?;
+    let shell_program = std::env::current_exe().map_err(failed)?;
+    Ok(Lab::start(LabOptions { scenario, seed: choice.seed, pace: choice.pace, dir, listen, shell_program }).await?)
+}
+
+pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
+    let runtime = super::runtime()?;
+    let temporary;
+    let dir: &Path = match &arguments.keep {
+        Some(dir) => dir,
+        None => {
+            temporary = tempfile::tempdir().map_err(|source| CliError::Folder { path: std::env::temp_dir(), source })?;
+            temporary.path()
+        }
+    };
+    runtime.block_on(async {
+        let lab = start(&arguments.lab, dir, arguments.listen).await?;
+        report::talk(&format!(
+            "the lab serves until Ctrl-C; in another terminal:\n  cutover run runbooks/pchat-failover.rhai --site {}",
+            lab.site_file().display()
+        ));
+        let waited = super::signal().await;
+        let ended = lab.stop().await;
+        waited.map_err(CliError::Runtime)?;
+        ended?;
+        if arguments.keep.is_some() {
+            report::talk(&format!("the lab's end: {}", dir.join("world.json").display()));
+        }
+        Ok(exit::DONE)
+    })
+}
+
+/// The child process under the tool: everything it is told goes to the lab, everything the lab says comes back.
+pub(super) fn shell(address: SocketAddr) -> Result<u8, CliError> {
+    crate::lab::shell::relay(address).map_err(|source| CliError::LabShell { address, source })?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,64 @@
+//! `cutover rehearse`: a runbook against a lab of its own.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::execute::{Asked, execute, load_site};
+use super::lab::{LabChoice, start};
+use super::{CliError, Format};
+use crate::report;
+use crate::script::{Source, stdlib};
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  cutover rehearse --yes\n  cutover rehearse --yes --keep /tmp/rehearsal --seed 7 --pace 0")]
+pub struct RehearseArgs {
+    /// The runbook; the stock failover unless given.
+    pub runbook: Option<PathBuf>,
+    #[command(flatten)]
+    pub lab: LabChoice,
+    /// Keep the lab's folder, with world.json, wire.jsonl and shell.jsonl, in this new folder.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Override a key of the lab's site file, e.g. `vars.ticket="INC-7"`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Ask nobody: confirm is yes, ask takes its default.
+    #[arg(long)]
+    pub yes: bool,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
+    let source = match &arguments.runbook {
+        Some(file) => Source::Path(file),
+        None => {
+            let (name, text) = stdlib::STOCK_RUNBOOK;
+            Source::Text { name, text }
+        }
+    };
+    let temporary;
+    let dir: &Path = match &arguments.keep {
+        Some(dir) => dir,
+        None => {
+            temporary = tempfile::tempdir().map_err(|source| CliError::Folder { path: std::env::temp_dir(), source })?;
+            temporary.path()
+        }
+    };
+    let runtime = super::runtime()?;
+    let lab = runtime.block_on(start(&arguments.lab, dir, "127.0.0.1".parse().expect("an address")))?;
+    let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
+        let asked =
+            Asked { runbook: source, journal: Some(dir.join("runs")), yes: arguments.yes, approve: Vec::new(), format: arguments.format };
+        execute(&runtime, &site, &asked)
+    });
+    // also after a failure: what the world looks like then is what somebody wants to know
+    runtime.block_on(lab.stop())?;
+    let code = done?;
+    if let (Some(keep), Format::Human) = (&arguments.keep, arguments.format) {
+        report::talk(&format!("the lab's end: {}", keep.join("world.json").display()));
+    }
+    Ok(code)
+}

@@ -1,0 +1,57 @@
+//! `cutover run`: a runbook against a real site.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::execute::{Asked, execute, load_site};
+use super::{CliError, Format};
+use crate::script::Source;
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'")]
+pub struct RunArgs {
+    /// The runbook.
+    pub runbook: PathBuf,
+    /// The site file; else `site.toml` beside the runbook or here.
+    #[arg(long, value_name = "FILE")]
+    pub site: Option<PathBuf>,
+    /// Override a key of the site file, e.g. `vars.ticket="INC-7"`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where the record of runs is kept; else the site file says, else the platform's state folder.
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
+    /// Ask nobody: confirm is yes, ask takes its default, an irreversible question needs --approve.
+    #[arg(long)]
+    pub yes: bool,
+    /// Approve the irreversible question of this id, with --yes.
+    #[arg(long, value_name = "ID")]
+    pub approve: Vec<String>,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
+    let site_file = match &arguments.site {
+        Some(file) => file.clone(),
+        None => find_site(&arguments.runbook)?,
+    };
+    let site = load_site(&site_file, &arguments.set)?;
+    let runtime = super::runtime()?;
+    let asked = Asked {
+        runbook: Source::Path(&arguments.runbook),
+        journal: arguments.journal.clone(),
+        yes: arguments.yes,
+        approve: arguments.approve.clone(),
+        format: arguments.format,
+    };
+    execute(&runtime, &site, &asked)
+}
+
+/// `site.toml` beside the runbook, else in the current folder.
+fn find_site(runbook: &Path) -> Result<PathBuf, CliError> {
+    let beside = runbook.with_file_name("site.toml");
+    [beside, PathBuf::from("site.toml")].into_iter().find(|file| file.is_file()).ok_or(CliError::NoSite)
+}

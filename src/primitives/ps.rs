@@ -1,0 +1,153 @@
+//! `ps`: one cmdlet in the management shell.
+
+use std::time::Duration;
+
+use rhai::{Dynamic, Map};
+use serde_json::Value;
+
+use super::sql::{ALREADY, DONE_WHEN, TIMEOUT, WITHIN};
+use super::values::{Row, Rows, from_json, to_json};
+use super::{Call, Class, Parameter, Primitive, Raised, Type};
+use crate::effect::{self, Cause, Outcome};
+use crate::facts::cmdlets;
+use crate::powershell::{self, check_parameters};
+use crate::wire::bridge::Answer;
+
+/// A cmdlet that reaches for a dead site takes minutes before it gives up.
+const TIME_LIMIT: Duration = Duration::from_secs(600);
+
+pub static PS: Primitive = Primitive {
+    name: "ps",
+    parameters: &[
+        Parameter::required("cmdlet", Type::Text, "one cmdlet, without arguments"),
+        Parameter::optional(
+            "parameters",
+            Type::Map,
+            "its parameters: text, numbers, booleans (switches), lists, maps, () and list modifiers such as `#{ Add: \"fqdn\" }`",
+        ),
+        Parameter::optional("options", Type::Options, ""),
+    ],
+    options: &[DONE_WHEN, WITHIN, ALREADY, TIMEOUT],
+    class: Class::FromCmdlet,
+    returns: "rows: one an object, its properties by name; enumerations as text, dates as ISO 8601 text",
+    doc: "Calls one cmdlet in the run's one management shell. Parameters are bound by splatting typed values, never by text. Only cmdlets that the site allows \
+          (`[powershell] allow`), or that the catalogue knows as reads. Any error record fails the effect; warnings are noted.",
+    examples: &[r#"for pool in ps("Get-CsPersistentChatState") { note(`${pool.Identity} is ${pool.PoolState}`); }"#],
+    run,
+};
+
+impl Outcome for powershell::Reply {
+    fn already() -> Self {
+        Self::default()
+    }
+    fn record(&self) -> Value {
+        Value::Array(self.objects.clone())
+    }
+}
+
+fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
+    let cmdlet = call.text(0);
+    let Some(shell) = call.run.shell.clone() else {
+        return call.wrong(0, None, "the site has no management shell", "add `[powershell]` to the site file");
+    };
+    let known = cmdlets::find(&cmdlet);
+    let reads = known.is_some_and(|known| known.class == cmdlets::Class::Reads);
+    if !reads && !shell.allow.iter().any(|allowed| allowed.eq_ignore_ascii_case(&cmdlet)) {
+        let meant = if known.is_none() {
+            cmdlets::suggest(&cmdlet).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        let message = format!("the site does not allow `{cmdlet}`");
+        return call.wrong(
+            0,
+            None,
+            message,
+            format!("{meant}cmdlets that change something must be named in `[powershell] allow` of the site file"),
+        );
+    }
+    let parameters: serde_json::Map<String, Value> = call
+        .arguments
+        .get(1)
+        .and_then(|v| v.clone().try_cast::<Map>())
+        .map(|map| map.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect())
+        .unwrap_or_default();
+    if let Some(problem) = check_parameters(&cmdlet, &parameters).into_iter().next() {
+        return call.wrong(
+            1,
+            problem.parameter.as_deref(),
+            problem.message,
+            problem.help.unwrap_or_else(|| format!("compare with the reference page of `{cmdlet}`")),
+        );
+    }
+    let class = if reads { effect::Class::Reads } else { effect::Class::Changes };
+    let effect = call.effect(&PS, class, None, command(&cmdlet, &parameters));
+    let request = powershell::Call::new(cmdlet, parameters, call.duration_option("timeout").unwrap_or(TIME_LIMIT));
+    let session = shell.session.clone();
+    let reply = call.with_test(|test| {
+        call.run.effects.perform(&effect, test, |report| async move {
+            let mut hear = |record: &Answer| {
+                if let Answer::Warning { message, .. } | Answer::Verbose { message, .. } = record {
+                    report(message.clone(), None);
+                }
+            };
+            session.invoke(&request, &mut hear).await.map_err(|failure| Cause {
+                number: None,
+                in_doubt: class == effect::Class::Changes && failure.in_doubt(),
+                diagnostic: std::sync::Arc::new(failure),
+            })
+        })
+    })?;
+    for warning in &reply.warnings {
+        call.run.effects.note(crate::journal::Level::Warn, warning)?;
+    }
+    Ok(Dynamic::from(Rows::of(reply.objects.iter().map(row).collect())))
+}
+
+/// An object by its properties; anything else as one column, `Value`.
+fn row(object: &Value) -> Row {
+    match object {
+        Value::Object(map) => Row::from_json(map),
+        other => Row(std::sync::Arc::new([("Value".into(), from_json(other))].into_iter().collect())),
+    }
+}
+
+/// The call as an administrator would write it, for people; what is sent is never this text.
+fn command(cmdlet: &str, parameters: &serde_json::Map<String, Value>) -> String {
+    fn shown(value: &Value) -> String {
+        match value {
+            Value::String(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:\\".contains(c)) && !text.is_empty() => {
+                text.clone()
+            }
+            Value::String(text) => format!("'{}'", text.replace('\'', "''")),
+            Value::Null => "$null".to_owned(),
+            Value::Array(list) => list.iter().map(shown).collect::<Vec<_>>().join(","),
+            Value::Object(map) => format!("@{{{}}}", map.iter().map(|(k, v)| format!("{k}={}", shown(v))).collect::<Vec<_>>().join("; ")),
+            other => other.to_string(),
+        }
+    }
+    let mut text = cmdlet.to_owned();
+    for (name, value) in parameters {
+        match value {
+            Value::Bool(true) => text.push_str(&format!(" -{name}")),
+            Value::Bool(false) => text.push_str(&format!(" -{name}:$false")),
+            other => text.push_str(&format!(" -{name} {}", shown(other))),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_shown_as_an_administrator_would_write_it() {
+        let parameters = serde_json::json!({ "Identity": "service:atl-cs-001.litwareinc.com", "ActiveServers": { "Add": ["a b", "c"] }, "Confirm": false, "Swap": true, "Filter": null });
+        let Value::Object(parameters) = parameters else { panic!() };
+        assert_eq!(
+            command("Set-X", &parameters),
+            "Set-X -Identity service:atl-cs-001.litwareinc.com -ActiveServers @{Add='a b',c} -Confirm:$false -Swap -Filter $null"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! Runs the built program as a person would: commands, files, exit codes.
+#![expect(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub const CUTOVER: &str = env!("CARGO_BIN_EXE_cutover");
+
+/// A folder that goes away with the test.
+pub struct World {
+    dir: tempfile::TempDir,
+}
+
+/// What a command left behind.
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        // drawn text is broken over lines and framed: compare the words
+        assert!(squeezed(&self.stderr).contains(&squeezed(text)), "not said: {text}\nstderr:\n{}", self.stderr);
+        self
+    }
+
+    /// The events of `--format json`.
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+}
+
+/// Words only: line breaks, frames and runs of blanks are one blank.
+pub fn squeezed(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || "│╭╰─├┬▶·╮╯".contains(c)).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs the program without a terminal; arguments are split at blanks, `@` stands for the world's folder.
+    pub fn cutover(&self, arguments: &str) -> Ended {
+        Ended::of(&self.command(arguments).stdin(Stdio::null()).output().unwrap())
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let dir = self.dir.path().to_str().unwrap();
+        let mut command = Command::new(CUTOVER);
+        command
+            .args(arguments.split_whitespace().map(|a| a.replace('@', dir)))
+            .current_dir(self.dir.path())
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("NO_COLOR", "1")
+            .env_remove("CUTOVER_LOG");
+        command
+    }
+
+    /// Starts a lab in `@/lab` and waits until it serves.
+    pub fn lab(&self, arguments: &str) -> Serving {
+        let mut child = self.command(&format!("lab --keep @/lab {arguments}")).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let site = self.path("lab/site.toml");
+        let began = Instant::now();
+        while !site.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the lab ended: {}", said(&mut child));
+            assert!(began.elapsed() < Duration::from_secs(60), "the lab does not serve");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Serving { child, folder: self.path("lab") }
+    }
+
+    /// A JSON file of the world.
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.path(name)).unwrap()).unwrap()
+    }
+
+    /// A file of one JSON object a line.
+    pub fn lines(&self, name: &str) -> Vec<Value> {
+        std::fs::read_to_string(self.path(name)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn said(child: &mut Child) -> String {
+    let Some(err) = child.stderr.take() else { return String::new() };
+    BufReader::new(err).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n")
+}
+
+/// A lab that serves; ended with [`Serving::stop`].
+pub struct Serving {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Serving {
+    pub fn site(&self) -> PathBuf {
+        self.folder.join("site.toml")
+    }
+
+    /// Rewrites the site file.
+    pub fn edit_site(&self, edit: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.site()).unwrap();
+        let edited = edit(text.clone());
+        assert_ne!(text, edited, "the edit changed nothing");
+        std::fs::write(self.site(), edited).unwrap();
+    }
+
+    /// SIGTERM, and waits for the end state.
+    pub fn stop(mut self) {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "the lab ended with {status}: {}", said(&mut self.child));
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // a test that failed must not leave a lab behind
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The repository's file.
+pub fn repository(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
