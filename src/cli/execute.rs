@@ -46,16 +46,17 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
 
     let servers = Servers::new(site.sql.values().map(|server| target(server, &run_name)));
     // the site file's word counts only if the server says so too
-    let lab = site.lab && asked.yes && runtime.block_on(is_lab(site, &servers));
+    let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let cancel = Cancel::default();
     super::watch_signals(&cancel, runtime);
 
     let style = Style::of_stderr();
-    let human = Arc::new(Human::new(style));
+    let operator = Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour);
+    let human = Arc::new(Human::new(style, operator.attended()));
     let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,
-        operator: Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }),
+        operator,
         runtime: runtime.handle().clone(),
         cancel,
         on_event: Box::new(move |event, at| match format {
