@@ -51,11 +51,12 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     super::watch_signals(&cancel, runtime);
 
     let style = Style::of_stderr();
-    let human = Arc::new(Human::new(style));
+    let operator = Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour);
+    let human = Arc::new(Human::new(style, operator.attended()));
     let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,
-        operator: Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }),
+        operator,
         runtime: runtime.handle().clone(),
         cancel,
         on_event: Box::new(move |event, at| match format {

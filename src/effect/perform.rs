@@ -356,12 +356,7 @@ impl Effects {
     /// Carries out one effect: announces and records it, asks its test before and after, runs the work, and can cut it off.
     ///
     /// If the machine dies in here, the record holds the effect's start, flushed before a change was begun, and no end.
-    pub fn perform<T, F>(
-        &self,
-        effect: &Effect,
-        mut test: Option<Test<'_>>,
-        work: impl FnOnce(Report) -> F,
-    ) -> Result<T, Ended>
+    pub fn perform<T, F>(&self, effect: &Effect, mut test: Option<Test<'_>>, work: impl FnOnce(Report) -> F) -> Result<T, Ended>
     where
         T: Outcome,
         F: Future<Output = Result<T, Cause>>,
@@ -386,12 +381,7 @@ impl Effects {
         Ok(outcome)
     }
 
-    fn work<T, F>(
-        &self,
-        effect: &Effect,
-        begun: &Begun,
-        work: impl FnOnce(Report) -> F,
-    ) -> Result<Result<T, Cause>, Ended>
+    fn work<T, F>(&self, effect: &Effect, begun: &Begun, work: impl FnOnce(Report) -> F) -> Result<Result<T, Cause>, Ended>
     where
         F: Future<Output = Result<T, Cause>>,
     {

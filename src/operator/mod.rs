@@ -94,10 +94,9 @@ struct Person {
 }
 
 impl Operator {
-    /// The process's own terminal, if standard input is one; questions go to standard error.
-    pub fn new(policy: Policy) -> Operator {
+    /// The process's own terminal, if standard input is one; questions go to standard error, in colour if that shows it.
+    pub fn new(policy: Policy, colour: bool) -> Operator {
         let person = io::stdin().is_terminal().then(|| {
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
             let lines = read::Lines::new(|| Box::new(BufReader::new(io::stdin())));
             Mutex::new(Person { lines, output: Box::new(io::stderr()), width: Box::new(terminal::width), colour })
         });
@@ -114,6 +113,11 @@ impl Operator {
     /// Nobody to ask but the policy.
     pub fn unattended(policy: Policy) -> Operator {
         Operator { lab: AtomicBool::new(policy.lab), policy, person: None }
+    }
+
+    /// True if a person is asked.
+    pub fn attended(&self) -> bool {
+        self.person.is_some() && !self.policy.yes
     }
 
     /// Says whether the servers proved to be a lab, which a site file's mark alone does not.
