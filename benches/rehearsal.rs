@@ -53,7 +53,11 @@ fn main() {
     times.sort_by(f64::total_cmp);
     let median = times[ROUNDS / 2];
     println!("a rehearsal of the stock failover, 96 log backups of 64 KiB, 84 to apply, pace 0, {ROUNDS} rounds");
-    println!("  wall   median {median:.3} s, slowest {:.3} s   target < {WALL_SECONDS} s   {}", times[ROUNDS - 1], verdict(median < WALL_SECONDS));
+    println!(
+        "  wall   median {median:.3} s, slowest {:.3} s   target < {WALL_SECONDS} s   {}",
+        times[ROUNDS - 1],
+        verdict(median < WALL_SECONDS)
+    );
     println!("  memory peak {peak:.1} MiB   target < {PEAK_MIB} MiB   {}", verdict(peak < PEAK_MIB));
 }
 

@@ -51,8 +51,9 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     super::watch_signals(&cancel, runtime);
 
     let style = Style::of_stderr();
-    let operator = Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour);
-    let human = Arc::new(Human::new(style, operator.attended()));
+    let operator =
+        Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour, asked.format == Format::Human);
+    let human = Arc::new(Human::new(style));
     let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,

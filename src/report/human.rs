@@ -14,8 +14,6 @@ use crate::journal::{Event, Level, Progress, RunOutcome};
 /// Prints the events of one run to standard error.
 pub struct Human {
     style: Style,
-    /// somebody answers at the terminal, where questions are drawn: they are not told twice
-    attended: bool,
     state: Mutex<State>,
 }
 
@@ -33,7 +31,7 @@ const PROGRESS_LINES: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
-    pub fn new(style: Style, attended: bool) -> Self {
+    pub fn new(style: Style) -> Self {
         let bar = style.live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             bar.set_style(
@@ -43,7 +41,7 @@ impl Human {
             bar
         });
         let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new() };
-        Self { style, attended, state: Mutex::new(state) }
+        Self { style, state: Mutex::new(state) }
     }
 
     /// How far the effect in flight is.
@@ -154,8 +152,8 @@ impl Human {
                 }
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
-            Event::Question { .. } if self.attended => None,
-            Event::Question { text, .. } => Some(wrap(&format!("{} {text}", style.paint("36", "ask    ")), "   ", style.width)),
+            // drawn with its evidence by whoever asks
+            Event::Question { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),
