@@ -17,6 +17,10 @@ pub enum EffectError {
         help("look at what the test read, above; if the change needs longer to show, give `within: \"5m\"`")
     )]
     NotVerified { summary: String, within: String },
+    /// The closure of a `done_when` or `wait_until` raised an error of its own, which the runbook gets.
+    #[error("the test of `{summary}` broke: {why}")]
+    #[diagnostic(code(cutover::effect::test_broke), help("mend the closure"))]
+    TestBroke { summary: String, why: String },
     /// Titles name the place in a run, so each may be used once.
     #[error("there are two steps titled `{title}`")]
     #[diagnostic(code(cutover::effect::duplicate_step), help("give each step a title of its own"))]

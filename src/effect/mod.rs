@@ -63,6 +63,8 @@ pub struct Failure {
     pub number: Option<i32>,
     /// The change may have happened although it failed.
     pub in_doubt: bool,
+    /// Every message of the server, in order: number, severity, state, text, server, procedure, line.
+    pub messages: Vec<serde_json::Value>,
     pub place: Place,
     /// The title of the step it was part of.
     pub step: Option<String>,

@@ -37,12 +37,14 @@ pub struct Cause {
     pub number: Option<i32>,
     /// The change may have happened all the same.
     pub in_doubt: bool,
+    /// Every message of the server, in order, as the record keeps them.
+    pub messages: Vec<Value>,
 }
 
 impl Cause {
     /// A cause that left nothing in doubt.
     pub fn new(diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false }
+        Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false, messages: Vec::new() }
     }
 }
 
@@ -274,6 +276,7 @@ impl Effects {
             in_doubt: cause.in_doubt,
             place: place.clone(),
             step: self.step(),
+            messages: cause.messages,
             cause: cause.diagnostic,
         }))
     }
@@ -345,6 +348,7 @@ impl Effects {
             message: cause.diagnostic.to_string(),
             number: cause.number,
             in_doubt: cause.in_doubt,
+            messages: cause.messages.clone(),
             parent: begun.parent,
         };
         match self.emit(&event) {
@@ -356,19 +360,14 @@ impl Effects {
     /// Carries out one effect: announces and records it, asks its test before and after, runs the work, and can cut it off.
     ///
     /// If the machine dies in here, the record holds the effect's start, flushed before a change was begun, and no end.
-    pub fn perform<T, F>(
-        &self,
-        effect: &Effect,
-        mut test: Option<Test<'_>>,
-        work: impl FnOnce(Report) -> F,
-    ) -> Result<T, Ended>
+    pub fn perform<T, F>(&self, effect: &Effect, mut test: Option<Test<'_>>, work: impl FnOnce(Report) -> F) -> Result<T, Ended>
     where
         T: Outcome,
         F: Future<Output = Result<T, Cause>>,
     {
         let begun = self.begin(effect)?;
         if let Some(test) = &mut test {
-            let (done, reads) = self.ask_test(&begun, test)?;
+            let (done, reads) = self.ask_test(effect, &begun, test)?;
             if done && self.too_early(effect, &begun, test, &reads)? {
                 self.finished(effect, &begun, Value::Null, true, true)?;
                 return Ok(T::already());
@@ -386,12 +385,7 @@ impl Effects {
         Ok(outcome)
     }
 
-    fn work<T, F>(
-        &self,
-        effect: &Effect,
-        begun: &Begun,
-        work: impl FnOnce(Report) -> F,
-    ) -> Result<Result<T, Cause>, Ended>
+    fn work<T, F>(&self, effect: &Effect, begun: &Begun, work: impl FnOnce(Report) -> F) -> Result<Result<T, Cause>, Ended>
     where
         F: Future<Output = Result<T, Cause>>,
     {
@@ -415,8 +409,8 @@ impl Effects {
         }
     }
 
-    /// Asks the test once; its reads are children of the effect.
-    fn ask_test(&self, begun: &Begun, test: &mut Test<'_>) -> Result<(bool, Vec<String>), Ended> {
+    /// Asks the test once; its reads are children of the effect. A test that breaks ends the effect as failed.
+    fn ask_test(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<(bool, Vec<String>), Ended> {
         self.state().tests.push((begun.id, Vec::new()));
         let answer = (test.ask)();
         let (_, reads) = self.state().tests.pop().unwrap_or_default();
@@ -424,7 +418,14 @@ impl Effects {
             Ok(done) => Ok((done, reads)),
             Err(error) => match self.stopped() {
                 Some(stop) => Err(Ended::Stop(stop)),
-                None => Err(Ended::Script(error)),
+                None => {
+                    // the record gets its end; the runbook gets the closure's own error, with its place
+                    let broken = EffectError::TestBroke { summary: effect.summary.clone(), why: error.to_string() };
+                    match self.failed(effect, begun, Cause::new(broken)) {
+                        Ended::Stop(stop) => Err(Ended::Stop(stop)),
+                        _ => Err(Ended::Script(error)),
+                    }
+                }
             },
         }
     }
@@ -432,7 +433,12 @@ impl Effects {
     fn verify(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<bool, Ended> {
         let began = Instant::now();
         loop {
-            if self.ask_test(begun, test)?.0 {
+            let asked = self.ask_test(effect, begun, test);
+            if matches!(asked, Err(Ended::Script(_))) {
+                // unproven, but made
+                self.state().changed.push(effect.summary.clone());
+            }
+            if asked?.0 {
                 return Ok(true);
             }
             if began.elapsed() >= test.within {
@@ -450,7 +456,7 @@ impl Effects {
         let begun = self.begin(effect)?;
         let began = Instant::now();
         loop {
-            if self.ask_test(&begun, test)?.0 {
+            if self.ask_test(effect, &begun, test)?.0 {
                 return self.finished(effect, &begun, Value::Bool(true), false, false);
             }
             let left = limit.saturating_sub(began.elapsed());

@@ -60,6 +60,7 @@ static LOOK: Primitive = primitive(
                 message: "the log is missing".to_owned(),
                 number: Some(4305),
                 in_doubt: false,
+                messages: Vec::new(),
                 place: call.place.clone(),
                 step: None,
                 cause: Arc::new(Missing),

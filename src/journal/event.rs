@@ -92,6 +92,9 @@ pub enum Event {
         message: String,
         number: Option<i32>,
         in_doubt: bool,
+        /// every message of the server, in order
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        messages: Vec<Value>,
         parent: Option<u64>,
     },
     Question {

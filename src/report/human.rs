@@ -117,12 +117,17 @@ impl Human {
                 }
                 Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
             }
-            Event::EffectFailed { effect, class, server, ms, message, number, parent: None, .. } => {
+            Event::EffectFailed { effect, class, server, ms, message, number, messages, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
                 let line = self.effect_line(class, server.as_deref(), &summary, &seconds(*ms));
                 let number = number.map(|n| format!("{n}: ")).unwrap_or_default();
                 let failed = style.paint("31;1", "failed:");
-                Some(format!("{line}\n{}", wrap(&format!("{failed} {number}{message}"), "       ", style.width)))
+                let mut text = format!("{line}\n{}", wrap(&format!("{failed} {number}{message}"), "       ", style.width));
+                // one message is the failure's own; of several, every one counts, in the server's order
+                for message in messages.iter().filter(|_| messages.len() > 1) {
+                    text.push_str(&format!("\n{}", wrap(&server_message(message), "       ", style.width)));
+                }
+                Some(text)
             }
             Event::Answer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
             Event::Question { text, .. } => Some(wrap(&format!("{} {text}", style.paint("36", "ask    ")), "   ", style.width)),
@@ -198,6 +203,20 @@ fn outcome_in_words(primitive: &str, outcome: &Value) -> Vec<String> {
         "restore_logs" => vec![plural(list("applied").unwrap_or(0), "log backup") + " applied"],
         _ => Vec::new(),
     }
+}
+
+/// A server's message as its own tools print it.
+fn server_message(message: &Value) -> String {
+    let text = |key: &str| message[key].as_str().unwrap_or_default();
+    if message["number"] == 0 {
+        return text("text").to_owned();
+    }
+    let procedure = match text("procedure") {
+        "" => String::new(),
+        name => format!(", Procedure {name}"),
+    };
+    let (number, level, state, line) = (&message["number"], &message["severity"], &message["state"], &message["line"]);
+    format!("Msg {number}, Level {level}, State {state}{procedure}, Line {line}: {}", text("text"))
 }
 
 fn plural(n: usize, what: &str) -> String {
