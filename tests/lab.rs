@@ -92,7 +92,10 @@ async fn a_lab_is_reached_over_verified_tls_and_leaves_its_record() {
         assert!(line["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     }
     let restore = wire.iter().find(|line| line["text"].as_str().unwrap().contains("RESTORE LOG")).unwrap();
-    assert_eq!((&restore["server"], &restore["kind"], &restore["errors"]), (&"backup".into(), &"batch".into(), &serde_json::json!([4305, 3013])));
+    assert_eq!(
+        (&restore["server"], &restore["kind"], &restore["errors"]),
+        (&"backup".into(), &"batch".into(), &serde_json::json!([4305, 3013]))
+    );
     let bound = wire.iter().find(|line| line["params"].get("@db").is_some()).unwrap();
     assert_eq!((&bound["kind"], &bound["params"]["@db"]), (&"rpc".into(), &"mgc".into()));
     assert!(wire.iter().any(|line| line["kind"] == "login" && line["errors"] == serde_json::json!([18456])));

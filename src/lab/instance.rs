@@ -595,24 +595,27 @@ impl Instance {
         let now = self.world.local();
         let mut state = self.lock();
         let id = state.free_session();
-        state.sessions.insert(id, SessionRow {
+        state.sessions.insert(
             id,
-            serial,
-            user: true,
-            login: login.user.clone(),
-            host: login.host.clone(),
-            program: login.program.clone(),
-            process: login.process_id,
-            database: database.to_owned(),
-            command: "AWAITING COMMAND",
-            login_time: now,
-            last_start: now,
-            last_end: Some(now),
-            running: None,
-            transactions: 0,
-            killed: false,
-            reconnects: false,
-        });
+            SessionRow {
+                id,
+                serial,
+                user: true,
+                login: login.user.clone(),
+                host: login.host.clone(),
+                program: login.program.clone(),
+                process: login.process_id,
+                database: database.to_owned(),
+                command: "AWAITING COMMAND",
+                login_time: now,
+                last_start: now,
+                last_end: Some(now),
+                running: None,
+                transactions: 0,
+                killed: false,
+                reconnects: false,
+            },
+        );
         id
     }
 }
@@ -627,10 +630,8 @@ mod tests {
         let copy = folder.path().join("copy");
         std::fs::create_dir(&copy).unwrap();
         std::fs::write(copy.join("a.trn"), b"x").unwrap();
-        let map = PathMap(vec![
-            ("D:\\LogShip".to_owned(), copy.clone()),
-            ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share")),
-        ]);
+        let map =
+            PathMap(vec![("D:\\LogShip".to_owned(), copy.clone()), ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share"))]);
         assert_eq!(map.resolve("D:\\LogShip\\a.trn"), Some(copy.join("a.trn")));
         assert_eq!(map.resolve("d:/logship/A.TRN"), Some(copy.join("a.trn")));
         assert_eq!(map.resolve("D:\\LogShip\\new.trn"), Some(copy.join("new.trn")));

@@ -14,9 +14,7 @@ use miette::Diagnostic;
 use serde_json::{Value, json};
 
 use super::catalog::Catalog;
-use super::instance::{
-    Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same,
-};
+use super::instance::{Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same};
 use super::scenario::{Fault, Scenario};
 use super::scene::{self, Folders};
 use super::shell::{ChatSite, DatabaseView, Instances, Shell, ShellOptions, Store};
@@ -144,11 +142,7 @@ impl Lab {
         let mut ports = BTreeMap::new();
         for (key, instance) in &instances {
             let listener = TcpListener::bind((options.listen, 0)).map_err(listening)?;
-            let tls = ServerOptions {
-                certificate: certificate.clone(),
-                encryption: Encryption::Required,
-                tls: TlsAge::Current,
-            };
+            let tls = ServerOptions { certificate: certificate.clone(), encryption: Encryption::Required, tls: TlsAge::Current };
             let server = Server::start(listener, Arc::new(Front(Arc::clone(instance))), tls)?;
             ports.insert(key.clone(), server.addr().port());
             // set once, here: nothing else fills it
@@ -285,9 +279,8 @@ fn site_text(
 ) -> String {
     let text = |value: &str| toml::Value::String(value.to_owned());
     let path = |value: &Path| text(&value.display().to_string());
-    let table = |pairs: Vec<(&str, toml::Value)>| {
-        toml::Value::Table(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-    };
+    let table =
+        |pairs: Vec<(&str, toml::Value)>| toml::Value::Table(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
     let list = |items: &[&str]| toml::Value::Array(items.iter().map(|item| text(item)).collect());
     let address = options.listen.to_string();
     let server = |port: u16, fqdn: &str| {
@@ -296,48 +289,51 @@ fn site_text(
             ("port", toml::Value::Integer(i64::from(port))),
             ("fqdn", text(fqdn)),
             ("instance_name", text(INSTANCE)),
-            ("auth", table(vec![
-                ("user", text(USER)),
-                ("password", table(vec![("file", text(PASSWORD_FILE))])),
-            ])),
+            ("auth", table(vec![("user", text(USER)), ("password", table(vec![("file", text(PASSWORD_FILE))]))])),
             ("ca", text(CERTIFICATE_FILE)),
         ])
     };
-    let mut sql: Vec<(&str, toml::Value)> = SERVERS
-        .iter()
-        .map(|names| (names.key, server(ports.get(names.key).copied().unwrap_or(1), names.fqdn)))
-        .collect();
+    let mut sql: Vec<(&str, toml::Value)> =
+        SERVERS.iter().map(|names| (names.key, server(ports.get(names.key).copied().unwrap_or(1), names.fqdn))).collect();
     sql.push(("primary", server(primary, PRIMARY_FQDN)));
     let shell_address = shell.to_string();
     let site = table(vec![
-        ("site", table(vec![
-            ("name", text("lab")),
-            ("pool", text(scene::POOL)),
-            ("database", text(scene::DATABASE)),
-            ("active_servers", list(&["dr-chat-01.litwareinc.com", "dr-chat-02.litwareinc.com"])),
-            ("mirror_share", text(scene::MIRROR_SHARE)),
-            ("recovery_time_target", text("1h")),
-            ("lab", toml::Value::Boolean(true)),
-        ])),
+        (
+            "site",
+            table(vec![
+                ("name", text("lab")),
+                ("pool", text(scene::POOL)),
+                ("database", text(scene::DATABASE)),
+                ("active_servers", list(&["dr-chat-01.litwareinc.com", "dr-chat-02.litwareinc.com"])),
+                ("mirror_share", text(scene::MIRROR_SHARE)),
+                ("recovery_time_target", text("1h")),
+                ("lab", toml::Value::Boolean(true)),
+            ]),
+        ),
         ("sql", table(sql)),
-        ("backups", table(vec![
-            ("share", path(&folders.share)),
-            ("copy_to", path(&folders.copy)),
-            ("copy_to_on_server", text(scene::COPY)),
-        ])),
-        ("powershell", table(vec![
-            ("program", path(&options.shell_program)),
-            ("arguments", list(&["lab-shell", &shell_address])),
-            ("module", text("Lync")),
-            ("allow", list(&[
-                "Set-CsPersistentChatState",
-                "Set-CsPersistentChatActiveServer",
-                "Install-CsMirrorDatabase",
-                "Uninstall-CsMirrorDatabase",
-                "Start-CsWindowsService",
-                "Stop-CsWindowsService",
-            ])),
-        ])),
+        (
+            "backups",
+            table(vec![("share", path(&folders.share)), ("copy_to", path(&folders.copy)), ("copy_to_on_server", text(scene::COPY))]),
+        ),
+        (
+            "powershell",
+            table(vec![
+                ("program", path(&options.shell_program)),
+                ("arguments", list(&["lab-shell", &shell_address])),
+                ("module", text("Lync")),
+                (
+                    "allow",
+                    list(&[
+                        "Set-CsPersistentChatState",
+                        "Set-CsPersistentChatActiveServer",
+                        "Install-CsMirrorDatabase",
+                        "Uninstall-CsMirrorDatabase",
+                        "Start-CsWindowsService",
+                        "Stop-CsWindowsService",
+                    ]),
+                ),
+            ]),
+        ),
         ("journal", table(vec![("folder", path(&dir.join("runs")))])),
     ]);
     let body = toml::to_string(&site).unwrap_or_default();
@@ -384,9 +380,9 @@ impl Instances for Stores {
         let found = state.database(database);
         Some(DatabaseView {
             state: found.map(|found| found.state.description().to_owned()),
-            mirroring: found.and_then(|found| found.mirroring.as_ref()).map(|mirroring| {
-                (mirroring.role().to_owned(), mirroring.state_description().to_owned())
-            }),
+            mirroring: found
+                .and_then(|found| found.mirroring.as_ref())
+                .map(|mirroring| (mirroring.role().to_owned(), mirroring.state_description().to_owned())),
         })
     }
 
@@ -508,11 +504,8 @@ fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Val
                 })
             })
             .collect();
-        let jobs: Vec<Value> = state
-            .jobs
-            .iter()
-            .map(|job| json!({ "name": job.name, "enabled": job.enabled, "running": job.is_running() }))
-            .collect();
+        let jobs: Vec<Value> =
+            state.jobs.iter().map(|job| json!({ "name": job.name, "enabled": job.enabled, "running": job.is_running() })).collect();
         servers.insert(
             key.clone(),
             json!({
