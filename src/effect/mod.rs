@@ -11,7 +11,7 @@ mod story;
 
 pub use cancel::Cancel;
 pub use error::EffectError;
-pub use perform::{Cause, Effect, Effects, Ended, Outcome, Setup, Test};
+pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test};
 pub use place::{Frame, Place};
 pub use story::Story;
 

@@ -89,6 +89,12 @@ pub enum Ended {
     Script(Box<EvalAltResult>),
 }
 
+/// What the work of an effect says how far it is with: words, and a fraction where it is known.
+pub type Report = Arc<dyn Fn(String, Option<f64>) + Send + Sync>;
+
+/// Told of every event, with the time in the record.
+pub type OnEvent = Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>;
+
 /// What a run is set up with.
 pub struct Setup {
     pub journal: Journal,
@@ -96,7 +102,7 @@ pub struct Setup {
     pub runtime: tokio::runtime::Handle,
     pub cancel: Cancel,
     /// Told of every event, after it is recorded.
-    pub on_event: Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>,
+    pub on_event: OnEvent,
     pub on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
@@ -106,7 +112,7 @@ pub struct Effects {
     journal: Mutex<Journal>,
     runtime: tokio::runtime::Handle,
     pub(super) cancel: Cancel,
-    on_event: Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>,
+    on_event: OnEvent,
     on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
     state: Mutex<State>,
     began: Instant,
@@ -386,12 +392,7 @@ impl Effects {
     /// Carries out one effect: announces and records it, asks its test before and after, runs the work, and can cut it off.
     ///
     /// If the machine dies in here, the record holds the effect's start, flushed before a change was begun, and no end.
-    pub fn perform<T, F>(
-        &self,
-        effect: &Effect,
-        mut test: Option<Test<'_>>,
-        work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F,
-    ) -> Result<T, Ended>
+    pub fn perform<T, F>(&self, effect: &Effect, mut test: Option<Test<'_>>, work: impl FnOnce(Report) -> F) -> Result<T, Ended>
     where
         T: Outcome,
         F: Future<Output = Result<T, Cause>>,
@@ -428,12 +429,7 @@ impl Effects {
         Ok(outcome)
     }
 
-    fn work<T, F>(
-        &self,
-        effect: &Effect,
-        begun: &Begun,
-        work: impl FnOnce(Arc<dyn Fn(String, Option<f64>) + Send + Sync>) -> F,
-    ) -> Result<Result<T, Cause>, Ended>
+    fn work<T, F>(&self, effect: &Effect, begun: &Begun, work: impl FnOnce(Report) -> F) -> Result<Result<T, Cause>, Ended>
     where
         F: Future<Output = Result<T, Cause>>,
     {

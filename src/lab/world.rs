@@ -115,7 +115,7 @@ impl Lab {
             move |source| LabError::Folder { path, source }
         };
         fs::create_dir_all(dir).map_err(within(dir))?;
-        let dir = dir.canonicalize().map_err(within(dir))?;
+        let dir = std::path::absolute(dir).map_err(within(dir))?;
         let site_file = dir.join(SITE_FILE);
         if site_file.exists() || dir.join("share").exists() {
             return Err(LabError::Occupied { path: dir });

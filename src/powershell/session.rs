@@ -452,7 +452,7 @@ mod tests {
     }
 
     fn call(cmdlet: &str, parameters: Value) -> Call {
-        Call::new(cmdlet, parameters.as_object().cloned().unwrap(), Duration::from_secs(60))
+        Call::new(cmdlet, parameters.as_object().cloned().expect("a map"), Duration::from_secs(60))
     }
 
     fn told(failure: &ShellFailure) -> String {

@@ -29,18 +29,21 @@ struct State {
 
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
+/// At a terminal, how often the moving line is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
     pub fn new(style: Style) -> Self {
         let bar = style.live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(ProgressStyle::with_template("     {spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_style(
+                ProgressStyle::with_template("     {spinner} {elapsed} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar.finish_and_clear();
             bar
         });
-        Self {
-            style,
-            state: Mutex::new(State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None }),
-        }
+        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
+        Self { style, state: Mutex::new(state) }
     }
 
     /// How far the effect in flight is.
@@ -50,7 +53,6 @@ impl Human {
         let text = format!("{}{percent}", progress.text);
         if let Some(bar) = &state.bar {
             bar.set_message(text);
-            bar.tick();
         } else if state.last_progress.elapsed() >= PROGRESS_LINES {
             state.last_progress = Instant::now();
             super::talk(&format!("       … {text}"));
@@ -59,10 +61,12 @@ impl Human {
 
     /// Takes the moving line away, so that a question or an error stands alone.
     pub fn pause(&self) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::rest(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn rest(state: &State) {
         if let Some(bar) = &state.bar {
-            bar.set_message("");
-            bar.reset();
+            bar.finish_and_clear();
         }
     }
 
@@ -79,6 +83,20 @@ impl Human {
         wrap(&format!("{} {why}", self.style.paint("31;1", "failed: ")), "   ", self.style.width)
     }
 
+    /// Shows the moving line, and keeps it moving while a server or a share takes its time.
+    fn move_on(state: &State, text: &str) {
+        if let Some(bar) = &state.bar {
+            bar.reset();
+            bar.set_message(text.to_owned());
+            bar.enable_steady_tick(TICK);
+        }
+    }
+
+    /// Says something that does not come from an event, such as that a signal was heard.
+    pub fn aside(&self, text: &str) {
+        Self::say(&self.state.lock().unwrap_or_else(PoisonError::into_inner), text);
+    }
+
     fn say(state: &State, text: &str) {
         match &state.bar {
             Some(bar) => bar.suspend(|| super::talk(text)),
@@ -89,6 +107,9 @@ impl Human {
     /// Prints one event.
     pub fn event(&self, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(event, Event::Question { .. } | Event::EffectFinished { parent: None, .. } | Event::EffectFailed { parent: None, .. }) {
+            Self::rest(&state);
+        }
         match event {
             Event::StepFinished { ok: false, .. } => {}
             Event::EffectStarted { parent: Some(_), .. } | Event::EffectFinished { parent: Some(_), .. } => {}
@@ -112,21 +133,18 @@ impl Human {
                 state.folder.clone_from(folder);
                 let lab = if *lab { " (a lab: nothing real is touched)" } else { "" };
                 let alone = if *unattended { ", unattended (--yes)" } else { "" };
-                let mut text = format!(
-                    "cutover {program}: {} on site `{site}`{lab}\nby {operator} on {host}{alone}\nrecord: {folder}",
-                    style.paint("1", runbook)
-                );
+                let title = format!("cutover {program}: {} on site `{site}`{lab}", style.paint("1", runbook));
+                let mut text = format!("{}\nby {operator} on {host}{alone}\nrecord: {folder}", wrap(&title, "", style.width));
                 for weak in weak {
-                    text.push_str(&format!("\n{} {weak}", style.paint("33;1", "warning:")));
+                    text.push_str(&format!("\n{}", wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width)));
                 }
                 Some(text)
             }
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
-            Event::EffectStarted { effect, summary, parent: None, .. } => {
-                state.summaries.insert(*effect, summary.clone());
-                if let Some(bar) = &state.bar {
-                    bar.set_message(summary.clone());
-                    bar.tick();
+            Event::EffectStarted { effect, class, summary, parent: None, .. } => {
+                if class != "asks" {
+                    Self::move_on(state, summary);
+                    state.summaries.insert(*effect, summary.clone());
                 }
                 None
             }
@@ -152,8 +170,15 @@ impl Human {
                 let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
                 Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
             }
-            Event::Answer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
-            Event::Question { text, .. } => Some(wrap(&format!("{} {text}", style.paint("36", "ask    ")), "   ", style.width)),
+            Event::Answer { effect, answer, by, .. } => {
+                // a question about a change that goes on now
+                if let Some(summary) = state.summaries.get(effect) {
+                    Self::move_on(state, summary);
+                }
+                Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
+            }
+            // drawn with its evidence by whoever asks
+            Event::Question { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),

@@ -24,7 +24,7 @@ impl Style {
         if !live {
             return Self::PLAIN;
         }
-        let width = comfy_table::Table::new().set_content_arrangement(comfy_table::ContentArrangement::Dynamic).width();
+        let width = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0);
         let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
         Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live }
     }

@@ -336,7 +336,7 @@ mod tests {
     fn values_that_do_not_fit_are_refused_in_words() {
         let wide = Numeric::new_with_scale(10_i128.pow(30), 0);
         assert_eq!(numeric(wide, false), Err("a decimal of more than 28 digits does not fit".into()));
-        assert!(money(922_337_203_685_477.58).is_err());
+        assert!(money(922_337_203_685_477.0).is_err());
         assert_eq!(money(-0.0001), Ok(Value::Decimal("-0.0001".parse().unwrap())));
     }
 

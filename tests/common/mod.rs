@@ -1,5 +1,6 @@
 //! Runs the built program as a person would: commands, files, exit codes.
 #![expect(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -124,6 +124,10 @@ impl Shell {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    // an answer is several small lines: held back for an acknowledgement, each call would cost 40 ms
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "the shell's socket keeps small packets back");
+                    }
                     let shell = Arc::clone(&self);
                     tokio::spawn(async move {
                         let (read, write) = stream.into_split();

@@ -1,6 +1,8 @@
 //! RESTORE: LOG and DATABASE with their rules about chains, forks and states, and the forms that only read a file. Errors
 //! come in the server's order: the specific one, then 3013.
 
+mod read;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,13 +12,13 @@ use jiff::civil::DateTime;
 use super::Failure;
 use super::admin::whole;
 use super::run::Runner;
-use crate::lab::catalog::{IntoCell, columns, size};
 use crate::lab::instance::{Access, Database, DatabaseState, HalfRestored, Instance, Restored, State, same};
 use crate::lab::media::{self, Header, Kind, Media, MediaError, Set};
 use crate::lab::messages::{self, Raised, message};
-use crate::lab::tds::{Cell, Column};
 use crate::tsql::syntax::{Options, Restore, RestoreKind, Value};
 use crate::wire::lsn::Lsn;
+
+pub use self::read::row;
 
 /// How a statement leaves the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub fn run(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Failure> {
     let result = match restore.kind {
         RestoreKind::Log | RestoreKind::Database if restore.from.is_empty() => change_state(runner, restore, word),
         RestoreKind::Log | RestoreKind::Database => from_device(runner, restore, word),
-        _ => read(runner, restore),
+        _ => read::read(runner, restore),
     };
     result.map_err(|mut failure| {
         // what the grammar or a variable refuses comes alone; all else is wrapped
@@ -112,8 +114,6 @@ fn known_options(restore: &Restore, known: &[&str]) -> Result<(), Raised> {
     }
     Ok(())
 }
-
-// ---- LOG and DATABASE ----
 
 const OPTIONS: [&str; 20] = [
     "NORECOVERY",
@@ -566,206 +566,6 @@ fn report(runner: &mut Runner<'_>, word: &str, name: &str, set: &Set, begun: Ins
     let all = data_pages + log_pages;
     runner.say(*messages::backup_done(word, all, seconds, all as f64 / 128.0 / seconds));
     runner.reply.done(None);
-}
-
-// ---- the forms that only read ----
-
-fn read(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Failure> {
-    known_options(restore, &OPTIONS)?;
-    if runner.connection.transactions > 0 {
-        return Err(messages::in_transaction().into());
-    }
-    let (device, path) = device(runner, restore)?;
-    match restore.kind {
-        RestoreKind::LabelOnly => {
-            let media = media::label(&path).map_err(|error| unreadable(&device, &error))?;
-            let columns = columns(LABEL);
-            let row = row(
-                &columns,
-                &[
-                    ("MediaSetId", media.set_id.cell()),
-                    ("FamilyCount", 1.cell()),
-                    ("FamilySequenceNumber", 1.cell()),
-                    ("MediaFamilyId", media.family_id.cell()),
-                    ("MediaSequenceNumber", 1.cell()),
-                    ("MediaLabelPresent", Cell::TinyInt(0)),
-                    ("SoftwareName", "Microsoft SQL Server".cell()),
-                    ("SoftwareVendorId", 4608.cell()),
-                    ("MediaDate", media.date.cell()),
-                    ("Mirror_Count", 1.cell()),
-                    ("IsCompressed", false.cell()),
-                ],
-            );
-            runner.rows(&columns, &[row]);
-        }
-        RestoreKind::HeaderOnly => {
-            let (_, sets) = open(&device, &path)?;
-            let columns = header_columns(runner.connection.instance.version);
-            let wanted = restore.value("FILE").map(|value| whole(runner, value)).transpose()?;
-            let rows: Vec<Vec<Cell>> = sets
-                .iter()
-                .filter(|set| wanted.is_none_or(|wanted| i64::try_from(set.position) == Ok(wanted)))
-                .map(|set| header_row(&columns, set))
-                .collect();
-            runner.rows(&columns, &rows);
-        }
-        RestoreKind::FileListOnly => {
-            let (_, sets) = open(&device, &path)?;
-            let set = chosen(runner, restore, &device, &sets)?;
-            let columns = columns(FILE_LIST);
-            let rows: Vec<Vec<Cell>> = set
-                .header
-                .files
-                .iter()
-                .map(|file| {
-                    let data = file.kind == 'D';
-                    row(
-                        &columns,
-                        &[
-                            ("LogicalName", (&file.logical).cell()),
-                            ("PhysicalName", (&file.physical).cell()),
-                            ("Type", file.kind.to_string().cell()),
-                            ("FileGroupName", data.then_some("PRIMARY").cell()),
-                            ("Size", size(file.pages * 8192)),
-                            ("MaxSize", size(35_184_372_080_640)),
-                            ("FileID", i64::from(file.id).cell()),
-                            ("CreateLSN", Lsn(0).cell()),
-                            ("DropLSN", Lsn(0).cell()),
-                            ("UniqueID", file.unique.cell()),
-                            ("ReadOnlyLSN", Lsn(0).cell()),
-                            ("ReadWriteLSN", Lsn(0).cell()),
-                            ("BackupSizeInBytes", Cell::BigInt(if data { i64::try_from(set.payload).unwrap_or(0) } else { 0 })),
-                            ("SourceBlockSize", 512.cell()),
-                            ("FileGroupID", i32::from(data).cell()),
-                            ("DifferentialBaseLSN", set.header.database_backup_lsn.cell()),
-                            ("IsReadOnly", false.cell()),
-                            ("IsPresent", true.cell()),
-                        ],
-                    )
-                })
-                .collect();
-            runner.rows(&columns, &rows);
-        }
-        _ => {
-            let (_, sets) = open(&device, &path)?;
-            let set = chosen(runner, restore, &device, &sets)?;
-            if restore.has("CHECKSUM") && !set.header.checksums {
-                return Err(messages::no_checksum().into());
-            }
-            media::verify(&path, set).map_err(|error| unreadable(&device, &error))?;
-            runner.say(*messages::valid(set.position));
-            runner.reply.done(None);
-        }
-    }
-    Ok(())
-}
-
-/// A row by column name; what is not named is NULL.
-pub fn row(columns: &[Column], cells: &[(&str, Cell)]) -> Vec<Cell> {
-    columns
-        .iter()
-        .map(|column| cells.iter().find(|(name, _)| *name == column.name).map_or(Cell::Null, |(_, cell)| fitted(cell, column)))
-        .collect()
-}
-
-/// Literals of Rust are wider than the columns they stand for.
-fn fitted(cell: &Cell, column: &Column) -> Cell {
-    crate::lab::values::from_sqlite((&crate::lab::values::to_sqlite(cell)).into(), column.ty)
-}
-
-const LABEL: &str = "MediaName nvarchar(128), MediaSetId uniqueidentifier, FamilyCount int, FamilySequenceNumber int, \
-    MediaFamilyId uniqueidentifier, MediaSequenceNumber int, MediaLabelPresent tinyint, MediaDescription nvarchar(255), \
-    SoftwareName nvarchar(128), SoftwareVendorId int, MediaDate datetime, Mirror_Count int, IsCompressed bit";
-
-const FILE_LIST: &str = "LogicalName nvarchar(128), PhysicalName nvarchar(260), Type char(1), FileGroupName nvarchar(128), \
-    Size numeric(20,0), MaxSize numeric(20,0), FileID bigint, CreateLSN numeric(25,0), DropLSN numeric(25,0), \
-    UniqueID uniqueidentifier, ReadOnlyLSN numeric(25,0), ReadWriteLSN numeric(25,0), BackupSizeInBytes bigint, \
-    SourceBlockSize int, FileGroupID int, LogGroupGUID uniqueidentifier, DifferentialBaseLSN numeric(25,0), \
-    DifferentialBaseGUID uniqueidentifier, IsReadOnly bit, IsPresent bit, TDEThumbprint varbinary(32)";
-
-const HEADER: &str = "BackupName nvarchar(128), BackupDescription nvarchar(255), BackupType smallint, \
-    ExpirationDate datetime, Compressed bit, Position smallint, DeviceType tinyint, UserName nvarchar(128), \
-    ServerName nvarchar(128), DatabaseName nvarchar(128), DatabaseVersion int, DatabaseCreationDate datetime, \
-    BackupSize numeric(20,0), FirstLSN numeric(25,0), LastLSN numeric(25,0), CheckpointLSN numeric(25,0), \
-    DatabaseBackupLSN numeric(25,0), BackupStartDate datetime, BackupFinishDate datetime, SortOrder smallint, \
-    CodePage smallint, UnicodeLocaleId int, UnicodeComparisonStyle int, CompatibilityLevel tinyint, SoftwareVendorId int, \
-    SoftwareVersionMajor int, SoftwareVersionMinor int, SoftwareVersionBuild int, MachineName nvarchar(128), Flags int, \
-    BindingID uniqueidentifier, RecoveryForkID uniqueidentifier, Collation nvarchar(128), FamilyGUID uniqueidentifier, \
-    HasBulkLoggedData bit, IsSnapshot bit, IsReadOnly bit, IsSingleUser bit, HasBackupChecksums bit, IsDamaged bit, \
-    BeginsLogChain bit, HasIncompleteMetaData bit, IsForceOffline bit, IsCopyOnly bit, \
-    FirstRecoveryForkID uniqueidentifier, ForkPointLSN numeric(25,0), RecoveryModel nvarchar(60), \
-    DifferentialBaseLSN numeric(25,0), DifferentialBaseGUID uniqueidentifier, BackupTypeDescription nvarchar(60), \
-    BackupSetGUID uniqueidentifier, CompressedBackupSize bigint, containment tinyint, KeyAlgorithm nvarchar(32), \
-    EncryptorThumbprint varbinary(20), EncryptorType nvarchar(32)";
-
-/// 52 columns up to 2008 R2, 53 on 2012, 56 from 2014.
-fn header_columns(version: (u8, u8, u16)) -> Vec<Column> {
-    let mut all = columns(HEADER);
-    all.truncate(match version.0 {
-        0..=10 => 52,
-        11 => 53,
-        _ => 56,
-    });
-    all
-}
-
-fn header_row(columns: &[Column], set: &Set) -> Vec<Cell> {
-    let header = &set.header;
-    let bytes = set.payload + 2048;
-    row(
-        columns,
-        &[
-            ("BackupName", header.name.as_ref().cell()),
-            ("BackupType", Cell::SmallInt(header.kind.number())),
-            ("Compressed", false.cell()),
-            ("Position", i32::try_from(set.position).unwrap_or(0).cell()),
-            ("DeviceType", 2.cell()),
-            ("UserName", (&header.user).cell()),
-            ("ServerName", (&header.server).cell()),
-            ("DatabaseName", (&header.database).cell()),
-            ("DatabaseVersion", 782.cell()),
-            ("DatabaseCreationDate", header.database_created.cell()),
-            ("BackupSize", size(bytes)),
-            ("FirstLSN", header.first_lsn.cell()),
-            ("LastLSN", header.last_lsn.cell()),
-            ("CheckpointLSN", header.checkpoint_lsn.cell()),
-            ("DatabaseBackupLSN", header.database_backup_lsn.cell()),
-            ("BackupStartDate", header.start.cell()),
-            ("BackupFinishDate", header.finish.cell()),
-            ("SortOrder", 52.cell()),
-            ("CodePage", 0.cell()),
-            ("UnicodeLocaleId", 1033.cell()),
-            ("UnicodeComparisonStyle", 196_609.cell()),
-            ("CompatibilityLevel", 110.cell()),
-            ("SoftwareVendorId", 4608.cell()),
-            ("SoftwareVersionMajor", header.version.0.cell()),
-            ("SoftwareVersionMinor", header.version.1.cell()),
-            ("SoftwareVersionBuild", header.version.2.cell()),
-            ("MachineName", (&header.machine).cell()),
-            ("Flags", header.flags.cell()),
-            ("BindingID", header.binding.cell()),
-            ("RecoveryForkID", header.last_fork.cell()),
-            ("Collation", (&header.collation).cell()),
-            ("FamilyGUID", header.family.cell()),
-            ("HasBulkLoggedData", false.cell()),
-            ("IsSnapshot", false.cell()),
-            ("IsReadOnly", false.cell()),
-            ("IsSingleUser", false.cell()),
-            ("HasBackupChecksums", header.checksums.cell()),
-            ("IsDamaged", (header.flags & 32 != 0).cell()),
-            ("BeginsLogChain", false.cell()),
-            ("HasIncompleteMetaData", (header.flags & 128 != 0).cell()),
-            ("IsForceOffline", (header.flags & 256 != 0).cell()),
-            ("IsCopyOnly", header.copy_only.cell()),
-            ("FirstRecoveryForkID", header.first_fork.cell()),
-            ("ForkPointLSN", header.fork_point.cell()),
-            ("RecoveryModel", (&header.recovery_model).cell()),
-            ("BackupTypeDescription", header.kind.description().cell()),
-            ("BackupSetGUID", header.set.cell()),
-            ("CompressedBackupSize", Cell::BigInt(i64::try_from(bytes).unwrap_or(0))),
-            ("containment", Cell::TinyInt(0)),
-        ],
-    )
 }
 
 /// What a restore job of log shipping does with one file: applies it if it is the next, silently.

@@ -17,6 +17,7 @@ use crate::lab::messages::{self, Raised, message};
 use crate::lab::procedures;
 use crate::lab::tds::{Cell, Column, Reply, ServerMessage, Type};
 use crate::lab::values::{convert, parse_type};
+use crate::tsql::lex::significant;
 use crate::tsql::statement::{SyntaxError, parse};
 use crate::tsql::syntax::{Expression, SetOption, Statement, StatementKind, Value, ValueKind};
 
@@ -148,7 +149,17 @@ impl<'a> Runner<'a> {
                     let query = parse_query(&self.text[statement.range.clone()]).map_err(|raised| (statement.range.clone(), raised))?;
                     self.prepared.queries.insert(statement.range.start, query);
                 }
-                StatementKind::SetVariable { value, .. } | StatementKind::Print(value) => self.prepare_expression(value)?,
+                StatementKind::SetVariable { name, value } => {
+                    let operator = self.text[name.range.end..value.range.start].trim();
+                    // `@x += 1` means `@x + (1)`
+                    let text = match operator.strip_suffix('=') {
+                        Some("") | None => self.text[value.range.clone()].to_owned(),
+                        Some(operator) => format!("{} {operator} ({})", name.text, &self.text[value.range.clone()]),
+                    };
+                    let expr = parse_expression(&text).map_err(|raised| (value.range.clone(), raised))?;
+                    self.prepared.expressions.insert(value.range.start, expr);
+                }
+                StatementKind::Print(value) => self.prepare_expression(value)?,
                 StatementKind::Declare(list) => {
                     for value in list.iter().filter_map(|declaration| declaration.value.as_ref()) {
                         self.prepare_expression(value)?;
@@ -264,10 +275,6 @@ impl<'a> Runner<'a> {
             }
             StatementKind::SetOption(option) => self.set_option(option)?,
             StatementKind::SetVariable { name, value } => {
-                let operator = self.text[name.range.end..value.range.start].trim();
-                if operator != "=" {
-                    return Err(messages::incorrect_syntax(operator).into());
-                }
                 let ty = self.variables.get(&name.text)?.ty;
                 let cell = self.evaluate(value, Some(ty))?.0;
                 self.variables.assign(&name.text, &cell, ty)?;
@@ -722,11 +729,26 @@ fn is_keyword(word: &str) -> bool {
 }
 
 fn parse_query(text: &str) -> Result<Box<Query>, Raised> {
+    let text = without_hints(text);
     let statements = Parser::parse_sql(&MsSqlDialect {}, text).map_err(|error| near(&error))?;
     match statements.into_iter().next() {
         Some(Parsed::Query(query)) => Ok(query),
         _ => Err(messages::incorrect_syntax(text.split_whitespace().next().unwrap_or_default())),
     }
+}
+
+/// Cuts off `OPTION (...)`: hints to the optimiser, of which there is none here.
+fn without_hints(text: &str) -> &str {
+    let mut depth = 0usize;
+    for token in significant(text) {
+        match token.text(text) {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && token.is_word(text, "OPTION") => return &text[..token.start],
+            _ => {}
+        }
+    }
+    text
 }
 
 fn parse_expression(text: &str) -> Result<Box<Expr>, Raised> {

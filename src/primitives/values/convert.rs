@@ -172,10 +172,10 @@ pub(super) fn compare(a: &Dynamic, b: &Dynamic) -> Ordering {
     if let (Some(a), Some(b)) = (a.clone().try_cast::<Lsn>(), b.clone().try_cast::<Lsn>()) {
         return a.cmp(&b);
     }
-    if let (Some(a), Some(b)) = (a.clone().try_cast::<Time>(), b.clone().try_cast::<Time>()) {
-        if let Some(order) = a.order(b) {
-            return order;
-        }
+    if let (Some(a), Some(b)) = (a.clone().try_cast::<Time>(), b.clone().try_cast::<Time>())
+        && let Some(order) = a.order(b)
+    {
+        return order;
     }
     text_of(a).cmp(&text_of(b))
 }

@@ -254,3 +254,28 @@ fn set_options_are_accepted_and_use_tells_the_context() {
     assert_eq!(answer.infos(), [5703, 5701]);
     assert_eq!(stage.run("SELECT COUNT(*) FROM sysjobs").value(), Cell::Int(2));
 }
+
+#[test]
+fn less_usual_forms_are_understood_too() {
+    let mut stage = Stage::quiet();
+    let mut show = |text: &str| stage.run(text).table();
+    assert_eq!(show("SELECT name FROM sys.databases WITH (NOLOCK) WHERE name = 'mgc' OPTION (RECOMPILE, MAXDOP 1)"), "mgc");
+    assert_eq!(show("SELECT TOP 1 ROW_NUMBER() OVER (ORDER BY name DESC), name FROM sys.databases"), "1 | tempdb");
+    assert_eq!(show("SELECT SUM(backup_size), SUM(position), AVG(position) FROM msdb..backupset"), "1072576 | 13 | 1");
+    assert_eq!(show("SELECT SYSTEM_USER, CURRENT_USER, USER_NAME()"), "cutover | dbo | dbo");
+    assert_eq!(show("DECLARE @x int = 1 SET @x += 4 SELECT @x"), "5");
+    assert_eq!(show("SELECT 1 a, 2 b UNION SELECT 3, 4 ORDER BY a DESC"), "3 | 4\n1 | 2");
+    assert_eq!(
+        show("SELECT LEFT(name, 2), RIGHT(name, 2), IIF(1 = 1, 'a', N'bb') FROM sys.databases WHERE database_id = 1"),
+        "ma | er | a"
+    );
+    assert_eq!(show("SELECT TOP 1 name FROM (SELECT name FROM sys.databases UNION ALL SELECT 'zz') AS q ORDER BY name DESC"), "zz");
+    assert_eq!(
+        show(
+            "SELECT (SELECT COUNT(*) FROM sys.master_files f WHERE f.database_id = d.database_id) FROM sys.databases d WHERE d.name = 'mgc'"
+        ),
+        "2"
+    );
+    assert_eq!(show("IF (SELECT COUNT(*) FROM sys.databases) > 5 AND DB_ID('x') IS NULL SELECT 'many'"), "many");
+    assert_eq!(show("SELECT x = 5, N'y' AS [y z]"), "5 | y");
+}
