@@ -378,7 +378,7 @@ let path = site.backups.copy_to_on_server + "\\" + files[-1].name;
 fn a_failing_restore_shows_every_message_with_number_severity_state_and_line() {
     let world = World::new();
     let restore =
-        r#"sql("backup", "USE msdb;\nPRINT N'now';\nRESTORE LOG {db} FROM DISK = @p\nWITH NORECOVERY", #{ db: site.database, p: path });"#;
+        r#"sql("backup", "USE msdb;\nPRINT N'just before';\nRESTORE LOG {db} FROM DISK = @p\nWITH NORECOVERY", #{ db: site.database, p: path });"#;
     let caught = rehearse(
         &world,
         &format!(
@@ -407,12 +407,12 @@ fn a_failing_restore_shows_every_message_with_number_severity_state_and_line() {
     let at = |text: &str| said.rfind(text).unwrap_or_else(|| panic!("{text}: {}", ended.stderr));
     let order = [
         at("Msg 5701, Level 10, State 2, Line 1:"),
-        at("now"),
+        at("just before Msg"),
         at("Msg 4305, Level 16, State 1, Line 3:"),
         at("Msg 3013, Level 16, State 1, Line 3:"),
     ];
     assert!(order.is_sorted(), "{}", ended.stderr);
-    assert!(said.contains("a log backup between is missing") && !said.contains("note never"), "{}", ended.stderr);
+    assert!(said.contains("a log backup between is missing.") && !said.contains("note never"), "{}", ended.stderr);
 }
 
 #[test]

@@ -14,13 +14,9 @@ pub enum EffectError {
     #[error("`{summary}` reported success, but its `done_when` is not true{within}")]
     #[diagnostic(
         code(cutover::effect::not_verified),
-        help("look at what the test read, above; if the change needs longer to show, give `within: \"5m\"`")
+        help("read the state back by hand before anything else; if the change only needs longer to show, give `within: \"5m\"`")
     )]
     NotVerified { summary: String, within: String },
-    /// The closure of a `done_when` or `wait_until` raised an error of its own, which the runbook gets.
-    #[error("the test of `{summary}` broke: {why}")]
-    #[diagnostic(code(cutover::effect::test_broke), help("mend the closure"))]
-    TestBroke { summary: String, why: String },
     /// Titles name the place in a run, so each may be used once.
     #[error("there are two steps titled `{title}`")]
     #[diagnostic(code(cutover::effect::duplicate_step), help("give each step a title of its own"))]
@@ -29,7 +25,7 @@ pub enum EffectError {
     #[error("waited {limit} for {what}: it did not come true")]
     #[diagnostic(
         code(cutover::effect::waited_in_vain),
-        help("look at what the wait read last, above; then run the runbook again, or give the wait a longer limit")
+        help("see to what it waits for, then run the runbook again; or give the wait a longer limit")
     )]
     WaitedInVain { what: String, limit: String },
     /// The runbook itself gave up.

@@ -1,12 +1,11 @@
 //! How a question is drawn, and how a line typed below it is understood. Pure but for the width of the terminal.
 
-use comfy_table::{ContentArrangement, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Width, presets};
+use textwrap::core::display_width;
 
 use super::{Answer, Evidence, Question, Table};
 
 const NARROWEST: usize = 20;
-/// A column is not squeezed below this; where that does not fit, rows are drawn one below the other.
-const NARROWEST_COLUMN: u16 = 12;
 
 /// What a line means.
 pub(super) enum Heard {
@@ -52,44 +51,57 @@ pub fn render(question: &Question, width: usize, colour: bool) -> String {
 
 /// What stands before the cursor.
 pub fn prompt(question: &Question, width: usize, colour: bool) -> String {
+    let width = width.max(NARROWEST);
     let text = match question {
-        Question::Confirm { typed: Some(words), .. } => format!("Type `{}` to go on; anything else stops (? for help):", clean(words)),
-        Question::Confirm { .. } => "Go on? [y/N/?]".to_owned(),
-        Question::Ask { default: Some(_), .. } => "Which? [number, Enter for the default, ?]".to_owned(),
-        Question::Ask { .. } => "Which? [number or ?]".to_owned(),
-        Question::Manual { .. } => "Type `done` when it is done, `stop` to stop [done/stop/?]".to_owned(),
-        Question::TooEarly { .. } => "Accept it, do it anyway, or stop? [a/d/S/?]".to_owned(),
+        // a line of its own: the words are long, and stand under those to be typed
+        Question::Confirm { typed: Some(words), .. } => {
+            let say = paragraph(&format!("To go on, type this; Enter alone stops, ? explains:\n  {}", clean(words)), width);
+            return format!("{}> ", styled(&say, BOLD, colour));
+        }
+        Question::Confirm { .. } => "Go on? [y/N/?]",
+        Question::Ask { default: Some(_), .. } => "Which? [number, Enter for the default, ?]",
+        Question::Ask { .. } => "Which? [number or ?]",
+        Question::Manual { .. } => "Type `done` when it is done, `stop` to stop [done/stop/?]",
+        Question::TooEarly { .. } => "Accept it, do it anyway, or stop? [a/d/S/?]",
     };
-    let text = paragraph(&text, width.max(NARROWEST) - 1);
+    let text = paragraph(text, width - 1);
     format!("{} ", styled(text.trim_end(), BOLD, colour))
 }
 
-/// Takes a typed line as an answer, or says what is wanted.
+/// Takes a typed line as an answer, or says what is wanted. A line that is neither yes nor no is a slip: it is asked again.
 pub(super) fn understand(question: &Question, line: &str) -> Heard {
     let line = line.trim();
     let again = |text: &str| Heard::Again(text.to_owned());
     let is = |words: &[&str]| words.iter().any(|w| w.eq_ignore_ascii_case(line));
+    let no = is(&["", "n", "no", "stop"]);
     match question {
         Question::Confirm { typed: Some(words), .. } if line == words.trim() => Heard::Answer(Answer::Yes),
+        Question::Confirm { .. } if no => Heard::Answer(Answer::No),
         Question::Confirm { typed: Some(_), .. } if line == "?" => again(
-            "The words have to be typed exactly, capitals included. Anything else, or Enter alone, stops the run here; it can be resumed, and asks again.",
+            "Type the line above exactly, capitals included, and the run goes on. Enter alone, or no, stops the run here: nothing more is changed.",
         ),
-        Question::Confirm { typed: Some(_), .. } => Heard::Answer(Answer::No),
-        Question::Confirm { .. } if line == "?" => {
-            again("y or yes goes on. Anything else, or Enter alone, stops the run here; it can be resumed, and asks again.")
+        Question::Confirm { typed: Some(_), .. } if is(&["y", "yes"]) => {
+            again("A yes is not enough here: type the line exactly as it stands above.")
         }
-        Question::Confirm { .. } => Heard::Answer(if is(&["y", "yes"]) { Answer::Yes } else { Answer::No }),
+        Question::Confirm { typed: Some(_), .. } => {
+            again("Those are not the words. Type them exactly, capitals included, or Enter to stop.")
+        }
+        Question::Confirm { .. } if is(&["y", "yes"]) => Heard::Answer(Answer::Yes),
+        Question::Confirm { .. } if line == "?" => {
+            again("y or yes goes on. Enter alone, or no, stops the run here: nothing more is changed.")
+        }
+        Question::Confirm { .. } => again("Please answer y or n; Enter alone is a no, and stops the run here."),
         Question::Ask { choices, default, .. } => choose(choices, default.as_deref(), line),
         Question::Manual { .. } if is(&["done"]) => Heard::Answer(Answer::Done),
-        Question::Manual { .. } if is(&["stop", "no"]) => Heard::Answer(Answer::Stop),
+        Question::Manual { .. } if is(&["stop", "no", "n"]) => Heard::Answer(Answer::Stop),
         Question::Manual { .. } => again(
-            "Do what stands above, then type `done`: the run goes on and records that you did it. `stop` stops it here; it can be resumed.",
+            "Do what stands above, then type `done`: the run goes on and records that you did it. `stop` stops it here; nothing more is changed.",
         ),
         Question::TooEarly { .. } if is(&["a", "accept"]) => Heard::Answer(Answer::Accept),
         Question::TooEarly { .. } if is(&["d", "do it anyway"]) => Heard::Answer(Answer::DoAnyway),
-        Question::TooEarly { .. } if is(&["s", "stop", ""]) => Heard::Answer(Answer::Stop),
+        Question::TooEarly { .. } if no || is(&["s"]) => Heard::Answer(Answer::Stop),
         Question::TooEarly { .. } => again(
-            "What this step is to bring about is already so, and this run did not do it. a takes it as done, d makes the change all the same, s or Enter stops the run here; it can be resumed, and asks again.",
+            "What this step is to bring about is already so, and this run did not do it. a takes it as done, d makes the change all the same, s or Enter stops the run here; nothing more is changed.",
         ),
     }
 }
@@ -108,9 +120,9 @@ fn choose(choices: &[String], default: Option<&str>, line: &str) -> Heard {
     }
     match (line, default) {
         ("", Some(default)) => Heard::Answer(Answer::Choice(default.to_owned())),
-        ("stop", _) => Heard::Answer(Answer::Stop),
+        ("stop" | "n" | "no", _) => Heard::Answer(Answer::Stop),
         _ => Heard::Again(
-            "Type the number of one of the choices, or its words; `stop` stops the run here, and it can be resumed.".to_owned(),
+            "Type the number of one of the choices, or its words; `stop` stops the run here, and nothing more is changed.".to_owned(),
         ),
     }
 }
@@ -137,37 +149,63 @@ fn draw_table(out: &mut String, table: &Table, width: usize) {
         out.push_str("(no rows)\n");
         return;
     }
-    let mut drawn = comfy_table::Table::new();
-    let cells = |row: &[String]| {
-        (0..table.columns.len()).map(|i| row.get(i).map(|c| clean(c).trim().to_owned()).unwrap_or_default()).collect::<Vec<_>>()
-    };
-    drawn.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    drawn.set_width(u16::try_from(width).unwrap_or(u16::MAX)).set_header(cells(&table.columns));
-    for row in &table.rows {
-        drawn.add_row(cells(row));
+    let columns = table.rows.iter().map(Vec::len).chain([table.columns.len()]).max().unwrap_or(0);
+    let cells =
+        |row: &[String]| (0..columns).map(|i| row.get(i).map(|c| clean(c).trim().to_owned()).unwrap_or_default()).collect::<Vec<_>>();
+    let rows: Vec<_> = table.rows.iter().map(|row| cells(row)).collect();
+    if table.columns.is_empty() {
+        return facts(out, rows.iter().map(|row| (row[0].clone(), row[1..].join("  "))), width);
     }
-    let least: usize = drawn.column_max_content_widths().iter().map(|w| usize::from((*w).min(NARROWEST_COLUMN)) + 3).sum();
-    if least < width {
+    let header = cells(&table.columns);
+    let mut drawn = comfy_table::Table::new();
+    drawn.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    drawn.set_width(u16::try_from(width).unwrap_or(u16::MAX)).set_header(&header);
+    for row in &rows {
+        drawn.add_row(row);
+    }
+    let mut least = 1;
+    for (i, column) in drawn.column_iter_mut().enumerate() {
+        let word =
+            rows.iter().chain([&header]).flat_map(|row| row[i].split_whitespace()).map(|word| display_width(word)).max().unwrap_or(0);
+        least += word + 3;
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(u16::try_from(word + 2).unwrap_or(u16::MAX))));
+    }
+    if least <= width {
         out.push_str(&drawn.trim_fmt());
         out.push('\n');
         return;
     }
-    // Too many columns to stand side by side: sp_who2 has thirteen.
-    let names = table.columns.iter().map(|c| clean(c).trim().chars().count()).max().unwrap_or(0).min(width / 2);
-    for row in &table.rows {
-        for (column, cell) in table.columns.iter().zip(cells(row)) {
-            out.push_str(&indented(&format!("{:<names$}  ", clean(column).trim()), &cell, width));
-        }
-        out.push_str(&"·".repeat(width.min(40)));
-        out.push('\n');
+    // Too many columns to stand side by side without breaking names and numbers: sp_who2 has thirteen.
+    if let [row] = &rows[..] {
+        return facts(out, header.into_iter().zip(row.iter().cloned()), width);
+    }
+    let number = rows.len().to_string().len();
+    for (n, row) in rows.iter().enumerate() {
+        let cells = header.iter().zip(row).filter(|(_, cell)| !cell.is_empty()).map(|(name, cell)| format!("{name} {cell}"));
+        out.push_str(&indented(&format!("{:>number$}. ", n + 1), &cells.collect::<Vec<_>>().join(" · "), width));
     }
 }
 
-/// Text broken to the width, ending a line.
+/// Names and values, one pair a line, or a name above its value where the window is narrow; what is missing (NULL) is shown.
+fn facts(out: &mut String, pairs: impl Iterator<Item = (String, String)>, width: usize) {
+    let pairs: Vec<_> = pairs.map(|(name, value)| (name, if value.is_empty() { "–".to_owned() } else { value })).collect();
+    let names = pairs.iter().map(|(name, _)| display_width(name)).max().unwrap_or(0);
+    let word = pairs.iter().flat_map(|(_, value)| value.split_whitespace()).map(display_width).max().unwrap_or(0);
+    for (name, value) in pairs {
+        if names + 2 + word <= width {
+            out.push_str(&indented(&format!("{name:<names$}  "), &value, width));
+        } else {
+            out.push_str(&paragraph(&name, width));
+            out.push_str(&indented("  ", &value, width));
+        }
+    }
+}
+
+/// Text broken to the width at blanks, ending a line. A path is not broken: the terminal does that, and it can be copied.
 pub(super) fn paragraph(text: &str, width: usize) -> String {
     let mut out = String::new();
     for line in clean(text).lines() {
-        for part in textwrap::wrap(line, width) {
+        for part in textwrap::wrap(line, breaking(width)) {
             out.push_str(part.trim_end());
             out.push('\n');
         }
@@ -176,9 +214,16 @@ pub(super) fn paragraph(text: &str, width: usize) -> String {
 }
 
 fn indented(first: &str, text: &str, width: usize) -> String {
-    let rest = " ".repeat(first.chars().count());
-    let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(&rest);
+    let rest = " ".repeat(display_width(first));
+    let options = breaking(width).initial_indent(first).subsequent_indent(&rest);
     textwrap::wrap(&clean(text).replace('\n', " "), options).iter().map(|l| format!("{}\n", l.trim_end())).collect()
+}
+
+fn breaking<'a>(width: usize) -> textwrap::Options<'a> {
+    textwrap::Options::new(width)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false)
 }
 
 /// Text from a server may hold what a terminal obeys: control characters are shown, not sent.

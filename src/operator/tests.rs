@@ -98,7 +98,9 @@ fn a_question_fits_a_wide_terminal() {
 
     Bring mgc online? No further log backup can be applied after this.
     This cannot be undone.
-    Type `bring mgc online` to go on; anything else stops (? for help):
+    To go on, type this; Enter alone stops, ? explains:
+      bring mgc online
+    >
     ");
 }
 
@@ -121,7 +123,9 @@ fn a_question_fits_eighty_columns() {
 
     Bring mgc online? No further log backup can be applied after this.
     This cannot be undone.
-    Type `bring mgc online` to go on; anything else stops (? for help):
+    To go on, type this; Enter alone stops, ? explains:
+      bring mgc online
+    >
     ");
 }
 
@@ -130,16 +134,11 @@ fn a_question_fits_forty_columns() {
     insta::assert_snapshot!(drawn(40), @r"
     Who is in mgc
     ─────────────
-    ┌──────┬───────────────┬───────────────┐
-    │ SPID ┆ Login         ┆ ProgramName   │
-    ╞══════╪═══════════════╪═══════════════╡
-    │ 52   ┆ LYNC\svc-back ┆ SQLAgent -    │
-    │      ┆ up            ┆ TSQL JobStep  │
-    │      ┆               ┆ (Job 0x4A1B : │
-    │      ┆               ┆ Step 1)       │
-    │ 61   ┆ LYNC\reportin ┆ Report�[2JSer │
-    │      ┆ g             ┆ ver           │
-    └──────┴───────────────┴───────────────┘
+    1. SPID 52 · Login LYNC\svc-backup ·
+       ProgramName SQLAgent - TSQL JobStep
+       (Job 0x4A1B : Step 1)
+    2. SPID 61 · Login LYNC\reporting ·
+       ProgramName Report�[2JServer
 
     Loss
     ────
@@ -150,8 +149,10 @@ fn a_question_fits_forty_columns() {
     Bring mgc online? No further log backup
     can be applied after this.
     This cannot be undone.
-    Type `bring mgc online` to go on;
-    anything else stops (? for help):
+    To go on, type this; Enter alone stops,
+    ? explains:
+      bring mgc online
+    >
     ");
 }
 
@@ -165,27 +166,48 @@ fn rows_too_wide_to_stand_side_by_side_are_drawn_one_below_the_other() {
     insta::assert_snapshot!(render(&question, 36, false), @r"
     sp_who2
     ───────
-    SPID      52
-    Status    sleeping
-    Login     LYNC\svc
-    HostName  FE01
-    BlkBy     .
-    DBName    mgc
-    Command   AWAITING COMMAND
-    CPUTime   16
-    ····································
-    SPID      61
-    Status
-    Login
-    HostName
-    BlkBy
-    DBName
-    Command
-    CPUTime
-    ····································
+    1. SPID 52 · Status sleeping · Login
+       LYNC\svc · HostName FE01 · BlkBy
+       . · DBName mgc · Command AWAITING
+       COMMAND · CPUTime 16
+    2. SPID 61
 
 
     Who is inside?
+    ");
+}
+
+#[test]
+fn facts_stand_beside_their_names_and_below_them_where_the_window_is_narrow() {
+    let rows = [["last_restored_file", r"D:\LogShip\mgc_20261123150500.trn"], ["standby", ""]].map(|row| row.map(str::to_owned).to_vec());
+    let table = Some(Table { columns: vec![], rows: rows.to_vec() });
+    let question = |width| {
+        render(
+            &Question::TooEarly {
+                text: "So?".into(),
+                evidence: vec![Evidence { title: "facts".into(), table: table.clone(), text: vec![] }],
+            },
+            width,
+            false,
+        )
+    };
+    insta::assert_snapshot!(question(60), @r"
+    facts
+    ─────
+    last_restored_file  D:\LogShip\mgc_20261123150500.trn
+    standby             –
+
+    So?
+    ");
+    insta::assert_snapshot!(question(36), @r"
+    facts
+    ─────
+    last_restored_file
+      D:\LogShip\mgc_20261123150500.trn
+    standby
+      –
+
+    So?
     ");
 }
 
@@ -230,22 +252,24 @@ fn only_yes_goes_on_and_the_default_is_no() {
     for (line, answer) in [("y", Answer::Yes), ("YES", Answer::Yes), (" yes ", Answer::Yes), ("", Answer::No), ("n", Answer::No)] {
         assert_eq!(typed(&format!("{line}\n"), &confirm(None)).0, Ok(answer), "{line}");
     }
+    // a slip is neither yes nor no: it is asked again
     for line in ["ja", "yess", "1", "true", "y y"] {
-        assert_eq!(typed(&format!("{line}\n"), &confirm(None)).0, Ok(Answer::No), "{line}");
+        let (answer, screen) = typed(&format!("{line}\n\n"), &confirm(None));
+        assert_eq!(answer, Ok(Answer::No), "{line}");
+        assert!(screen.contains("Please answer y or n"), "{screen}");
     }
 }
 
 #[test]
 fn words_are_compared_exactly_but_for_blanks_around_them() {
     let question = confirm(Some("Bring mgc online"));
-    for (line, answer) in [
-        ("  Bring mgc online ", Answer::Yes),
-        ("bring mgc online", Answer::No),
-        ("Bring  mgc online", Answer::No),
-        ("yes", Answer::No),
-        ("", Answer::No),
-    ] {
+    for (line, answer) in [("  Bring mgc online ", Answer::Yes), ("", Answer::No), ("no", Answer::No)] {
         assert_eq!(typed(&format!("{line}\r\n"), &question).0, Ok(answer), "{line}");
+    }
+    for line in ["bring mgc online", "Bring  mgc online", "yes", "y"] {
+        let (answer, screen) = typed(&format!("{line}\r\n\r\n"), &question);
+        assert_eq!(answer, Ok(Answer::No), "{line}");
+        assert!(screen.contains("exactly"), "{screen}");
     }
 }
 
@@ -253,12 +277,12 @@ fn words_are_compared_exactly_but_for_blanks_around_them() {
 fn a_question_mark_helps_and_asks_again() {
     let (answer, screen) = typed("?\ny\n", &confirm(None));
     assert_eq!(answer, Ok(Answer::Yes));
-    assert!(screen.contains("Anything else, or Enter alone, stops the run here"), "{screen}");
+    assert!(screen.contains("Enter alone, or no, stops the run here"), "{screen}");
     assert_eq!(screen.matches("Go on? [y/N/?]").count(), 2);
     for question in [confirm(Some("words")), ask(None), manual(), too_early()] {
         let (answer, screen) = typed("?\n", &question);
         assert_eq!(answer, Err(NoAnswer::Closed));
-        assert!(screen.contains("resumed"), "{screen}");
+        assert!(screen.contains("nothing more is"), "{screen}");
     }
 }
 

@@ -90,6 +90,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
             .await
         })
     })?;
+    for name in &copied.grown {
+        let text = format!("{name} still grows at its source and was left there: copy again later, it may be the newest log there is");
+        call.run.effects.note(crate::journal::Level::Warn, &text)?;
+    }
     for name in &copied.work {
         call.run.effects.note(
             crate::journal::Level::Note,

@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, Map};
 
-use super::values::{Row, Rows, SqlResult, text_of};
+use super::values::{Row, Rows, SqlResult, Time, text_of};
 use crate::operator::{Evidence, Table};
 
 /// Evidence from the option `show`: text, rows, a map (one line a key), or a list of `[title, value]` pairs, in order.
@@ -25,7 +25,7 @@ fn one(title: String, value: &Dynamic) -> Evidence {
     let value = value.flatten_clone();
     let table = |rows: &Rows| Table {
         columns: rows.columns.iter().map(|c| c.to_string()).collect(),
-        rows: rows.rows.iter().map(|row| rows.columns.iter().map(|c| row.0.get(c).map(text_of).unwrap_or_default()).collect()).collect(),
+        rows: rows.rows.iter().map(|row| rows.columns.iter().map(|c| row.0.get(c).map(shown_text).unwrap_or_default()).collect()).collect(),
     };
     let facts = |pairs: Vec<(String, String)>| Table { columns: Vec::new(), rows: pairs.into_iter().map(|(k, v)| vec![k, v]).collect() };
     if let Some(rows) = value.read_lock::<Rows>() {
@@ -35,10 +35,10 @@ fn one(title: String, value: &Dynamic) -> Evidence {
         return shown(title, table(&result.rows()));
     }
     if let Some(row) = value.read_lock::<Row>() {
-        return shown(title, facts(row.0.iter().map(|(k, v)| (k.to_string(), text_of(v))).collect()));
+        return shown(title, facts(row.0.iter().map(|(k, v)| (k.to_string(), shown_text(v))).collect()));
     }
     if let Some(map) = value.read_lock::<Map>() {
-        return shown(title, facts(map.iter().filter(|(_, v)| !v.is_fnptr()).map(|(k, v)| (k.to_string(), text_of(v))).collect()));
+        return shown(title, facts(map.iter().filter(|(_, v)| !v.is_fnptr()).map(|(k, v)| (k.to_string(), shown_text(v))).collect()));
     }
     if let Some(list) = value.read_lock::<Array>() {
         let rows: Option<Vec<Row>> = list
@@ -50,10 +50,16 @@ fn one(title: String, value: &Dynamic) -> Evidence {
             .collect();
         return match rows {
             Some(rows) if !rows.is_empty() => shown(title, table(&Rows::of(rows))),
-            _ => Evidence { title, table: None, text: list.iter().map(text_of).collect() },
+            _ => Evidence { title, table: None, text: list.iter().map(shown_text).collect() },
         };
     }
-    Evidence { title, table: None, text: text_of(&value).lines().map(str::to_owned).collect() }
+    Evidence { title, table: None, text: shown_text(&value).lines().map(str::to_owned).collect() }
+}
+
+/// A value as it is read at a glance: a blank between date and time.
+fn shown_text(value: &Dynamic) -> String {
+    let text = text_of(value);
+    if value.is::<Time>() { text.replacen('T', " ", 1) } else { text }
 }
 
 /// A table without rows says so: silence could be taken for a failure to look.

@@ -10,11 +10,12 @@ pub static KEEP: Primitive = Primitive {
     parameters: &[
         Parameter::required("name", Type::Text, "a file name, without folders"),
         Parameter::required("text", Type::Text, "what to keep"),
+        Parameter::optional("options", Type::Options, ""),
     ],
-    options: &[],
+    options: &[Parameter::optional("about", Type::Text, "what it is for, in a fragment: the run's end then names the file")],
     class: Class::Tells,
     returns: "the file's path",
-    doc: "Keeps a file in the run folder, beside the record: a script that undoes a step, a capture of what a step destroys.",
+    doc: "Keeps a file in the run folder, beside the record: a script that undoes a step, a capture of what a step destroys. With `about` the end of the run names it, for whoever goes on from there.",
     examples: &[r#"let path = keep("capture.txt", "what the server knew"); note(path);"#],
     run,
 };
@@ -34,7 +35,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     // the text is in the file; the record holds its digest
     let text = call.text(1);
     effect.arguments = serde_json::json!({ "name": name, "bytes": text.len(), "blake3": blake3::hash(text.as_bytes()).to_hex().as_str() });
-    let path = call.run.effects.keep(&effect, &name, &text)?;
+    let path = call.run.effects.keep(&effect, &name, &text, call.text_option("about"))?;
     Ok(path.display().to_string().into())
 }
 

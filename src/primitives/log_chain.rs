@@ -8,11 +8,11 @@ use rhai::Dynamic;
 use serde_json::{Value, json};
 
 use super::backups::{FOLDER, blocking, count, row};
-use super::sql::{SERVER, server};
+use super::sql::{SERVER, server, told};
 use super::values::{Row, Rows, Time};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::list;
-use crate::effect::{self, Cause, Outcome};
+use crate::effect::{self, Cause, Outcome, Story};
 use crate::sqlserver::chain::{BackupSet, Gap, LeftOut};
 use crate::sqlserver::chain_failure::ChainFailure;
 use crate::sqlserver::headers::Listed;
@@ -137,7 +137,12 @@ pub(super) fn cause(failure: ChainFailure) -> Cause {
     Cause {
         number: failure.failure().and_then(crate::sqlserver::Failure::number),
         in_doubt: failure.in_doubt(),
-        messages: failure.failure().map(super::sql::messages).unwrap_or_default(),
+        story: Box::new(Story {
+            title: Some(failure.title()),
+            state: failure.state(),
+            partly: failure.partly(),
+            ..told(failure.failure().map_or(&[], |failure| failure.messages()))
+        }),
         diagnostic: Arc::new(failure),
     }
 }

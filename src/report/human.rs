@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::Style;
-use crate::journal::{Event, Level, Progress, RunOutcome};
+use crate::journal::{Change, Event, Level, Progress, RunOutcome};
 
 /// Prints the events of one run to standard error.
 pub struct Human {
@@ -23,19 +23,27 @@ struct State {
     bar: Option<ProgressBar>,
     last_progress: Instant,
     folder: String,
+    /// why the last effect failed: told as soon as the run goes on, else the run's end draws it whole
+    why: Option<(u64, String)>,
 }
 
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
+/// At a terminal, how often the moving line is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
     pub fn new(style: Style) -> Self {
         let bar = style.live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(ProgressStyle::with_template("     {spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_style(
+                ProgressStyle::with_template("     {spinner} {elapsed} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar.finish_and_clear();
             bar
         });
-        Self { style, state: Mutex::new(State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new() }) }
+        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
+        Self { style, state: Mutex::new(state) }
     }
 
     /// How far the effect in flight is.
@@ -45,7 +53,6 @@ impl Human {
         let text = format!("{}{percent}", progress.text);
         if let Some(bar) = &state.bar {
             bar.set_message(text);
-            bar.tick();
         } else if state.last_progress.elapsed() >= PROGRESS_LINES {
             state.last_progress = Instant::now();
             super::talk(&format!("       … {text}"));
@@ -54,11 +61,40 @@ impl Human {
 
     /// Takes the moving line away, so that a question or an error stands alone.
     pub fn pause(&self) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::rest(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn rest(state: &State) {
         if let Some(bar) = &state.bar {
-            bar.set_message("");
-            bar.reset();
+            bar.finish_and_clear();
         }
+    }
+
+    /// The end of the run draws the failure of this effect: what else failed before is told now.
+    pub fn draws(&self, effect: Option<u64>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.why.take() {
+            Some((failed, why)) if Some(failed) != effect => Self::say(&state, &self.failed(&why)),
+            _ => {}
+        }
+    }
+
+    fn failed(&self, why: &str) -> String {
+        wrap(&format!("{} {why}", self.style.paint("31;1", "failed: ")), "   ", self.style.width)
+    }
+
+    /// Shows the moving line, and keeps it moving while a server or a share takes its time.
+    fn move_on(state: &State, text: &str) {
+        if let Some(bar) = &state.bar {
+            bar.reset();
+            bar.set_message(text.to_owned());
+            bar.enable_steady_tick(TICK);
+        }
+    }
+
+    /// Says something that does not come from an event, such as that a signal was heard.
+    pub fn aside(&self, text: &str) {
+        Self::say(&self.state.lock().unwrap_or_else(PoisonError::into_inner), text);
     }
 
     fn say(state: &State, text: &str) {
@@ -71,6 +107,20 @@ impl Human {
     /// Prints one event.
     pub fn event(&self, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(event, Event::Question { .. } | Event::EffectFinished { parent: None, .. } | Event::EffectFailed { parent: None, .. }) {
+            Self::rest(&state);
+        }
+        match event {
+            Event::StepFinished { ok: false, .. } => {}
+            Event::EffectStarted { parent: Some(_), .. } | Event::EffectFinished { parent: Some(_), .. } => {}
+            // a note that repeats it says it better
+            Event::Note { text, .. } if state.why.as_ref().is_some_and(|(_, why)| text.contains(why.as_str())) => state.why = None,
+            _ => {
+                if let Some((_, why)) = state.why.take() {
+                    Self::say(&state, &self.failed(&why));
+                }
+            }
+        }
         if let Some(text) = self.line(&mut state, event) {
             Self::say(&state, &text);
         }
@@ -83,21 +133,18 @@ impl Human {
                 state.folder.clone_from(folder);
                 let lab = if *lab { " (a lab: nothing real is touched)" } else { "" };
                 let alone = if *unattended { ", unattended (--yes)" } else { "" };
-                let mut text = format!(
-                    "cutover {program}: {} on site `{site}`{lab}\nby {operator} on {host}{alone}\nrecord: {folder}",
-                    style.paint("1", runbook)
-                );
+                let title = format!("cutover {program}: {} on site `{site}`{lab}", style.paint("1", runbook));
+                let mut text = format!("{}\nby {operator} on {host}{alone}\nrecord: {folder}", wrap(&title, "", style.width));
                 for weak in weak {
-                    text.push_str(&format!("\n{} {weak}", style.paint("33;1", "warning:")));
+                    text.push_str(&format!("\n{}", wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width)));
                 }
                 Some(text)
             }
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
-            Event::EffectStarted { effect, summary, parent: None, .. } => {
-                state.summaries.insert(*effect, summary.clone());
-                if let Some(bar) = &state.bar {
-                    bar.set_message(summary.clone());
-                    bar.tick();
+            Event::EffectStarted { effect, class, summary, parent: None, .. } => {
+                if class != "asks" {
+                    Self::move_on(state, summary);
+                    state.summaries.insert(*effect, summary.clone());
                 }
                 None
             }
@@ -117,20 +164,21 @@ impl Human {
                 }
                 Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
             }
-            Event::EffectFailed { effect, class, server, ms, message, number, messages, parent: None, .. } => {
+            Event::EffectFailed { effect, class, server, ms, message, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
-                let line = self.effect_line(class, server.as_deref(), &summary, &seconds(*ms));
-                let number = number.map(|n| format!("{n}: ")).unwrap_or_default();
-                let failed = style.paint("31;1", "failed:");
-                let mut text = format!("{line}\n{}", wrap(&format!("{failed} {number}{message}"), "       ", style.width));
-                // one message is the failure's own; of several, every one counts, in the server's order
-                for message in messages.iter().filter(|_| messages.len() > 1) {
-                    text.push_str(&format!("\n{}", wrap(&server_message(message), "       ", style.width)));
-                }
-                Some(text)
+                state.why = Some((*effect, message.clone()));
+                let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
+                Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
             }
-            Event::Answer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
-            Event::Question { text, .. } => Some(wrap(&format!("{} {text}", style.paint("36", "ask    ")), "   ", style.width)),
+            Event::Answer { effect, answer, by, .. } => {
+                // a question about a change that goes on now
+                if let Some(summary) = state.summaries.get(effect) {
+                    Self::move_on(state, summary);
+                }
+                Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
+            }
+            // drawn with its evidence by whoever asks
+            Event::Question { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),
@@ -142,7 +190,7 @@ impl Human {
                 let word = if *ok { style.paint("32", "done in") } else { style.paint("31", "ended after") };
                 Some(format!("   {word} {}", seconds(*ms)))
             }
-            Event::RunFinished { outcome, exit, ms, loss, changed } => {
+            Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, kept } => {
                 if let Some(bar) = state.bar.take() {
                     bar.finish_and_clear();
                 }
@@ -157,20 +205,41 @@ impl Human {
                     if changed.is_empty() {
                         text.push_str("\nnothing was changed");
                     } else {
-                        text.push_str("\nalready changed:");
-                        for change in changed {
-                            text.push_str(&format!("\n{}", wrap(change, "   ", style.width)));
-                        }
+                        text.push_str(&self.list("already changed", changed));
+                    }
+                    if !in_doubt.is_empty() {
+                        text.push_str(&self.list("may or may not be changed", in_doubt));
                     }
                 }
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
+                }
+                if *outcome != RunOutcome::Done {
+                    for kept in kept {
+                        text.push_str(&format!("\n{}", wrap(&format!("{}: {}", kept.path, kept.about), "", style.width)));
+                    }
                 }
                 text.push_str(&format!("\nrecord: {}", state.folder));
                 Some(text)
             }
             Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
         }
+    }
+
+    /// Changes under the titles of their steps.
+    fn list(&self, title: &str, changes: &[Change]) -> String {
+        let mut text = format!("\n{title}:");
+        let mut step = None;
+        for change in changes {
+            if step != Some(&change.step) {
+                let heading = change.step.as_deref().unwrap_or("outside of the steps");
+                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style.width)));
+            }
+            step = Some(&change.step);
+            let server = change.server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
+            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style.width)));
+        }
+        text
     }
 
     fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
@@ -183,7 +252,12 @@ impl Human {
         let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
         // one line an effect, long statements cut: the record has them whole
         let room = self.style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
-        let summary = if class == "changes" { summary.to_owned() } else { cut(summary, room) };
+        let summary = match class {
+            "changes" => summary.to_owned(),
+            // the word says it already
+            "tells" => summary.trim_start_matches("keep ").to_owned(),
+            _ => cut(summary, room),
+        };
         wrap(&format!("{word} {server}{summary}{tail}"), "   ", self.style.width)
     }
 }
@@ -203,20 +277,6 @@ fn outcome_in_words(primitive: &str, outcome: &Value) -> Vec<String> {
         "restore_logs" => vec![plural(list("applied").unwrap_or(0), "log backup") + " applied"],
         _ => Vec::new(),
     }
-}
-
-/// A server's message as its own tools print it.
-fn server_message(message: &Value) -> String {
-    let text = |key: &str| message[key].as_str().unwrap_or_default();
-    if message["number"] == 0 {
-        return text("text").to_owned();
-    }
-    let procedure = match text("procedure") {
-        "" => String::new(),
-        name => format!(", Procedure {name}"),
-    };
-    let (number, level, state, line) = (&message["number"], &message["severity"], &message["state"], &message["line"]);
-    format!("Msg {number}, Level {level}, State {state}{procedure}, Line {line}: {}", text("text"))
 }
 
 fn plural(n: usize, what: &str) -> String {
@@ -242,19 +302,24 @@ fn cut(text: &str, room: usize) -> String {
 /// Breaks at spaces so that no line is wider than `width` where that can be helped; `indent` before each line, and under
 /// the first word's column for the lines after the first.
 fn wrap(text: &str, indent: &str, width: usize) -> String {
+    let hanging = format!("{indent}{}", if indent.is_empty() { "" } else { "        " });
+    wrap_hanging(text, indent, &hanging, width)
+}
+
+/// As [`wrap`], with an indentation of its own for the lines after the first.
+fn wrap_hanging(text: &str, indent: &str, hanging: &str, width: usize) -> String {
     let mut out = String::new();
     for (n, line) in text.lines().enumerate() {
         if n > 0 {
             out.push('\n');
         }
-        let hanging = format!("{indent}{}", if indent.is_empty() { "" } else { "        " });
-        out.push_str(if n == 0 { indent } else { &hanging });
+        out.push_str(if n == 0 { indent } else { hanging });
         let mut column = if n == 0 { indent.len() } else { hanging.len() };
         for (k, word) in line.split(' ').enumerate() {
             let wide = visible(word);
             if k > 0 && column + 1 + wide > width {
                 out.push('\n');
-                out.push_str(&hanging);
+                out.push_str(hanging);
                 column = hanging.len();
             } else if k > 0 {
                 out.push(' ');

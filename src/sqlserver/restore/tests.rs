@@ -179,7 +179,7 @@ fn an_unreadable_newest_file_stops_and_an_unreadable_old_one_does_not() {
     assert_snapshot!(refusal(&fake), @"
     `mgc_20240101030000.trn` may hold newer log than all others, and it is empty (error 3254); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600
     cutover::sqlserver::unreadable_backup
-    help: compare its size with the original, copy it again from the share, then run this step again; if there is no whole copy, move it out of the folder and accept the loss
+    help: compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
     ");
     let fake = chain(0..12, 6);
     fake.world().put(&name("mgc", 4), File::Broken(3254));
@@ -197,7 +197,7 @@ fn a_service_account_without_access_is_told_after_three_files() {
     assert_snapshot!(refusal(&fake), @"
     `mgc_20240106044500.trn` may hold newer log than all others, and the SQL Server cannot open it (Windows error 5: access denied to the SQL Server service account); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600
     cutover::sqlserver::unreadable_backup
-    help: give the SQL Server service account read access to the file and its folder (your own access doesn't count), then run this step again
+    help: give the SQL Server service account read access to the file and its folder (your own access doesn't count), then run the runbook again
     ");
     assert_eq!(fake.world().headers, HOPELESS);
 }
@@ -303,7 +303,7 @@ fn somebody_else_who_restores_or_recovers_is_noticed() {
     assert_snapshot!(refusal(&fake), @"
     somebody else is restoring `mgc` on `backup`: it is already past `mgc_20240101014500.trn`, which was next a moment ago (error 4326); 1 of 3 log backups were applied, `mgc` on `backup` is RESTORING at LSN 800
     cutover::sqlserver::somebody_else
-    help: stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done
+    help: stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run the runbook again when they are done
     ");
     let fake = chain(0..9, 6);
     fake.world().intruder = Some((1, None));
@@ -383,7 +383,7 @@ fn a_payload_that_ends_early_says_what_was_applied_before() {
     assert_snapshot!(refusal(&fake), @"
     RESTORE LOG from `mgc_20240101014500.trn` failed: `backup` answered with error 3203 (severity 16, state 1, line 1): what the server says; 1 of 3 log backups were applied, `mgc` on `backup` is RESTORING at LSN 700
     cutover::sqlserver::restore_refused
-    help: compare its size with the original, copy it again from the share, then run this step again; if there is no whole copy, move it out of the folder and accept the loss
+    help: compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
     ");
 }
 
@@ -428,6 +428,23 @@ fn patterns_match_whole_names_without_regard_to_case() {
     ] {
         assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
     }
+}
+
+#[test]
+fn a_file_shorter_than_its_header_says_is_proven_by_the_server_before_anything_is_applied() {
+    let fake = chain(0..12, 6);
+    fake.world().put(&name("mgc", 8), File::Payload(vec![log(8)], 3203));
+    let mut files = fake.world().listing();
+    let short = |files: &mut Vec<Listed>, n| files.iter_mut().find(|file| file.name == name("mgc", n)).unwrap().bytes = 30_000;
+    // this one is short too, but whole: a header may exaggerate
+    short(&mut files, 7);
+    short(&mut files, 8);
+    let order = order(&files);
+    let failure =
+        wait(async { apply(&fake, &order, &plan(&fake, &order, &HeaderCache::default(), QUIET).await.unwrap(), QUIET).await.unwrap_err() });
+    assert_snapshot!(failure, @"the log chain has a gap: log from LSN 800 up to LSN 900 is missing, written between 2024-01-01 03:45:21 and 2024-01-01 04:15:01 (time of the primary), between `mgc_20240101014500.trn` and `mgc_20240101021500.trn` (in the folder, but of no use: `mgc_20240101020000.trn`: reading it failed: it is damaged or cut off, or its disk or share fails (error 3203)); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600");
+    let world = fake.world();
+    assert_eq!((world.verified, world.statements.len()), (2, 0));
 }
 
 #[test]
