@@ -118,12 +118,15 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     match &ended {
         Ended::Finished => {}
         Ended::Failed(error) => {
-            if let Some(step) = error.failure.as_ref().and_then(|f| f.step.as_deref()) {
-                report::talk(&format!("\nfailed in the step `{step}`"));
-            }
-            report::error(error.as_ref(), &style);
+            human.draws(error.failure.as_ref().map(|failure| failure.effect));
+            let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
+            report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
+            report::explained(error.as_ref(), &error.words(), &style);
         }
-        Ended::Stopped(stop, _) => report::talk(&format!("\n{}", stopped(stop))),
+        Ended::Stopped(stop, _) => {
+            let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
+            report::talk(&format!("\n{step}{}", stopped(stop)));
+        }
     }
     run.effects.run_finished(outcome, code);
     Ok(code)
