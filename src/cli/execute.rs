@@ -47,12 +47,12 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     let servers = Servers::new(site.sql.values().map(|server| target(server, &run_name)));
     // the site file's word counts only if the server says so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
-    let cancel = Cancel::default();
-    super::watch_signals(&cancel, runtime);
-
     let style = Style::of_stderr();
     let operator = Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour);
     let human = Arc::new(Human::new(style, operator.attended()));
+    let cancel = Cancel::default();
+    let aside = human.clone();
+    super::watch_signals(&cancel, runtime, move |text| aside.aside(text));
     let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,
@@ -122,7 +122,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
             }
             report::error(error.as_ref(), &style);
         }
-        Ended::Stopped(stop, _) => report::talk(&format!("\n{}", stopped(stop))),
+        Ended::Stopped(stop, _) => report::talk(&format!("\n{}", style.wrapped(&stopped(stop)))),
     }
     run.effects.run_finished(outcome, code);
     Ok(code)
@@ -133,8 +133,8 @@ fn stopped(stop: &Stop) -> String {
     match stop {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
-        Stop::Interrupted => "stopped as asked: what was under way was finished first".to_owned(),
-        Stop::InDoubt(what) => format!("in doubt: {what}. Look at the server before anything else is done"),
+        Stop::Interrupted => "stopped as asked; nothing is half-done".to_owned(),
+        Stop::InDoubt(what) => format!("in doubt: {what}. Find out which, before anything else is done"),
         Stop::IndirectCall(name) => {
             format!(
                 "`{name}` was called by its name as text or through a variable: write the call out in the runbook, so that it can be seen"

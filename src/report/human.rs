@@ -35,9 +35,9 @@ const TICK: Duration = Duration::from_millis(100);
 impl Human {
     pub fn new(style: Style, attended: bool) -> Self {
         let bar = style.live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
             bar.set_style(
-                ProgressStyle::with_template("     {spinner} {elapsed} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                ProgressStyle::with_template("     {spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
             bar.finish_and_clear();
             bar
@@ -52,7 +52,7 @@ impl Human {
         let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
         let text = format!("{}{percent}", progress.text);
         if let Some(bar) = &state.bar {
-            bar.set_message(text);
+            bar.set_message(self.one_line(&text));
         } else if state.last_progress.elapsed() >= PROGRESS_LINES {
             state.last_progress = Instant::now();
             super::talk(&format!("       … {text}"));
@@ -71,12 +71,17 @@ impl Human {
     }
 
     /// Shows the moving line, and keeps it moving while a server or a share takes its time.
-    fn move_on(state: &State, text: &str) {
+    fn move_on(&self, state: &State, text: &str) {
         if let Some(bar) = &state.bar {
             bar.reset();
-            bar.set_message(text.to_owned());
+            bar.set_message(self.one_line(text));
             bar.enable_steady_tick(TICK);
         }
+    }
+
+    /// The moving line keeps clear of the window's edge, so that an echoed `^C` does not break it.
+    fn one_line(&self, text: &str) -> String {
+        cut(text, self.style.width.saturating_sub(20))
     }
 
     /// Says something that does not come from an event, such as that a signal was heard.
@@ -119,7 +124,7 @@ impl Human {
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
             Event::EffectStarted { effect, class, summary, parent: None, .. } => {
                 if class != "asks" {
-                    Self::move_on(state, summary);
+                    self.move_on(state, summary);
                     state.summaries.insert(*effect, summary.clone());
                 }
                 None
@@ -150,7 +155,7 @@ impl Human {
             Event::Answer { effect, answer, by, .. } => {
                 // a question about a change that goes on now
                 if let Some(summary) = state.summaries.get(effect) {
-                    Self::move_on(state, summary);
+                    self.move_on(state, summary);
                 }
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
@@ -180,7 +185,8 @@ impl Human {
                 let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
-                        text.push_str("\nnothing was changed");
+                        let doubt = if *outcome == RunOutcome::InDoubt { "apart from what is in doubt, " } else { "" };
+                        text.push_str(&format!("\n{doubt}nothing was changed"));
                     } else {
                         text.push_str("\nalready changed:");
                         for change in changed {
@@ -252,7 +258,7 @@ fn cut(text: &str, room: usize) -> String {
 
 /// Breaks at spaces so that no line is wider than `width` where that can be helped; `indent` before each line, and under
 /// the first word's column for the lines after the first.
-fn wrap(text: &str, indent: &str, width: usize) -> String {
+pub(super) fn wrap(text: &str, indent: &str, width: usize) -> String {
     let mut out = String::new();
     for (n, line) in text.lines().enumerate() {
         if n > 0 {
