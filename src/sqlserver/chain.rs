@@ -52,6 +52,8 @@ pub struct BackupSet {
     pub finish: Option<DateTime>,
     /// `BackupSize` in bytes, uncompressed.
     pub bytes: u64,
+    /// `CompressedBackupSize`: what the set takes in its file, about; 0 if the header doesn't say.
+    pub stored: u64,
     /// `Flags`: 64 tail of the log, 128 with incomplete metadata, 256 taken WITH NORECOVERY, …
     pub flags: i64,
     /// `SoftwareVersionMajor` of the server that wrote it.

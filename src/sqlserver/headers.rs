@@ -208,6 +208,7 @@ fn backup_set(file: &Arc<str>, row: &Row) -> Option<BackupSet> {
         start: datetime(row, "BackupStartDate"),
         finish: datetime(row, "BackupFinishDate"),
         bytes: int(row, "BackupSize").and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
+        stored: int(row, "CompressedBackupSize").and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
         flags: int(row, "Flags").unwrap_or_default(),
         version_major: int(row, "SoftwareVersionMajor").unwrap_or_default(),
     })

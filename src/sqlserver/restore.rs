@@ -2,6 +2,7 @@
 //! matter, works out the chain, proves that it has no gap, applies it in order. Called by the primitives `log_chain` (plan
 //! only) and `restore_logs`. It lists no folder and copies nothing: the caller brings the listing.
 
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -191,13 +192,18 @@ pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCa
     let world = World { redo: Some(redo.lsn), in_standby: redo.in_standby, ..world };
     let mut walk = Walk::new(instance, order, cache, hooks, &standing, &redo, &world);
     walk.newest().await?;
-    let mut plan = chain::plan(&standing, &walk.sets);
-    // names are only a hint: before a gap is believed, everything else is read, nearest first
-    let mut step = 4;
-    while (plan.gap.is_some() || plan.branch.is_some()) && walk.further(step).await? {
-        step *= 2;
-        plan = chain::plan(&standing, &walk.sets);
-    }
+    let plan = loop {
+        let mut plan = chain::plan(&standing, &walk.sets);
+        // names are only a hint: before a gap is believed, everything else is read, nearest first
+        let mut step = 4;
+        while (plan.gap.is_some() || plan.branch.is_some()) && walk.further(step).await? {
+            step *= 2;
+            plan = chain::plan(&standing, &walk.sets);
+        }
+        if walk.all_whole(&plan).await? {
+            break plan;
+        }
+    };
 
     let unread = walk.unread(&plan, &redo);
     let headers_asked = walk.asked;
@@ -458,10 +464,14 @@ struct Walk<'a, I> {
     sets: Vec<Arc<BackupSet>>,
     trouble: Vec<(&'a Listed, Trouble)>,
     asked: usize,
+    /// Sets that were read to their end by the server, by title.
+    verified: HashSet<String>,
 }
 
 /// How many sets (or files) from before the redo point are read to be sure that nothing newer hides behind a name.
 const OVERLAP: usize = 2;
+/// A file may be shorter than its headers say by one part in so many before it is looked at more closely.
+const EXAGGERATION: u64 = 32;
 /// How often a RESTORE that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A header over a slow line takes seconds; a dead share keeps the server waiting for minutes.
@@ -509,6 +519,7 @@ impl<'a, I: Instance> Walk<'a, I> {
             sets: Vec::new(),
             trouble: Vec::new(),
             asked: 0,
+            verified: HashSet::new(),
         }
     }
 
@@ -593,6 +604,38 @@ impl<'a, I: Instance> Walk<'a, I> {
             Err(trouble) => self.trouble.push((file, trouble.clone())),
         }
         Ok(read)
+    }
+
+    /// A header proves nothing of what follows it. Of planned files that are shorter than their headers say, the server reads
+    /// every byte; one that is cut off is put among the unreadable, and false says that the chain is to be planned anew.
+    async fn all_whole(&mut self, plan: &Plan) -> Result<bool, ChainFailure> {
+        let mut stored: HashMap<Arc<str>, u64> = HashMap::new();
+        for set in &self.sets {
+            *stored.entry(set.file.clone()).or_default() += set.stored;
+        }
+        let listed: HashMap<&str, &'a Listed> = self.order.files.iter().map(|file| (&*file.name, file)).collect();
+        let mut whole = true;
+        for set in &plan.apply {
+            let stored = stored.get(&set.file).copied().unwrap_or_default();
+            let Some(&file) = listed.get(&*set.file) else { continue };
+            if file.bytes >= stored - stored / EXAGGERATION || !self.verified.insert(set.title()) {
+                continue;
+            }
+            if (self.hooks.stop)() {
+                return Err(ChainFailure::Stopped { world: Box::new(self.world.clone()) });
+            }
+            let params = vec![("path", Value::Text(path_on_server(self.order.folder_on_server, &file.name)))];
+            let text = format!("RESTORE VERIFYONLY FROM DISK = @path WITH FILE = {}", set.position);
+            // any other failure is not about the file: if it is serious, the RESTORE will say so
+            if let Err(failure) = self.instance.read(&text, params, HEADER_LIMIT).await
+                && let Some(trouble) = Trouble::from_failure(&failure)
+            {
+                self.sets.retain(|other| *other.file != *file.name);
+                self.trouble.push((file, trouble));
+                whole = false;
+            }
+        }
+        Ok(whole)
     }
 
     /// What could not be read. It matters if its name says that it is of this database and newer than the whole chain.

@@ -43,6 +43,7 @@ fn log(file: &str, first: u128, last: u128) -> BackupSet {
         start: time(first),
         finish: time(last),
         bytes: 65_536,
+        stored: 65_536,
         flags: 0,
         version_major: 11,
     }

@@ -431,6 +431,23 @@ fn patterns_match_whole_names_without_regard_to_case() {
 }
 
 #[test]
+fn a_file_shorter_than_its_header_says_is_proven_by_the_server_before_anything_is_applied() {
+    let fake = chain(0..12, 6);
+    fake.world().put(&name("mgc", 8), File::Payload(vec![log(8)], 3203));
+    let mut files = fake.world().listing();
+    let short = |files: &mut Vec<Listed>, n| files.iter_mut().find(|file| file.name == name("mgc", n)).unwrap().bytes = 30_000;
+    // this one is short too, but whole: a header may exaggerate
+    short(&mut files, 7);
+    short(&mut files, 8);
+    let order = order(&files);
+    let failure =
+        wait(async { apply(&fake, &order, &plan(&fake, &order, &HeaderCache::default(), QUIET).await.unwrap(), QUIET).await.unwrap_err() });
+    assert_snapshot!(failure, @"the log chain has a gap: log from LSN 800 up to LSN 900 is missing, written between 2024-01-01 03:45:21 and 2024-01-01 04:15:01 (time of the primary), between `mgc_20240101014500.trn` and `mgc_20240101021500.trn` (in the folder, but of no use: `mgc_20240101020000.trn`: reading it failed: it is damaged or cut off, or its disk or share fails (error 3203)); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600");
+    let world = fake.world();
+    assert_eq!((world.verified, world.statements.len()), (2, 0));
+}
+
+#[test]
 fn both_halves_may_run_on_any_thread() {
     fn is_send<T: Send>(_: T) {}
     let instance = OnServer { servers: Servers::new([]), key: "backup".into(), cancel: None, on_message: None };

@@ -34,6 +34,7 @@ pub struct World {
     pub history: Vec<(BackupSet, String)>,
     pub files: HashMap<String, File>,
     pub headers: usize,
+    pub verified: usize,
     pub statements: Vec<String>,
     /// 4319 until the set in this file is restored.
     pub interrupted: Option<String>,
@@ -90,6 +91,7 @@ pub fn log(n: usize) -> BackupSet {
         start: Some(begun),
         finish: begun.checked_add(jiff::SignedDuration::from_secs(20)).ok(),
         bytes: 65_536,
+        stored: 65_536,
         flags: 0,
         version_major: 11,
     }
@@ -107,6 +109,7 @@ pub fn chain(present: std::ops::Range<usize>, applied: usize) -> Fake {
         history: history.into_iter().collect(),
         files,
         headers: 0,
+        verified: 0,
         statements: Vec::new(),
         interrupted: None,
         intruder: None,
@@ -216,6 +219,7 @@ fn header(set: &BackupSet) -> Vec<(&'static str, Value)> {
         ("Position", Value::Int(set.position)),
         ("DatabaseName", Value::Text(set.database.clone())),
         ("BackupSize", Value::Decimal(set.bytes.into())),
+        ("CompressedBackupSize", Value::Int(set.stored as i64)),
         ("FirstLSN", Value::Lsn(set.first_lsn)),
         ("LastLSN", Value::Lsn(set.last_lsn)),
         ("BackupStartDate", or_null(set.start, Value::DateTime)),
@@ -248,6 +252,13 @@ impl Instance for Fake {
                     Err(refused(3201, &format!("Cannot open backup device '{path}'. Operating system error {os}(the reason (in words)).")))
                 }
                 None => Err(refused(3201, "Cannot open backup device. Operating system error 2(not found).")),
+            }
+        } else if text.starts_with("RESTORE VERIFYONLY") {
+            let Some(Value::Text(path)) = params.get("path") else { panic!("VERIFYONLY without @path") };
+            world.verified += 1;
+            match world.files.get(path) {
+                Some(File::Payload(_, number)) => Err(refused(*number, "Read on the device failed.")),
+                _ => Ok(Answer::default()),
             }
         } else if text.contains("sys.databases") {
             let state = ["ONLINE", "RESTORING", "RECOVERING", "RECOVERY_PENDING", "SUSPECT"];
