@@ -29,6 +29,16 @@ pub struct Effect {
     pub cancellable: bool,
 }
 
+impl Effect {
+    /// The summary behind the server's name.
+    fn where_and_what(&self) -> String {
+        match &self.server {
+            Some(server) => format!("{server}: {}", self.summary),
+            None => self.summary.clone(),
+        }
+    }
+}
+
 /// Why the work of an effect failed.
 #[derive(Clone, Debug)]
 pub struct Cause {
@@ -37,12 +47,14 @@ pub struct Cause {
     pub number: Option<i32>,
     /// The change may have happened all the same.
     pub in_doubt: bool,
+    /// What of the change was made before it failed, as far as that is certain.
+    pub partly: Option<String>,
 }
 
 impl Cause {
-    /// A cause that left nothing in doubt.
+    /// A cause that left nothing changed and nothing in doubt.
     pub fn new(diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false }
+        Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false, partly: None }
     }
 }
 
@@ -314,7 +326,7 @@ impl Effects {
         {
             let mut state = self.state();
             if effect.class == Class::Changes && !already_done {
-                state.changed.push(effect.summary.clone());
+                state.changed.push(effect.where_and_what());
             }
             if let Some((_, reads)) = state.tests.last_mut() {
                 reads.push(format!("{}: {}", effect.summary, preview(&outcome)));
@@ -347,6 +359,9 @@ impl Effects {
             in_doubt: cause.in_doubt,
             parent: begun.parent,
         };
+        if let (Class::Changes, Some(partly)) = (effect.class, &cause.partly) {
+            self.state().changed.push(format!("{}: in part, {partly}", effect.where_and_what()));
+        }
         match self.emit(&event) {
             Err(ended) => ended,
             Ok(()) => self.refused(begun.id, effect.primitive, cause, &effect.place),
@@ -434,7 +449,7 @@ impl Effects {
             }
             if began.elapsed() >= test.within {
                 // the work reported success: what it did counts as changed
-                self.state().changed.push(effect.summary.clone());
+                self.state().changed.push(effect.where_and_what());
                 let within = if test.within.is_zero() { String::new() } else { format!(" within {:?}", test.within) };
                 return Err(self.failed(effect, begun, Cause::new(EffectError::NotVerified { summary: effect.summary.clone(), within })));
             }

@@ -59,7 +59,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
 /// Runs what blocks on a thread where that is allowed.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BackupsError> + Send + 'static) -> Result<T, Cause> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Cause::new),
+        Ok(done) => done.map_err(|error| {
+            let copied = error.result().map_or(0, |result| result.copied.len());
+            Cause { partly: (copied > 0).then(|| format!("files copied: {copied}")), ..Cause::new(error) }
+        }),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }

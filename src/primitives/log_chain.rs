@@ -135,6 +135,7 @@ impl Outcome for Chain {
 /// A chain failure as an effect's.
 pub(super) fn cause(failure: ChainFailure) -> Cause {
     Cause {
+        partly: (failure.applied() > 0).then(|| format!("log backups applied: {}", failure.applied())),
         number: failure.failure().and_then(crate::sqlserver::Failure::number),
         in_doubt: failure.in_doubt(),
         diagnostic: Arc::new(failure),

@@ -93,6 +93,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
             };
             session.invoke(&request, &mut hear).await.map_err(|failure| Cause {
                 number: None,
+                partly: None,
                 in_doubt: class == effect::Class::Changes && failure.in_doubt(),
                 diagnostic: std::sync::Arc::new(failure),
             })

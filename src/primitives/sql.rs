@@ -110,7 +110,7 @@ pub(super) fn perform(
     prepared: Prepared,
 ) -> Result<Dynamic, Raised> {
     let Prepared { server, text, parameters, .. } = prepared;
-    let mut effect = call.effect(primitive, class, Some(server.clone()), text.clone());
+    let mut effect = call.effect(primitive, class, Some(server.clone()), with_values(class, &text, &parameters));
     effect.cancellable = !points_of_no_return(&text).iter().any(|point| point.kind == NoReturn::Recovery);
     let long = is_restore_or_backup(&text);
     let time_limit = match call.duration_option("timeout") {
@@ -137,7 +137,19 @@ pub(super) fn perform(
     Ok(Dynamic::from(result))
 }
 
+/// The text of a change with what is bound in it, so that the record of what was changed names its object.
+fn with_values(class: effect::Class, text: &str, parameters: &[(String, Value)]) -> String {
+    if class != effect::Class::Changes || parameters.is_empty() {
+        return text.to_owned();
+    }
+    let shown = parameters.iter().map(|(name, value)| match value {
+        Value::Null => format!("@{name} = NULL"),
+        value => format!("@{name} = {}", super::values::text_of(&super::values::from_sql(value))),
+    });
+    format!("{text} [{}]", shown.collect::<Vec<_>>().join(", "))
+}
+
 /// A SQL failure as an effect's.
 pub(super) fn cause(failure: Failure) -> Cause {
-    Cause { number: failure.number(), in_doubt: failure.in_doubt(), diagnostic: std::sync::Arc::new(failure) }
+    Cause { number: failure.number(), in_doubt: failure.in_doubt(), partly: None, diagnostic: std::sync::Arc::new(failure) }
 }
