@@ -22,6 +22,16 @@ pub(super) struct Asked<'a> {
     pub(super) yes: bool,
     pub(super) approve: Vec<String>,
     pub(super) format: Format,
+    /// The record goes away with a rehearsal that is not kept.
+    pub(super) passing: bool,
+}
+
+/// A runbook that is there at all; looked for before anything takes its time.
+pub(super) fn runbook_file(path: &Path) -> Result<Source<'_>, CliError> {
+    if path.try_exists().is_ok_and(|there| !there) {
+        return Err(CliError::NoRunbook { path: path.to_owned() });
+    }
+    Ok(Source::Path(path))
 }
 
 /// Reads a site file with its overrides.
@@ -35,12 +45,17 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     let options = script::Options { site_stdlib: site.stdlib.clone(), names: host::names(PRIMITIVES) };
     let script = Arc::new(Script::load(asked.runbook, &options)?);
     let runbook = script.runbook().name.clone();
+    if script.does_nothing() {
+        return Err(CliError::NothingToRun { runbook });
+    }
     let stem = Path::new(&runbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
 
     let runs = match (&asked.journal, &site.journal) {
         (Some(folder), _) | (None, Some(folder)) => folder.clone(),
         (None, None) => runs_folder()?,
     };
+    // absolute, so that what is said of it can be copied into another window
+    let runs = std::path::absolute(&runs).unwrap_or(runs);
     let journal = Journal::create(&runs, &stem, jiff::Timestamp::now())?;
     let (run_name, folder) = (journal.run(), journal.folder().to_owned());
 
@@ -49,7 +64,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style::of_stderr();
     let operator = Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour);
-    let human = Arc::new(Human::new(style, operator.attended()));
+    let human = Arc::new(Human::new(style, operator.attended(), asked.passing));
     let cancel = Cancel::default();
     let aside = human.clone();
     super::watch_signals(&cancel, runtime, move |text| aside.aside(text));

@@ -16,6 +16,8 @@ pub struct Human {
     style: Style,
     /// somebody answers at the terminal, where questions are drawn: they are not told twice
     attended: bool,
+    /// the record goes away when the program ends
+    passing: bool,
     state: Mutex<State>,
 }
 
@@ -33,7 +35,7 @@ const PROGRESS_LINES: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
-    pub fn new(style: Style, attended: bool) -> Self {
+    pub fn new(style: Style, attended: bool, passing: bool) -> Self {
         let bar = style.live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
             bar.set_style(
@@ -43,7 +45,7 @@ impl Human {
             bar
         });
         let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new() };
-        Self { style, attended, state: Mutex::new(state) }
+        Self { style, attended, passing, state: Mutex::new(state) }
     }
 
     /// How far the effect in flight is.
@@ -197,7 +199,10 @@ impl Human {
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
                 }
-                text.push_str(&format!("\nrecord: {}", state.folder));
+                text.push_str(&match self.passing {
+                    true => "\nthe rehearsal's record and lab are removed now; `--keep DIR` keeps them".to_owned(),
+                    false => format!("\nrecord: {}", state.folder),
+                });
                 Some(text)
             }
             Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
