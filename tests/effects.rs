@@ -1,6 +1,5 @@
 //! What one effect promises, through the built program against a lab: reads told from changes, `done_when` before, after
 //! and too early, questions, stops that nothing swallows, the shell, the folders, and runs from a second process.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
 

@@ -1,7 +1,6 @@
 //! What a runbook may call, proven through the built program against a lab: values both ways, messages, reads told from
 //! changes, `done_when`, questions and stops. Judged by the events, the wire and the shell, never by what the program
 //! believes of itself.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
 
