@@ -13,7 +13,7 @@ use crate::primitives::{PRIMITIVES, Run, Shell};
 use crate::report::{self, Style, human::Human};
 use crate::script::{self, Script, Source};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
-use crate::sqlserver::{Batch, Password, Security, Servers, Target, Value};
+use crate::sqlserver::{Batch, Failure, Password, Security, Servers, Target, Value};
 
 /// What the command line asks of a run.
 pub(super) struct Asked<'a> {
@@ -60,11 +60,12 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     let (run_name, folder) = (journal.run(), journal.folder().to_owned());
 
     let servers = Servers::new(site.sql.values().map(|server| target(server, &run_name)));
-    // the site file's word counts only if the server says so too
+    // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style::of_stderr();
-    let operator = Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour);
-    let human = Arc::new(Human::new(style, operator.attended(), asked.passing));
+    let operator =
+        Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour, asked.format == Format::Human);
+    let human = Arc::new(Human::new(style, asked.passing));
     let cancel = Cancel::default();
     let aside = human.clone();
     super::watch_signals(&cancel, runtime, move |text| aside.aside(text));
@@ -132,12 +133,15 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     match &ended {
         Ended::Finished => {}
         Ended::Failed(error) => {
-            if let Some(step) = error.failure.as_ref().and_then(|f| f.step.as_deref()) {
-                report::talk(&format!("\nfailed in the step `{step}`"));
-            }
-            report::error(error.as_ref(), &style);
+            human.draws(error.failure.as_ref().map(|failure| failure.effect));
+            let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
+            report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
+            report::explained(error.as_ref(), &error.words(), &style);
         }
-        Ended::Stopped(stop, _) => report::talk(&format!("\n{}", style.wrapped(&stopped(stop)))),
+        Ended::Stopped(stop, _) => {
+            let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
+            report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop)))));
+        }
     }
     run.effects.run_finished(outcome, code);
     Ok(code)
@@ -185,10 +189,18 @@ fn target(server: &SqlServer, run: &str) -> Target {
     target
 }
 
-/// True if the site's backup server says that it is a lab, over a connection whose certificate was verified.
+/// True if everything that the site reaches is a lab: every server that answers says so over a connection whose certificate was
+/// verified, and the shell is the lab's. A site file that mixes a lab with the real thing is a real site.
 async fn is_lab(site: &Site, servers: &Servers) -> bool {
-    let verified = site.sql.get("backup").is_some_and(|server| server.tls == Tls::Verify);
+    let shell = site.powershell.as_ref().is_none_or(|shell| shell.arguments.first().is_some_and(|argument| argument == "lab-shell"));
+    let mut lab = shell && site.sql.values().all(|server| server.tls == Tls::Verify);
     let batch = Batch::read("SELECT CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition");
-    let edition = servers.run("backup", &batch).await.ok().and_then(|answer| answer.sets.first()?.rows.first()?.get("edition").cloned());
-    verified && edition == Some(Value::Text("cutover lab".to_owned()))
+    for key in site.sql.keys() {
+        match servers.run(key, &batch).await {
+            Ok(answer) => lab &= answer.value() == Some(&Value::Text("cutover lab".to_owned())),
+            Err(Failure::Unreachable(_)) if key != "backup" => {}
+            Err(_) => lab = false,
+        }
+    }
+    lab
 }

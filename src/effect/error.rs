@@ -14,7 +14,7 @@ pub enum EffectError {
     #[error("`{summary}` reported success, but its `done_when` is not true{within}")]
     #[diagnostic(
         code(cutover::effect::not_verified),
-        help("look at what the test read, above; if the change needs longer to show, give `within: \"5m\"`")
+        help("read the state back by hand before anything else; if the change only needs longer to show, give `within: \"5m\"`")
     )]
     NotVerified { summary: String, within: String },
     /// Titles name the place in a run, so each may be used once.
@@ -25,7 +25,7 @@ pub enum EffectError {
     #[error("waited {limit} for {what}: it did not come true")]
     #[diagnostic(
         code(cutover::effect::waited_in_vain),
-        help("look at what the wait read last, above; then run the runbook again, or give the wait a longer limit")
+        help("see to what it waits for, then run the runbook again; or give the wait a longer limit")
     )]
     WaitedInVain { what: String, limit: String },
     /// The runbook itself gave up.

@@ -7,11 +7,13 @@ mod error;
 mod perform;
 mod place;
 mod question;
+mod story;
 
 pub use cancel::Cancel;
 pub use error::EffectError;
 pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test};
 pub use place::{Frame, Place};
+pub use story::Story;
 
 /// What an effect does to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub struct Failure {
     pub place: Place,
     /// The title of the step it was part of.
     pub step: Option<String>,
-    /// The whole story, for the report.
+    /// Its diagnostic, for the report.
     pub cause: std::sync::Arc<dyn miette::Diagnostic + Send + Sync>,
+    /// What else is to be told of it.
+    pub story: Box<Story>,
 }

@@ -10,8 +10,8 @@ use miette::Diagnostic;
 use rhai::EvalAltResult;
 use serde_json::Value;
 
-use super::{Cancel, Class, EffectError, Failure, Place, Stop};
-use crate::journal::{Event, Journal, JournalError, Level, Progress, RunOutcome};
+use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
+use crate::journal::{Change, Event, Journal, JournalError, Kept, Level, Progress, RunOutcome};
 use crate::operator::Operator;
 
 /// What is about to be done, in words and data; secrets never in it.
@@ -29,16 +29,6 @@ pub struct Effect {
     pub cancellable: bool,
 }
 
-impl Effect {
-    /// The summary behind the server's name.
-    fn where_and_what(&self) -> String {
-        match &self.server {
-            Some(server) => format!("{server}: {}", self.summary),
-            None => self.summary.clone(),
-        }
-    }
-}
-
 /// Why the work of an effect failed.
 #[derive(Clone, Debug)]
 pub struct Cause {
@@ -47,14 +37,20 @@ pub struct Cause {
     pub number: Option<i32>,
     /// The change may have happened all the same.
     pub in_doubt: bool,
-    /// What of the change was made before it failed, as far as that is certain.
-    pub partly: Option<String>,
+    pub story: Box<Story>,
 }
 
 impl Cause {
     /// A cause that left nothing changed and nothing in doubt.
     pub fn new(diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false, partly: None }
+        Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false, story: Box::default() }
+    }
+
+    /// With words on how things stand now.
+    #[must_use]
+    pub fn standing(mut self, state: impl Into<String>) -> Self {
+        self.story.state = Some(state.into());
+        self
     }
 }
 
@@ -130,8 +126,12 @@ struct State {
     titles: HashSet<String>,
     /// effects whose test is being asked, outermost first, with what the test read
     tests: Vec<(u64, Vec<String>)>,
-    changed: Vec<String>,
+    changed: Vec<Change>,
+    in_doubt: Vec<Change>,
+    kept: Vec<Kept>,
     loss: Option<Value>,
+    /// the innermost step that ended with a failure or a stop
+    ended_in: Option<String>,
 }
 
 /// What `begin` hands to the end of an effect.
@@ -192,9 +192,9 @@ impl Effects {
         Ended::Stop(self.stopped().expect("a stop was just latched"))
     }
 
-    /// The changes made so far, one line each.
-    pub fn changed(&self) -> Vec<String> {
-        self.state().changed.clone()
+    /// The title of the innermost step that a failure or a stop ended, unless the run went on after it.
+    pub fn ended_in(&self) -> Option<String> {
+        self.state().ended_in.clone()
     }
 
     /// The folder of this run's record.
@@ -230,12 +230,21 @@ impl Effects {
 
     /// The run's last event.
     pub fn run_finished(&self, outcome: RunOutcome, exit: u8) {
-        let (loss, changed) = {
+        let event = {
             let state = self.state();
-            (state.loss.clone(), state.changed.clone())
+            let (loss, changed) = (state.loss.clone(), state.changed.clone());
+            Event::RunFinished {
+                outcome,
+                exit,
+                ms: millis(self.began),
+                loss,
+                changed,
+                in_doubt: state.in_doubt.clone(),
+                kept: state.kept.clone(),
+            }
         };
         // nothing comes after this event, so a record that cannot take it changes nothing
-        let _ = self.emit(&Event::RunFinished { outcome, exit, ms: millis(self.began), loss, changed });
+        let _ = self.emit(&event);
     }
 
     /// Opens a step; its title must be new.
@@ -253,7 +262,16 @@ impl Effects {
 
     /// Closes the innermost step.
     pub fn step_finished(&self, began: Instant, ok: bool) -> Result<(), Ended> {
-        let step = self.state().steps.pop().unwrap_or_default();
+        let step = {
+            let mut state = self.state();
+            let step = state.steps.pop().unwrap_or_default();
+            if ok {
+                state.ended_in = None;
+            } else {
+                state.ended_in.get_or_insert_with(|| step.clone());
+            }
+            step
+        };
         self.emit(&Event::StepFinished { step, ms: millis(began), ok })
     }
 
@@ -267,11 +285,14 @@ impl Effects {
         self.emit(&Event::Note { step: self.step(), level, text: text.to_owned() })
     }
 
-    /// Keeps a file in the run folder, as an effect of its own; returns its path.
-    pub fn keep(&self, effect: &Effect, name: &str, text: &str) -> Result<PathBuf, Ended> {
+    /// Keeps a file in the run folder, as an effect of its own; returns its path. With `about`, the run's end names it.
+    pub fn keep(&self, effect: &Effect, name: &str, text: &str, about: Option<String>) -> Result<PathBuf, Ended> {
         let begun = self.begin(effect)?;
         let kept = self.journal().keep(name, text);
         let path = kept.map_err(|error| self.no_record(&error))?;
+        if let Some(about) = about {
+            self.state().kept.push(Kept { path: path.display().to_string(), about });
+        }
         self.finished(effect, &begun, Value::String(path.display().to_string()), false, false)?;
         Ok(path)
     }
@@ -287,6 +308,7 @@ impl Effects {
             place: place.clone(),
             step: self.step(),
             cause: cause.diagnostic,
+            story: cause.story,
         }))
     }
 
@@ -304,6 +326,7 @@ impl Effects {
                 return Err(self.refused(0, effect.primitive, cause, &effect.place));
             }
             state.effects += 1;
+            state.ended_in = None;
             Begun { id: state.effects, step: state.steps.last().cloned(), parent, began: Instant::now() }
         };
         let frame = effect.place.frames.first();
@@ -325,9 +348,6 @@ impl Effects {
     pub(super) fn finished(&self, effect: &Effect, begun: &Begun, outcome: Value, already_done: bool, verified: bool) -> Result<(), Ended> {
         {
             let mut state = self.state();
-            if effect.class == Class::Changes && !already_done {
-                state.changed.push(effect.where_and_what());
-            }
             if let Some((_, reads)) = state.tests.last_mut() {
                 reads.push(format!("{}: {}", effect.summary, preview(&outcome)));
             }
@@ -357,11 +377,12 @@ impl Effects {
             message: cause.diagnostic.to_string(),
             number: cause.number,
             in_doubt: cause.in_doubt,
+            code: cause.diagnostic.code().map(|code| code.to_string()),
+            messages: cause.story.messages.clone(),
+            state: cause.story.state.clone(),
+            help: cause.diagnostic.help().map(|help| help.to_string()),
             parent: begun.parent,
         };
-        if let (Class::Changes, Some(partly)) = (effect.class, &cause.partly) {
-            self.state().changed.push(format!("{}: in part, {partly}", effect.where_and_what()));
-        }
         match self.emit(&event) {
             Err(ended) => ended,
             Ok(()) => self.refused(begun.id, effect.primitive, cause, &effect.place),
@@ -378,7 +399,12 @@ impl Effects {
     {
         let begun = self.begin(effect)?;
         if let Some(test) = &mut test {
-            let (done, reads) = self.ask_test(&begun, test)?;
+            let (done, reads) = match self.ask_test(&begun, test) {
+                Err(Ended::Script(error)) => {
+                    return Err(self.untested(effect, &begun, error, "its `done_when` failed before the change: nothing was sent"));
+                }
+                asked => asked?,
+            };
             if done && self.too_early(effect, &begun, test, &reads)? {
                 self.finished(effect, &begun, Value::Null, true, true)?;
                 return Ok(T::already());
@@ -386,8 +412,15 @@ impl Effects {
         }
         let outcome = match self.work(effect, &begun, work)? {
             Ok(outcome) => outcome,
-            Err(cause) => return Err(self.failed(effect, &begun, cause)),
+            Err(cause) => {
+                let cause = self.look_again(effect, &begun, test.as_mut(), cause);
+                return Err(self.failed(effect, &begun, cause));
+            }
         };
+        // whatever the test says, and also if it is never answered
+        if effect.class == Class::Changes {
+            self.state().changed.push(change(effect, &begun));
+        }
         let verified = match &mut test {
             Some(test) => self.verify(effect, &begun, test)?,
             None => false,
@@ -418,6 +451,7 @@ impl Effects {
         match done {
             Some(done) => Ok(done),
             None if effect.class == Class::Changes => {
+                self.state().in_doubt.push(change(effect, begun));
                 let what = if effect.cancellable { "was cut off" } else { "was left to go on by itself" };
                 let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let when = last.map(|text| format!(" ({text})")).unwrap_or_default();
@@ -425,6 +459,68 @@ impl Effects {
             }
             None => Err(self.ended(Stop::Interrupted)),
         }
+    }
+
+    /// Says what a failed change left behind: asks its test once more, unless nothing was sent.
+    fn look_again(&self, effect: &Effect, begun: &Begun, test: Option<&mut Test<'_>>, mut cause: Cause) -> Cause {
+        if effect.class != Class::Changes || begun.parent.is_some() {
+            return cause;
+        }
+        let mut made = change(effect, begun);
+        if let Some(partly) = &cause.story.partly {
+            made.summary = format!("{}: {partly}", made.summary);
+            self.state().changed.push(made.clone());
+        }
+        let asked = match test {
+            Some(test) if !cause.story.unsent && self.stopped().is_none() => match self.ask_test(begun, test) {
+                Ok((done, _)) => Some(done),
+                Err(Ended::Script(error)) => {
+                    let why = in_short(&error);
+                    add(&mut cause.story.state, &format!("its `done_when`, asked once more, cannot tell: {why}"));
+                    None
+                }
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        match asked {
+            Some(true) => {
+                add(&mut cause.story.state, "its `done_when`, asked once more, is true: the change is in force all the same");
+                made.summary.push_str(" (failed, and yet it is in force)");
+                self.state().changed.push(made);
+            }
+            Some(false) => {
+                let later = if cause.in_doubt { ", which may still change" } else { "" };
+                add(&mut cause.story.state, &format!("its `done_when`, asked once more, is not true: the change is not in force{later}"));
+                if cause.in_doubt {
+                    self.state().in_doubt.push(made);
+                }
+            }
+            None if cause.in_doubt => self.state().in_doubt.push(made),
+            None => {}
+        }
+        cause
+    }
+
+    /// The test itself failed: the effect is at its end, and the test's own failure goes on.
+    fn untested(&self, effect: &Effect, begun: &Begun, error: Box<EvalAltResult>, message: &str) -> Ended {
+        let event = Event::EffectFailed {
+            effect: begun.id,
+            step: begun.step.clone(),
+            primitive: effect.primitive.to_owned(),
+            class: effect.class.word().to_owned(),
+            server: effect.server.clone(),
+            ms: millis(begun.began),
+            message: message.to_owned(),
+            number: None,
+            in_doubt: false,
+            code: None,
+            messages: Vec::new(),
+            state: None,
+            help: None,
+            parent: begun.parent,
+        };
+        self.emit(&event).err().unwrap_or(Ended::Script(error))
     }
 
     /// Asks the test once; its reads are children of the effect.
@@ -444,14 +540,19 @@ impl Effects {
     fn verify(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<bool, Ended> {
         let began = Instant::now();
         loop {
-            if self.ask_test(begun, test)?.0 {
+            let (done, reads) = match self.ask_test(begun, test) {
+                Err(Ended::Script(error)) => {
+                    return Err(self.untested(effect, begun, error, "it was made, but its `done_when` failed: not verified"));
+                }
+                asked => asked?,
+            };
+            if done {
                 return Ok(true);
             }
             if began.elapsed() >= test.within {
-                // the work reported success: what it did counts as changed
-                self.state().changed.push(effect.where_and_what());
                 let within = if test.within.is_zero() { String::new() } else { format!(" within {:?}", test.within) };
-                return Err(self.failed(effect, begun, Cause::new(EffectError::NotVerified { summary: effect.summary.clone(), within })));
+                let error = EffectError::NotVerified { summary: effect.summary.clone(), within };
+                return Err(self.failed(effect, begun, Cause::new(error).standing(last_read(&reads))));
             }
             self.pause(ASK_AGAIN)?;
         }
@@ -462,13 +563,17 @@ impl Effects {
         let begun = self.begin(effect)?;
         let began = Instant::now();
         loop {
-            if self.ask_test(&begun, test)?.0 {
+            let (done, reads) = match self.ask_test(&begun, test) {
+                Err(Ended::Script(error)) => return Err(self.untested(effect, &begun, error, "its condition failed")),
+                asked => asked?,
+            };
+            if done {
                 return self.finished(effect, &begun, Value::Bool(true), false, false);
             }
             let left = limit.saturating_sub(began.elapsed());
             if left.is_zero() {
                 let error = EffectError::WaitedInVain { what: what.to_owned(), limit: format!("{limit:?}") };
-                return Err(self.failed(effect, &begun, Cause::new(error)));
+                return Err(self.failed(effect, &begun, Cause::new(error).standing(last_read(&reads))));
             }
             (self.on_progress)(Progress {
                 effect: begun.id,
@@ -497,6 +602,39 @@ impl Effects {
 
 pub(super) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn change(effect: &Effect, begun: &Begun) -> Change {
+    Change { step: begun.step.clone(), server: effect.server.clone(), summary: effect.summary.clone() }
+}
+
+/// One more clause on how things stand.
+fn add(state: &mut Option<String>, more: &str) {
+    *state = Some(match state.take() {
+        Some(before) => format!("{before}; {more}"),
+        None => more.to_owned(),
+    });
+}
+
+fn last_read(reads: &[String]) -> String {
+    match reads.last() {
+        Some(read) => format!("the test read last: {read}"),
+        None => "the test read nothing".to_owned(),
+    }
+}
+
+/// What a script's error says, without the functions it passed.
+fn in_short(mut error: &EvalAltResult) -> String {
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
+        error = inner;
+    }
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) => match value.read_lock::<Failure>() {
+            Some(failure) => failure.message.clone(),
+            None => value.to_string(),
+        },
+        other => other.to_string(),
+    }
 }
 
 /// An outcome in at most a line.

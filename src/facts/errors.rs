@@ -321,12 +321,16 @@ pub fn os_error_meaning(code: u32) -> Option<&'static str> {
     })
 }
 
-/// The Windows error code inside a message's text: `Operating system error 5(Access is denied.)`.
+/// The Windows error code inside a message's text: `Operating system error 5(Access is denied.)`, or as 3203 and 3202 have
+/// it, `failed: 38(Reached the end of the file.)`.
 pub fn os_error_in(text: &str) -> Option<u32> {
     let lower = text.to_ascii_lowercase();
-    let at = lower.find("operating system error")? + "operating system error".len();
-    let digits: String = lower[at..].trim_start().chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
+    let number = |after: &str| {
+        let at = lower.find(after)? + after.len();
+        let digits: String = lower[at..].trim_start().chars().take_while(char::is_ascii_digit).collect();
+        lower[at..].trim_start()[digits.len()..].starts_with('(').then(|| digits.parse().ok()).flatten()
+    };
+    number("operating system error").or_else(|| number("failed: "))
 }
 
 #[cfg(test)]
@@ -363,7 +367,9 @@ mod tests {
     fn the_operating_system_s_code_is_read_out_of_the_text() {
         let text = "Cannot open backup device 'D:\\x.trn'. Operating system error 5(Access is denied.).";
         assert_eq!(os_error_in(text).and_then(os_error_meaning), Some("the SQL Server's service account may not open the file"));
+        assert_eq!(os_error_in("Read on \"D:\\x.trn\" failed: 38(Reached the end of the file.)"), Some(38));
         assert_eq!(os_error_in("Operating system error"), None);
+        assert_eq!(os_error_in("The login failed: 12 tries"), None);
         assert_eq!(os_error_in("no such thing"), None);
     }
 }

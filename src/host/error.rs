@@ -25,9 +25,36 @@ pub struct RunError {
     pub place: Place,
     /// The effect that failed, if that was it.
     pub failure: Option<Failure>,
+    /// Everything that the server or the shell said, in order.
+    chain: Option<Box<Said>>,
     /// Bytes of the argument that is wrong; else the first frame's.
     span: Option<(usize, Range<usize>)>,
     script: Arc<Script>,
+}
+
+/// One message of a server or shell, and those that came after it: drawn as a chain of sources.
+#[derive(Debug)]
+struct Said {
+    text: String,
+    next: Option<Box<Said>>,
+}
+
+impl Said {
+    fn of(texts: impl DoubleEndedIterator<Item = String>) -> Option<Box<Self>> {
+        texts.rev().fold(None, |next, text| Some(Box::new(Self { text, next })))
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Said {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.next.as_deref().map(|next| next as _)
+    }
 }
 
 impl fmt::Debug for RunError {
@@ -53,6 +80,7 @@ impl RunError {
                     label: "here".to_owned(),
                     place: wrong.place.clone(),
                     failure: None,
+                    chain: None,
                     span: wrong.span.clone(),
                     script,
                 };
@@ -66,6 +94,7 @@ impl RunError {
             label: message.label.to_owned(),
             place,
             failure: None,
+            chain: None,
             span: None,
             script,
         }
@@ -73,16 +102,28 @@ impl RunError {
 
     fn of_failure(script: Arc<Script>, failure: Failure, caught: Place) -> Self {
         Self {
-            message: failure.cause.to_string(),
+            message: failure.story.title.clone().unwrap_or_else(|| failure.cause.to_string()),
             code: failure.cause.code().map_or_else(|| "cutover::host::failed".to_owned(), |c| c.to_string()),
             help: failure.cause.help().map(|h| h.to_string()),
-            label: format!("this `{}` failed", failure.primitive),
+            label: if failure.primitive == "fail" {
+                "the runbook gives up here".to_owned()
+            } else {
+                format!("this `{}` failed", failure.primitive)
+            },
             // where it failed, not where it was thrown again
             place: if failure.place.frames.is_empty() { caught } else { failure.place.clone() },
+            chain: Said::of(failure.story.messages.iter().map(|said| said.shown.clone())),
             failure: Some(failure),
             span: None,
             script,
         }
+    }
+
+    /// More words on it than its message and help: what it means, and how things stand.
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let Some(story) = self.failure.as_ref().map(|failure| &failure.story) else { return Vec::new() };
+        let means = story.means.clone().map(|means| ("means", means));
+        means.into_iter().chain(story.state.clone().map(|state| ("state", state))).collect()
     }
 
     /// The limit that the host itself counts.
@@ -94,6 +135,7 @@ impl RunError {
             label: "in here".to_owned(),
             place,
             failure: None,
+            chain: None,
             span: None,
             script,
         }
@@ -141,7 +183,10 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.failure.as_ref().and_then(|f| f.cause.source())
+        match &self.chain {
+            Some(said) => Some(said),
+            None => self.failure.as_ref().and_then(|f| f.cause.source()),
+        }
     }
 }
 

@@ -62,6 +62,7 @@ static LOOK: Primitive = primitive(
                 in_doubt: false,
                 place: call.place.clone(),
                 step: None,
+                story: Box::default(),
                 cause: Arc::new(Missing),
             }))),
             "stop" => Err(Raised::Stop(Stop::Refused("look".to_owned()))),

@@ -34,6 +34,30 @@ pub enum QuestionKind {
     TooEarly,
 }
 
+/// One message or error record of a server or shell: as its own tools print it, and its parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    pub shown: String,
+    #[serde(flatten)]
+    pub parts: serde_json::Map<String, Value>,
+}
+
+/// One change that a run made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub step: Option<String>,
+    pub server: Option<String>,
+    pub summary: String,
+}
+
+/// A file in the run folder that a runbook kept for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub path: String,
+    /// what it is for
+    pub about: String,
+}
+
 /// One event of a run. `effect` numbers the effects of a run from 1; `ms` are milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -92,6 +116,18 @@ pub enum Event {
         message: String,
         number: Option<i32>,
         in_doubt: bool,
+        /// the diagnostic's code, such as `cutover::sqlserver::gap`
+        #[serde(default)]
+        code: Option<String>,
+        /// everything that the server or the shell said, in order
+        #[serde(default)]
+        messages: Vec<Said>,
+        /// how things stand now
+        #[serde(default)]
+        state: Option<String>,
+        /// the operator's next act
+        #[serde(default)]
+        help: Option<String>,
         parent: Option<u64>,
     },
     Question {
@@ -128,8 +164,14 @@ pub enum Event {
         ms: u64,
         /// the loss statement of the last restore, if there was one
         loss: Option<Value>,
-        /// changes that were made, one line each
-        changed: Vec<String>,
+        /// changes that were made, in order
+        changed: Vec<Change>,
+        /// changes that may or may not have been made
+        #[serde(default)]
+        in_doubt: Vec<Change>,
+        /// files that the runbook kept for whoever goes on from here
+        #[serde(default)]
+        kept: Vec<Kept>,
     },
 }
 

@@ -6,5 +6,5 @@ mod event;
 mod file;
 
 pub use error::JournalError;
-pub use event::{Event, Level, Progress, QuestionKind, RunOutcome};
+pub use event::{Change, Event, Kept, Level, Progress, QuestionKind, RunOutcome, Said};
 pub use file::{Journal, runs_folder};

@@ -77,16 +77,19 @@ impl fmt::Display for By {
     }
 }
 
-/// Answers the questions of one run.
+/// Answers the questions of one run. Every question is drawn with its evidence, whoever answers it: what an unattended run
+/// decided is to be read afterwards.
 pub struct Operator {
     policy: Policy,
     lab: AtomicBool,
-    person: Option<Mutex<Person>>,
+    /// none: nothing is drawn
+    screen: Option<Mutex<Screen>>,
+    /// none: there is nobody to ask
+    lines: Option<Mutex<read::Lines>>,
 }
 
-/// The two ends of a terminal.
-struct Person {
-    lines: read::Lines,
+/// Where questions are drawn.
+struct Screen {
     output: Box<dyn Write + Send>,
     /// Asked for every question, because windows are resized.
     width: Box<dyn Fn() -> usize + Send>,
@@ -95,29 +98,25 @@ struct Person {
 
 impl Operator {
     /// The process's own terminal, if standard input is one; questions go to standard error, in colour if that shows it.
-    pub fn new(policy: Policy, colour: bool) -> Operator {
-        let person = io::stdin().is_terminal().then(|| {
-            let lines = read::Lines::new(|| Box::new(BufReader::new(io::stdin())));
-            Mutex::new(Person { lines, output: Box::new(io::stderr()), width: Box::new(terminal::width), colour })
-        });
-        Operator { lab: AtomicBool::new(policy.lab), policy, person }
+    /// `aloud`: questions that nobody is asked are drawn too.
+    pub fn new(policy: Policy, colour: bool, aloud: bool) -> Operator {
+        let person = !policy.yes && io::stdin().is_terminal();
+        let lines = person.then(|| Mutex::new(read::Lines::new(|| Box::new(BufReader::new(io::stdin())))));
+        let screen =
+            (person || aloud).then(|| Mutex::new(Screen { output: Box::new(io::stderr()), width: Box::new(terminal::width), colour }));
+        Operator { lab: AtomicBool::new(policy.lab), policy, screen, lines }
     }
 
     /// Answers read from `input`, one a line, and questions drawn to `output` without colour: a terminal for tests.
     pub fn scripted(policy: Policy, input: impl BufRead + Send + 'static, output: impl Write + Send + 'static, width: usize) -> Operator {
         let lines = read::Lines::new(move || Box::new(input));
-        let person = Person { lines, output: Box::new(output), width: Box::new(move || width), colour: false };
-        Operator { lab: AtomicBool::new(policy.lab), policy, person: Some(Mutex::new(person)) }
+        let screen = Screen { output: Box::new(output), width: Box::new(move || width), colour: false };
+        Operator { lab: AtomicBool::new(policy.lab), policy, screen: Some(Mutex::new(screen)), lines: Some(Mutex::new(lines)) }
     }
 
-    /// Nobody to ask but the policy.
+    /// Nobody to ask but the policy, and nothing drawn.
     pub fn unattended(policy: Policy) -> Operator {
-        Operator { lab: AtomicBool::new(policy.lab), policy, person: None }
-    }
-
-    /// True if a person is asked.
-    pub fn attended(&self) -> bool {
-        self.person.is_some() && !self.policy.yes
+        Operator { lab: AtomicBool::new(policy.lab), policy, screen: None, lines: None }
     }
 
     /// Says whether the servers proved to be a lab, which a site file's mark alone does not.
@@ -133,23 +132,37 @@ impl Operator {
         if stopped() {
             return Err(NoAnswer::Interrupted);
         }
+        let mut screen = self.screen.as_ref().map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner));
         if self.policy.yes {
+            if let Some(screen) = &mut screen {
+                // nobody is asked, so that nobody looks is no reason to stop
+                let _ = screen.question(question);
+            }
             return unattended::answer(question, &self.policy, self.lab.load(Ordering::Relaxed));
         }
-        let Some(person) = &self.person else { return Err(NoAnswer::NoTerminal) };
-        let mut person = person.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = person.ask(question, stopped)?;
-        Ok((answer, By::Terminal))
+        let (Some(screen), Some(lines)) = (&mut screen, &self.lines) else {
+            if let Some(screen) = &mut screen {
+                let _ = screen.question(question);
+            }
+            return Err(NoAnswer::NoTerminal);
+        };
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((screen.ask(question, &mut lines, stopped)?, By::Terminal))
     }
 }
 
-impl Person {
-    fn ask(&mut self, question: &Question, stopped: &dyn Fn() -> bool) -> Result<Answer, NoAnswer> {
+impl Screen {
+    fn question(&mut self, question: &Question) -> Result<(), NoAnswer> {
         let width = (self.width)();
-        self.say(&format!("\n{}", render(question, width, self.colour)))?;
+        self.say(&format!("\n{}", render(question, width, self.colour)))
+    }
+
+    fn ask(&mut self, question: &Question, lines: &mut read::Lines, stopped: &dyn Fn() -> bool) -> Result<Answer, NoAnswer> {
+        let width = (self.width)();
+        self.question(question)?;
         loop {
             self.say(&prompt(question, width, self.colour))?;
-            let line = match self.lines.next(stopped) {
+            let line = match lines.next(stopped) {
                 Ok(line) => line,
                 Err(why) => {
                     // The cursor stands behind the prompt.

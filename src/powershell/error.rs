@@ -46,7 +46,9 @@ pub enum ShellFailure {
     #[error("`{doing}` was not done after {limit}; the management shell was ended{}", doubt(*.in_doubt))]
     #[diagnostic(
         code(cutover::powershell::time_limit),
-        help("read the state back with the Get- cmdlet before trying again; if it only needs longer, give the call a longer `timeout`")
+        help(
+            "read the state back with the matching Get- cmdlet before anything else; if it only needs longer, give the call a longer `timeout`"
+        )
     )]
     TimeLimit { doing: String, limit: String, in_doubt: bool },
     /// The shell ended by itself while it was being used.
@@ -83,6 +85,21 @@ impl ShellFailure {
         }
     }
 
+    /// What failed, without what the error records say: for a report that lists them below.
+    pub fn title(&self) -> Option<String> {
+        match self {
+            _ if self.records().is_empty() => None,
+            Self::Cmdlet { cmdlet, .. } => Some(format!("`{cmdlet}` failed")),
+            Self::Module { module, .. } => Some(format!("the management shell could not load module `{module}`")),
+            _ => None,
+        }
+    }
+
+    /// True if no cmdlet was called.
+    pub fn unsent(&self) -> bool {
+        matches!(self, Self::CannotStart { .. } | Self::NoBridge { .. } | Self::Module { .. } | Self::Name { .. } | Self::Unsendable { .. })
+    }
+
     /// The error records of the shell, in the order they came.
     pub fn records(&self) -> &[ErrorRecord] {
         match self {
@@ -101,6 +118,17 @@ fn tail(stderr: &str) -> String {
         "" => String::new(),
         text => format!(": {text}"),
     }
+}
+
+/// One record on one line, in the order that the shell prints it: message, then category, target and id.
+pub fn shown(record: &ErrorRecord) -> String {
+    let ErrorRecord { category, error_id, message, target, terminating, .. } = record;
+    let mut about: Vec<String> = Vec::new();
+    about.extend(Some(category.clone()).filter(|c| !c.is_empty()));
+    about.extend(Some(format!("({target})")).filter(|_| !target.is_empty()));
+    about.extend(Some(error_id.clone()).filter(|id| !id.is_empty()));
+    let went_on = if *terminating { "" } else { "; the cmdlet went on" };
+    format!("{message} [{}{went_on}]", about.join(" "))
 }
 
 /// Every record, because the one that explains is not always the first.
@@ -128,7 +156,7 @@ fn advice(records: &[ErrorRecord]) -> &'static str {
         "InvalidOperation" if records.iter().any(|r| r.message.contains("NonInteractive")) => {
             "the cmdlet asked a question: give `Confirm: false` in its parameters after your own `confirm`"
         }
-        _ => "read the state back with the Get- cmdlet, remove the cause, then try again",
+        _ => "read the state back with the matching Get- cmdlet, remove the cause, then run the runbook again",
     }
 }
 
@@ -136,6 +164,6 @@ fn death_advice(stderr: &str) -> &'static str {
     if stderr.contains("running scripts is disabled") || stderr.contains("PSSecurityException") {
         "the execution policy forbids the bridge script: allow it for this account, or give `arguments` under [powershell] in the site file"
     } else {
-        "read the state back with the Get- cmdlet before trying again; the next call starts a new shell"
+        "read the state back with the matching Get- cmdlet before anything else; then run the runbook again, which starts a new shell"
     }
 }

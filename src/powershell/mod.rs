@@ -9,7 +9,7 @@ mod error;
 mod parameters;
 mod session;
 
-pub use error::ShellFailure;
+pub use error::{ShellFailure, shown};
 pub use parameters::{ParameterProblem, check_parameters};
 pub use session::{Call, Errors, Program, Reply, Session};
 

@@ -1,6 +1,5 @@
 //! `backups`: what lies in a folder.
 
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rhai::{Dynamic, ImmutableString};
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use super::values::{Row, Rows, Time};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::{BackupsError, Listing, list};
-use crate::effect::{self, Cause, Outcome};
+use crate::effect::{self, Cause, Outcome, Story};
 
 pub(super) const FOLDER: Parameter = Parameter::required("folder", Type::Text, "as this program sees it, absolute");
 
@@ -42,7 +41,7 @@ pub(super) fn time(modified: SystemTime) -> Time {
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
-    let folder = PathBuf::from(call.text(0));
+    let folder = call.folder(0, None)?;
     let matching = Some(call.text(1)).filter(|m| !m.is_empty()).unwrap_or_else(|| "*.trn".to_owned());
     let effect = call.effect(&BACKUPS, effect::Class::Reads, None, format!("list {matching} in {}", folder.display()));
     let listing = call.run.effects.perform(&effect, None, |_| async move { blocking(move || list(&folder, &matching)).await })?;
@@ -59,12 +58,16 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
 /// Runs what blocks on a thread where that is allowed.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BackupsError> + Send + 'static) -> Result<T, Cause> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| {
-            let copied = error.result().map_or(0, |result| result.copied.len());
-            Cause { partly: (copied > 0).then(|| format!("files copied: {copied}")), ..Cause::new(error) }
-        }),
+        Ok(done) => done.map_err(cause),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
+}
+
+/// A failure about files as an effect's.
+fn cause(error: BackupsError) -> Cause {
+    let partly = error.result().map(|result| result.copied.len()).filter(|n| *n > 0);
+    let partly = partly.map(|n| if n == 1 { "1 file was copied".to_owned() } else { format!("{n} files were copied") });
+    Cause { story: Box::new(Story { partly, ..Story::default() }), ..Cause::new(error) }
 }
 
 pub(super) fn row<const N: usize>(columns: [(&str, Dynamic); N]) -> Row {

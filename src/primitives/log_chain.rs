@@ -8,11 +8,11 @@ use rhai::Dynamic;
 use serde_json::{Value, json};
 
 use super::backups::{FOLDER, blocking, count, row};
-use super::sql::{SERVER, server};
+use super::sql::{SERVER, server, told};
 use super::values::{Row, Rows, Time};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::list;
-use crate::effect::{self, Cause, Outcome};
+use crate::effect::{self, Cause, Outcome, Story};
 use crate::sqlserver::chain::{BackupSet, Gap, LeftOut};
 use crate::sqlserver::chain_failure::ChainFailure;
 use crate::sqlserver::headers::Listed;
@@ -55,7 +55,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn of(call: &Call<'_, '_>) -> Result<Self, Raised> {
-        let (server, folder) = (server(call)?, call.text(2));
+        let (server, folder) = (server(call)?, call.folder(2, None)?);
         let keep = match (call.text_option("keep").as_deref(), call.text_option("undo_file")) {
             (Some("standby"), Some(undo_file)) => Keep::Standby { undo_file },
             (Some("standby"), None) => {
@@ -68,8 +68,8 @@ impl Request {
             }
             _ => Keep::NoRecovery,
         };
-        let folder_on_server = call.text_option("folder_on_server").unwrap_or_else(|| folder.clone());
-        Ok(Self { server, database: call.text(1), folder: PathBuf::from(folder), folder_on_server, keep })
+        let folder_on_server = call.text_option("folder_on_server").unwrap_or_else(|| call.text(2));
+        Ok(Self { server, database: call.text(1), folder, folder_on_server, keep })
     }
 
     /// What lies in the folder now.
@@ -135,9 +135,14 @@ impl Outcome for Chain {
 /// A chain failure as an effect's.
 pub(super) fn cause(failure: ChainFailure) -> Cause {
     Cause {
-        partly: (failure.applied() > 0).then(|| format!("log backups applied: {}", failure.applied())),
         number: failure.failure().and_then(crate::sqlserver::Failure::number),
         in_doubt: failure.in_doubt(),
+        story: Box::new(Story {
+            title: Some(failure.title()),
+            state: failure.state(),
+            partly: failure.partly(),
+            ..told(failure.failure().map_or(&[], |failure| failure.messages()))
+        }),
         diagnostic: Arc::new(failure),
     }
 }

@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::sql::{ALREADY, DONE_WHEN, TIMEOUT, WITHIN};
 use super::values::{Row, Rows, from_json, to_json};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
-use crate::effect::{self, Cause, Outcome};
+use crate::effect::{self, Cause, Outcome, Story};
 use crate::facts::cmdlets;
-use crate::powershell::{self, check_parameters};
-use crate::wire::bridge::Answer;
+use crate::journal::Said;
+use crate::powershell::{self, ShellFailure, check_parameters, shown};
+use crate::wire::bridge::{Answer, ErrorRecord};
 
 /// A cmdlet that reaches for a dead site takes minutes before it gives up.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
@@ -91,18 +92,36 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                     report(message.clone(), None);
                 }
             };
-            session.invoke(&request, &mut hear).await.map_err(|failure| Cause {
-                number: None,
-                partly: None,
-                in_doubt: class == effect::Class::Changes && failure.in_doubt(),
-                diagnostic: std::sync::Arc::new(failure),
-            })
+            session.invoke(&request, &mut hear).await.map_err(|failure| cause(failure, class))
         })
     })?;
     for warning in &reply.warnings {
         call.run.effects.note(crate::journal::Level::Warn, warning)?;
     }
     Ok(Dynamic::from(Rows::of(reply.objects.iter().map(row).collect())))
+}
+
+/// A failure of the shell as an effect's.
+fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
+    let said = |record: &ErrorRecord| {
+        let parts = match serde_json::to_value(record) {
+            Ok(Value::Object(parts)) => parts,
+            _ => serde_json::Map::new(),
+        };
+        Said { shown: shown(record), parts }
+    };
+    Cause {
+        number: None,
+        in_doubt: class == effect::Class::Changes && failure.in_doubt(),
+        story: Box::new(Story {
+            title: failure.title(),
+            messages: failure.records().iter().map(said).collect(),
+            state: failure.unsent().then(|| "nothing was called".to_owned()),
+            unsent: failure.unsent(),
+            ..Story::default()
+        }),
+        diagnostic: std::sync::Arc::new(failure),
+    }
 }
 
 /// An object by its properties; anything else as one column, `Value`.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use rhai::{Dynamic, Map};
 
-use super::values::{SqlResult, to_sql};
+use super::values::{SqlResult, to_json, to_sql};
 use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
-use crate::effect::{self, Cause};
-use crate::sqlserver::{Batch, Failure, TimeLimit, Value};
+use crate::effect::{self, Cause, Story};
+use crate::journal::Said;
+use crate::sqlserver::errors::{deciding, meaning};
+use crate::sqlserver::{Batch, Failure, Message, TimeLimit, Value};
 use crate::tsql::classify::{self, NoReturn, classify, is_restore_or_backup, points_of_no_return};
 use crate::tsql::parameters::{PlaceholderValue, bindings, render};
 
@@ -34,7 +36,7 @@ pub static SQL: Primitive = Primitive {
     class: Class::FromText,
     returns: "a result: `.rows`, `.first()`, `.value()`, `.sets`, `.affected`, `.messages`",
     doc: "Runs one batch on a named server, in autocommit, in `master` unless the site says otherwise. Whether it reads or changes is told from the text; \
-          what cannot be told is a change. `@name` is bound as a typed parameter, in a scope of its own: USE, SET and #temp tables end with the call. \
+          what cannot be told is a change. `@name` is bound as a typed parameter, in a scope of its own. USE, SET and #temp tables end with the call, and so does an open transaction. \
           `{name}` is for what T-SQL cannot bind. A change is sent once and never retried.",
     examples: &[r#"sql("backup", "EXEC msdb.dbo.sp_update_job @job_name = @job, @enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" },
     #{ done_when: || query("backup", "SELECT 1 AS off FROM msdb.dbo.sysjobs WHERE name = @job AND enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" }).rows.len() == 1 });"#],
@@ -55,6 +57,8 @@ pub(super) struct Prepared {
     server: String,
     text: String,
     parameters: Vec<(String, Value)>,
+    /// what is bound, for people
+    shown: Vec<String>,
     pub(super) class: classify::Classified,
 }
 
@@ -68,19 +72,29 @@ pub(super) fn prepare(call: &Call<'_, '_>) -> Result<Prepared, Raised> {
         let argument = if error.range().is_some() { 1 } else { 2 };
         Raised::Argument(ArgumentError { argument, key: None, within: error.range(), message: error.to_string(), help: error.help() })
     };
-    let bound = bindings(&text, &keys).map_err(wrong)?;
     let holes: BTreeMap<String, PlaceholderValue> = params.iter().map(|(k, v)| (k.to_string(), placeholder(v))).collect();
-    let rendered = render(&text, &holes).map_err(wrong)?;
-    let mut parameters = Vec::new();
+    let (bound, rendered) = match (bindings(&text, &keys), render(&text, &holes)) {
+        (Ok(bound), Ok(rendered)) => (bound, rendered),
+        (bound, rendered) => {
+            let mut errors: Vec<_> = bound.err().into_iter().chain(rendered.err()).flatten().collect();
+            // what is wrong in the text comes before what the text lacks
+            errors.sort_by_key(|error| error.range().is_none());
+            return Err(wrong(errors));
+        }
+    };
+    let (mut parameters, mut shown) = (Vec::new(), Vec::new());
     for name in bound {
         match to_sql(&params[name.as_str()]) {
-            Ok(value) => parameters.push((name, value)),
+            Ok(value) => {
+                shown.push(format!("@{name} = {}", short(&to_json(&params[name.as_str()]))));
+                parameters.push((name, value));
+            }
             Err(why) => {
                 return call.wrong(2, None, format!("`@{name}`: {why}"), "bind text, a number, a boolean, a time, an LSN, a blob or ()");
             }
         }
     }
-    Ok(Prepared { server, class: classify(&rendered.text), text: rendered.text, parameters })
+    Ok(Prepared { server, class: classify(&rendered.text), text: rendered.text, parameters, shown })
 }
 
 /// The server argument: one that the site has.
@@ -98,7 +112,8 @@ fn placeholder(value: &Dynamic) -> PlaceholderValue {
     match (value.as_int(), value.clone().into_immutable_string()) {
         (Ok(number), _) => PlaceholderValue::Integer(number),
         (_, Ok(text)) => PlaceholderValue::Text(text.to_string()),
-        _ => PlaceholderValue::Unfit(value.type_name().to_owned()),
+        _ if value.is_unit() => PlaceholderValue::Unfit("a missing value, `()`".to_owned()),
+        _ => PlaceholderValue::Unfit(format!("a value of type {}", super::values::type_name(value))),
     }
 }
 
@@ -109,8 +124,10 @@ pub(super) fn perform(
     class: effect::Class,
     prepared: Prepared,
 ) -> Result<Dynamic, Raised> {
-    let Prepared { server, text, parameters, .. } = prepared;
-    let mut effect = call.effect(primitive, class, Some(server.clone()), with_values(class, &text, &parameters));
+    let Prepared { server, text, parameters, shown, .. } = prepared;
+    let summary =
+        if class == effect::Class::Changes && !shown.is_empty() { format!("{text} [{}]", shown.join(", ")) } else { text.clone() };
+    let mut effect = call.effect(primitive, class, Some(server.clone()), summary);
     effect.cancellable = !points_of_no_return(&text).iter().any(|point| point.kind == NoReturn::Recovery);
     let long = is_restore_or_backup(&text);
     let time_limit = match call.duration_option("timeout") {
@@ -137,19 +154,42 @@ pub(super) fn perform(
     Ok(Dynamic::from(result))
 }
 
-/// The text of a change with what is bound in it, so that the record of what was changed names its object.
-fn with_values(class: effect::Class, text: &str, parameters: &[(String, Value)]) -> String {
-    if class != effect::Class::Changes || parameters.is_empty() {
-        return text.to_owned();
+/// A bound value in at most half a line.
+fn short(value: &serde_json::Value) -> String {
+    let text = match value {
+        serde_json::Value::String(text) => format!("'{text}'"),
+        serde_json::Value::Null => "NULL".to_owned(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
-    let shown = parameters.iter().map(|(name, value)| match value {
-        Value::Null => format!("@{name} = NULL"),
-        value => format!("@{name} = {}", super::values::text_of(&super::values::from_sql(value))),
-    });
-    format!("{text} [{}]", shown.collect::<Vec<_>>().join(", "))
 }
 
 /// A SQL failure as an effect's.
 pub(super) fn cause(failure: Failure) -> Cause {
-    Cause { number: failure.number(), in_doubt: failure.in_doubt(), partly: None, diagnostic: std::sync::Arc::new(failure) }
+    Cause {
+        number: failure.number(),
+        in_doubt: failure.in_doubt(),
+        story: Box::new(Story { title: failure.title(), state: failure.state(), unsent: failure.unsent(), ..told(failure.messages()) }),
+        diagnostic: std::sync::Arc::new(failure),
+    }
+}
+
+/// What a server's messages say: each of them, and the meaning of the one that decides.
+pub(super) fn told(messages: &[Message]) -> Story {
+    Story {
+        messages: messages.iter().map(said).collect(),
+        means: deciding(messages).and_then(|m| Some(format!("{}: {}", m.number, meaning(m)?))),
+        ..Story::default()
+    }
+}
+
+fn said(message: &Message) -> Said {
+    let parts = match serde_json::to_value(message) {
+        Ok(serde_json::Value::Object(parts)) => parts,
+        _ => serde_json::Map::new(),
+    };
+    Said { shown: message.to_string(), parts }
 }

@@ -9,13 +9,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::Style;
-use crate::journal::{Event, Level, Progress, RunOutcome};
+use crate::journal::{Change, Event, Level, Progress, RunOutcome};
 
 /// Prints the events of one run to standard error.
 pub struct Human {
     style: Style,
-    /// somebody answers at the terminal, where questions are drawn: they are not told twice
-    attended: bool,
     /// the record goes away when the program ends
     passing: bool,
     state: Mutex<State>,
@@ -27,6 +25,8 @@ struct State {
     bar: Option<ProgressBar>,
     last_progress: Instant,
     folder: String,
+    /// why the last effect failed: told as soon as the run goes on, else the run's end draws it whole
+    why: Option<(u64, String)>,
 }
 
 /// Off a terminal, progress is a line at most this often.
@@ -35,7 +35,7 @@ const PROGRESS_LINES: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
-    pub fn new(style: Style, attended: bool, passing: bool) -> Self {
+    pub fn new(style: Style, passing: bool) -> Self {
         let bar = style.live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
             bar.set_style(
@@ -44,8 +44,8 @@ impl Human {
             bar.finish_and_clear();
             bar
         });
-        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new() };
-        Self { style, attended, passing, state: Mutex::new(state) }
+        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
+        Self { style, passing, state: Mutex::new(state) }
     }
 
     /// How far the effect in flight is.
@@ -70,6 +70,19 @@ impl Human {
         if let Some(bar) = &state.bar {
             bar.finish_and_clear();
         }
+    }
+
+    /// The end of the run draws the failure of this effect: what else failed before is told now.
+    pub fn draws(&self, effect: Option<u64>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.why.take() {
+            Some((failed, why)) if Some(failed) != effect => Self::say(&state, &self.failed(&why)),
+            _ => {}
+        }
+    }
+
+    fn failed(&self, why: &str) -> String {
+        wrap(&format!("{} {why}", self.style.paint("31;1", "failed: ")), "   ", self.style.width)
     }
 
     /// Shows the moving line, and keeps it moving while a server or a share takes its time.
@@ -103,6 +116,17 @@ impl Human {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(event, Event::Question { .. } | Event::EffectFinished { parent: None, .. } | Event::EffectFailed { parent: None, .. }) {
             Self::rest(&state);
+        }
+        match event {
+            Event::StepFinished { ok: false, .. } => {}
+            Event::EffectStarted { parent: Some(_), .. } | Event::EffectFinished { parent: Some(_), .. } => {}
+            // a note that repeats it says it better
+            Event::Note { text, .. } if state.why.as_ref().is_some_and(|(_, why)| text.contains(why.as_str())) => state.why = None,
+            _ => {
+                if let Some((_, why)) = state.why.take() {
+                    Self::say(&state, &self.failed(&why));
+                }
+            }
         }
         if let Some(text) = self.line(&mut state, event) {
             Self::say(&state, &text);
@@ -147,12 +171,11 @@ impl Human {
                 }
                 Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
             }
-            Event::EffectFailed { effect, class, server, ms, message, number, parent: None, .. } => {
+            Event::EffectFailed { effect, class, server, ms, message, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
-                let line = self.effect_line(class, server.as_deref(), &summary, &seconds(*ms));
-                let number = number.map(|n| format!("{n}: ")).unwrap_or_default();
-                let failed = style.paint("31;1", "failed:");
-                Some(format!("{line}\n{}", wrap(&format!("{failed} {number}{message}"), "       ", style.width)))
+                state.why = Some((*effect, message.clone()));
+                let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
+                Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
             }
             Event::Answer { effect, answer, by, .. } => {
                 // a question about a change that goes on now
@@ -161,8 +184,8 @@ impl Human {
                 }
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
-            Event::Question { .. } if self.attended => None,
-            Event::Question { text, .. } => Some(wrap(&format!("{} {text}", style.paint("36", "ask    ")), "   ", style.width)),
+            // drawn with its evidence by whoever asks
+            Event::Question { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),
@@ -174,7 +197,7 @@ impl Human {
                 let word = if *ok { style.paint("32", "done in") } else { style.paint("31", "ended after") };
                 Some(format!("   {word} {}", seconds(*ms)))
             }
-            Event::RunFinished { outcome, exit, ms, loss, changed } => {
+            Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, kept } => {
                 if let Some(bar) = state.bar.take() {
                     bar.finish_and_clear();
                 }
@@ -187,17 +210,22 @@ impl Human {
                 let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
-                        let doubt = if *outcome == RunOutcome::InDoubt { "apart from what is in doubt, " } else { "" };
-                        text.push_str(&format!("\n{doubt}nothing was changed"));
+                        let certain = if in_doubt.is_empty() { "nothing was changed" } else { "nothing was changed for certain" };
+                        text.push_str(&format!("\n{certain}"));
                     } else {
-                        text.push_str("\nalready changed:");
-                        for change in changed {
-                            text.push_str(&format!("\n{}", wrap(change, "   ", style.width)));
-                        }
+                        text.push_str(&self.list("already changed", changed));
+                    }
+                    if !in_doubt.is_empty() {
+                        text.push_str(&self.list("may or may not be changed", in_doubt));
                     }
                 }
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
+                }
+                if *outcome != RunOutcome::Done {
+                    for kept in kept.iter().filter(|_| !self.passing) {
+                        text.push_str(&format!("\n{}", wrap(&format!("{}: {}", kept.path, kept.about), "", style.width)));
+                    }
                 }
                 text.push_str(&match self.passing {
                     true => "\nthe rehearsal's record and lab are removed now; `--keep DIR` keeps them".to_owned(),
@@ -207,6 +235,22 @@ impl Human {
             }
             Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
         }
+    }
+
+    /// Changes under the titles of their steps.
+    fn list(&self, title: &str, changes: &[Change]) -> String {
+        let mut text = format!("\n{title}:");
+        let mut step = None;
+        for change in changes {
+            if step != Some(&change.step) {
+                let heading = change.step.as_deref().unwrap_or("outside of the steps");
+                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style.width)));
+            }
+            step = Some(&change.step);
+            let server = change.server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
+            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style.width)));
+        }
+        text
     }
 
     fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
@@ -219,7 +263,12 @@ impl Human {
         let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
         // one line an effect, long statements cut: the record has them whole
         let room = self.style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
-        let summary = if class == "changes" { summary.to_owned() } else { cut(summary, room) };
+        let summary = match class {
+            "changes" => summary.to_owned(),
+            // the word says it already
+            "tells" => summary.trim_start_matches("keep ").to_owned(),
+            _ => cut(summary, room),
+        };
         wrap(&format!("{word} {server}{summary}{tail}"), "   ", self.style.width)
     }
 }
@@ -264,19 +313,24 @@ fn cut(text: &str, room: usize) -> String {
 /// Breaks at spaces so that no line is wider than `width` where that can be helped; `indent` before each line, and under
 /// the first word's column for the lines after the first.
 pub(super) fn wrap(text: &str, indent: &str, width: usize) -> String {
+    let hanging = format!("{indent}{}", if indent.is_empty() { "" } else { "        " });
+    wrap_hanging(text, indent, &hanging, width)
+}
+
+/// As [`wrap`], with an indentation of its own for the lines after the first.
+fn wrap_hanging(text: &str, indent: &str, hanging: &str, width: usize) -> String {
     let mut out = String::new();
     for (n, line) in text.lines().enumerate() {
         if n > 0 {
             out.push('\n');
         }
-        let hanging = format!("{indent}{}", if indent.is_empty() { "" } else { "        " });
-        out.push_str(if n == 0 { indent } else { &hanging });
+        out.push_str(if n == 0 { indent } else { hanging });
         let mut column = if n == 0 { indent.len() } else { hanging.len() };
         for (k, word) in line.split(' ').enumerate() {
             let wide = visible(word);
             if k > 0 && column + 1 + wide > width {
                 out.push('\n');
-                out.push_str(&hanging);
+                out.push_str(hanging);
                 column = hanging.len();
             } else if k > 0 {
                 out.push(' ');

@@ -29,3 +29,8 @@ pub fn data(text: &str) -> bool {
 pub fn error(diagnostic: &dyn Diagnostic, style: &Style) {
     talk(style.render(diagnostic).trim_end());
 }
+
+/// As [`error`], with more words on it above the help: a title and a text each.
+pub fn explained(diagnostic: &dyn Diagnostic, words: &[(&str, String)], style: &Style) {
+    talk(style.render_explained(diagnostic, words).trim_end());
+}

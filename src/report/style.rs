@@ -37,9 +37,31 @@ impl Style {
             styles: if self.colour { ThemeStyles::ansi() } else { ThemeStyles::none() },
         };
         let mut text = String::new();
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(self.width).with_links(false).with_context_lines(1);
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(self.width)
+            .with_links(false)
+            .with_context_lines(1)
+            .with_word_splitter(textwrap::WordSplitter::NoHyphenation);
         if handler.render_report(&mut text, diagnostic).is_err() {
             text = diagnostic.to_string();
+        }
+        self.fit(&text)
+    }
+
+    /// A diagnostic with more words on it, each under a title as `help` has it, and the help last.
+    pub fn render_explained(&self, diagnostic: &dyn Diagnostic, words: &[(&str, String)]) -> String {
+        let mut text = self.render(&WithoutHelp(diagnostic));
+        let help = diagnostic.help().map(|help| ("help", help.to_string()));
+        for (title, words) in words.iter().map(|(title, words)| (*title, words)).chain(help.iter().map(|(title, words)| (*title, words))) {
+            let titled = format!("{title:>6}:");
+            // as wide and as painted as miette's own
+            let first = format!("{} ", self.paint("36", &titled));
+            let options = textwrap::Options::new(self.width.saturating_sub(2))
+                .initial_indent(&first)
+                .subsequent_indent("        ")
+                .word_splitter(textwrap::WordSplitter::NoHyphenation);
+            text.push_str(&textwrap::fill(words, options));
+            text.push('\n');
         }
         text
     }
@@ -47,6 +69,39 @@ impl Style {
     /// Text broken to the width.
     pub fn wrapped(&self, text: &str) -> String {
         super::human::wrap(text, "", self.width)
+    }
+
+    /// Cuts the lines of source text that are wider than the screen: a runbook's line may be long, and broken anywhere it
+    /// would hide the labels. What is marked stays.
+    fn fit(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut room = self.width;
+        let lines: Vec<&str> = text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            // miette's word before each of several errors; each stands on its own
+            let line = line.strip_prefix("Error: ").unwrap_or(line);
+            let plain = strip(line);
+            let bare = plain.trim_start();
+            if bare.starts_with("╭─") {
+                let marks = lines[index..]
+                    .iter()
+                    .map(|line| strip(line))
+                    .take_while(|line| !line.trim_start().starts_with('╰') || line.contains("╰── "));
+                room = marks
+                    .filter(|line| line.trim_start().starts_with('·'))
+                    .map(|line| line.chars().count() + 1)
+                    .fold(self.width, usize::max);
+            }
+            let numbered = bare.split_once(" │ ").is_some_and(|(number, _)| number.chars().all(|c| c.is_ascii_digit()));
+            if numbered && plain.chars().count() > room {
+                out.push_str(&cut(line, room - 1));
+                out.push('…');
+            } else {
+                out.push_str(line);
+            }
+            out.push('\n');
+        }
+        out
     }
 
     /// Text between an ANSI code and its reset, if there is colour.
@@ -64,6 +119,73 @@ fn wants_colour(live: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
         (None, _, Some(false)) => false,
         _ => live,
     }
+}
+
+/// The help is drawn elsewhere.
+struct WithoutHelp<'a>(&'a dyn Diagnostic);
+
+impl std::fmt::Debug for WithoutHelp<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::fmt::Display for WithoutHelp<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self.0, f)
+    }
+}
+
+impl std::error::Error for WithoutHelp<'_> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl Diagnostic for WithoutHelp<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.0.code()
+    }
+    fn severity(&self) -> Option<miette::Severity> {
+        self.0.severity()
+    }
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.source_code()
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        self.0.labels()
+    }
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        self.0.related()
+    }
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        self.0.diagnostic_source()
+    }
+}
+
+/// A line without its ANSI codes.
+fn strip(line: &str) -> String {
+    let mut escaped = false;
+    line.chars()
+        .filter(|c| {
+            let hidden = escaped || *c == '\x1b';
+            escaped = if escaped { *c != 'm' } else { *c == '\x1b' };
+            !hidden
+        })
+        .collect()
+}
+
+/// The first columns of a line, and all of its ANSI codes.
+fn cut(line: &str, columns: usize) -> String {
+    let (mut escaped, mut seen) = (false, 0);
+    line.chars()
+        .filter(|c| {
+            let code = escaped || *c == '\x1b';
+            escaped = if escaped { *c != 'm' } else { *c == '\x1b' };
+            seen += usize::from(!code);
+            code || seen <= columns
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -187,10 +187,14 @@ pub struct Gap {
 impl Gap {
     /// What to do about it, in sentences for people.
     pub fn advice(&self) -> Vec<String> {
-        let mut lines = vec![format!(
+        let mut lines = Vec::new();
+        if !self.causes.is_empty() {
+            lines.push("see first to what lies in the folder and is of no use: compare it with the original on the share, and copy it again if they differ".to_owned());
+        }
+        lines.push(format!(
             "ask the backup team for a log backup covering LSN {}–{}: the most common cause is another backup product or a maintenance plan that took one elsewhere",
             self.from, self.to
-        )];
+        ));
         lines.push(
             "look in msdb of the primary and of its mirror, if either can still be read: backupset joined with backupmediafamily names every file that was written".to_owned(),
         );

@@ -52,7 +52,7 @@ pub enum ChainFailure {
     #[error("{doing} failed: {failure}; {}", doubt(.failure, .world))]
     #[diagnostic(
         code(cutover::sqlserver::chain_server),
-        help("see to the server or the connection, then run this step again: it looks where the database stands and goes on from there")
+        help("see to the server or the connection, then run the runbook again: it looks where the database stands and goes on from there")
     )]
     Server { doing: String, world: Box<World>, failure: Box<Failure> },
 
@@ -84,7 +84,7 @@ pub enum ChainFailure {
     #[diagnostic(
         code(cutover::sqlserver::unclear_redo_point),
         help(
-            "if a restore was interrupted, repeat that same RESTORE LOG by hand and run this step again; else look at sys.master_files and msdb..restorehistory before going on"
+            "if a restore was interrupted, repeat that same RESTORE LOG by hand and run the runbook again; else look at sys.master_files and msdb..restorehistory before going on"
         )
     )]
     UnclearRedo { server: String, database: String, why: String },
@@ -114,10 +114,10 @@ pub enum ChainFailure {
     #[diagnostic(
         code(cutover::sqlserver::somebody_else),
         help(
-            "stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done"
+            "stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run the runbook again when they are done"
         )
     )]
-    SomebodyElse { sign: String, world: Box<World> },
+    SomebodyElse { sign: String, world: Box<World>, failure: Option<Box<Failure>> },
 
     /// RESTORE succeeded, but the redo point is not where the header says.
     #[error("the server accepted `{file}`, but its redo point is {redo}, short of LSN {expected}; {world}")]
@@ -134,7 +134,7 @@ pub enum ChainFailure {
 
     /// The operator stopped it between two files.
     #[error("stopped on request; {world}")]
-    #[diagnostic(code(cutover::sqlserver::restore_stopped), help("run this step again to go on with the next log backup"))]
+    #[diagnostic(code(cutover::sqlserver::restore_stopped), help("run the runbook again to go on with the next log backup"))]
     Stopped { world: Box<World> },
 }
 
@@ -154,7 +154,9 @@ impl ChainFailure {
     /// What the server or the connection said, where that is what failed.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Server { failure, .. } | Self::Refused { failure, .. } => Some(failure),
+            Self::Server { failure, .. } | Self::Refused { failure, .. } | Self::SomebodyElse { failure: Some(failure), .. } => {
+                Some(failure)
+            }
             _ => None,
         }
     }
@@ -166,6 +168,10 @@ impl ChainFailure {
 
     /// How many log backups this call applied before it failed.
     pub fn applied(&self) -> usize {
+        self.world().map_or(0, |world| world.applied)
+    }
+
+    fn world(&self) -> Option<&World> {
         match self {
             Self::Server { world, .. }
             | Self::Gap { world, .. }
@@ -174,9 +180,46 @@ impl ChainFailure {
             | Self::SomebodyElse { world, .. }
             | Self::NotAdvanced { world, .. }
             | Self::Refused { world, .. }
-            | Self::Stopped { world } => world.applied,
-            _ => 0,
+            | Self::Stopped { world } => Some(world),
+            _ => None,
         }
+    }
+
+    /// What failed, without how things stand and without what the server's messages say: for a report that tells both apart.
+    pub fn title(&self) -> String {
+        let of = |failure: &Failure| failure.title().unwrap_or_else(|| failure.to_string());
+        match self {
+            Self::Server { doing, failure, .. } => format!("{doing} failed: {}", of(failure)),
+            Self::Gap { gap, .. } => format!("the log chain has a gap: {gap}{}", causes(gap)),
+            Self::Fork { branch, .. } => format!("newer log backups belong to another recovery fork: {}", describe(branch)),
+            Self::Unreadable { file, trouble, .. } => format!("`{file}` may hold newer log than all others, and {trouble}"),
+            Self::SomebodyElse { sign, world, .. } => {
+                format!("somebody else is restoring `{}` on `{}`: {sign}", world.database, world.server)
+            }
+            Self::NotAdvanced { file, redo, expected, .. } => {
+                format!("the server accepted `{file}`, but its redo point is {redo}, short of LSN {expected}")
+            }
+            Self::Refused { file, failure, .. } => format!("RESTORE LOG from `{file}` failed: {}", of(failure)),
+            Self::Stopped { .. } => "stopped on request".to_owned(),
+            Self::NoDatabase { .. } | Self::AlreadyRecovered { .. } | Self::NotRestoring { .. } | Self::UnclearRedo { .. } => {
+                self.to_string()
+            }
+        }
+    }
+
+    /// How things stand, where the message does not say it in the same breath.
+    pub fn state(&self) -> Option<String> {
+        let world = self.world()?;
+        match self.failure() {
+            Some(failure) => Some(doubt(failure, world)),
+            None => Some(world.to_string()),
+        }
+    }
+
+    /// The part of the work that was done all the same.
+    pub fn partly(&self) -> Option<String> {
+        let world = self.world().filter(|world| world.applied > 0)?;
+        Some(format!("{} of {} were applied", world.applied, world.of))
     }
 }
 

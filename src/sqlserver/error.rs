@@ -262,6 +262,32 @@ impl Failure {
         }
     }
 
+    /// What failed, without what the server's messages say: for a report that lists them below.
+    pub fn title(&self) -> Option<String> {
+        let number = self.number()?;
+        match self {
+            Self::Login { server, user, .. } => Some(format!("`{server}` refused the login of `{user}` with error {number}")),
+            Self::Refused { server, .. } => Some(format!("`{server}` answered with error {number}")),
+            _ => None,
+        }
+    }
+
+    /// How things stand, as far as this failure tells.
+    pub fn state(&self) -> Option<String> {
+        let server = self.server();
+        match self {
+            _ if self.unsent() => Some(format!("nothing was sent to `{server}`")),
+            _ if self.in_doubt() => Some(format!("it was sent to `{server}`, and whether it took effect cannot be told from here")),
+            Self::Unsupported { .. } => Some("the batch was carried out".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// True if the batch never left this machine.
+    pub fn unsent(&self) -> bool {
+        self.before_login() || matches!(self, Self::Parameter { .. })
+    }
+
     /// True if the server could not be talked to at all: no connection, no TLS, no login.
     pub fn before_login(&self) -> bool {
         matches!(self, Self::UnknownServer { .. } | Self::Unreachable(_) | Self::Tls(_) | Self::Password { .. } | Self::Login { .. })
@@ -362,11 +388,9 @@ impl miette::Diagnostic for Failure {
                 known => format!("use one of the site's servers: {}", known.join(", ")),
             },
             Self::Password { server, .. } => format!("set what `password` under `[sql.{server}]` refers to"),
-            Self::Login { messages, .. } => {
-                let advice = errors::advice(messages).unwrap_or_default();
-                format!("{advice} Do not repeat it: the account may lock.").trim_start().to_owned()
-            }
-            Self::Refused { answer, .. } => errors::advice(&answer.messages)?,
+            Self::Login { messages, .. } => errors::deciding(messages)
+                .map_or_else(|| "Check user and password once; do not repeat it: the account may lock.".into(), errors::act),
+            Self::Refused { answer, .. } => errors::act(errors::deciding(&answer.messages)?),
             Self::TimeLimit { in_doubt: true, .. } | Self::Cancelled { in_doubt: true, .. } | Self::Lost { in_doubt: true, .. } => {
                 LOOK.into()
             }
@@ -379,13 +403,5 @@ impl miette::Diagnostic for Failure {
             Self::Unreadable { .. } => "try it again; if it comes back, report it with the query".into(),
         };
         Some(Box::new(help))
-    }
-
-    /// All messages of the server when there is more than the one that the title quotes.
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        match self.messages() {
-            [] | [_] => None,
-            messages => Some(Box::new(messages.iter().map(|m| m as &dyn miette::Diagnostic))),
-        }
     }
 }

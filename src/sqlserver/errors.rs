@@ -2,7 +2,7 @@
 //! in `facts::errors`; this file only applies it to the messages of one answer.
 
 use super::value::Message;
-use crate::facts::errors::{ErrorFact, find, is_wrapper, os_error_in, os_error_meaning};
+use crate::facts::errors::{find, is_wrapper, os_error_in, os_error_meaning};
 
 /// The first error that is not a wrapper such as 3013; the first error of all if they all are.
 pub fn deciding(messages: &[Message]) -> Option<&Message> {
@@ -10,29 +10,25 @@ pub fn deciding(messages: &[Message]) -> Option<&Message> {
     errors().find(|m| !is_wrapper(m.number)).or_else(|| errors().next())
 }
 
-/// The catalogue's entry for the deciding error.
-pub fn fact(messages: &[Message]) -> Option<&'static ErrorFact> {
-    find(deciding(messages)?.number)
-}
-
-/// What the deciding error means and what to do about it, in whole sentences; a Windows error inside its text is named.
-pub fn advice(messages: &[Message]) -> Option<String> {
-    let message = deciding(messages)?;
-    let mut said = Vec::new();
-    let fact = find(message.number);
-    said.extend(fact.map(|f| f.meaning.to_owned()));
+/// What an error means, in whole sentences; a Windows error inside its text is named.
+pub fn meaning(message: &Message) -> Option<String> {
+    let mut said: Vec<String> = find(message.number).map(|fact| fact.meaning.to_owned()).into_iter().collect();
     if let Some(code) = os_error_in(&message.text)
         && let Some(meaning) = os_error_meaning(code)
     {
         said.push(format!("Windows error {code}: {}.", meaning.trim_end_matches('.')));
     }
-    said.extend(fact.map(|f| f.act.to_owned()).filter(|act| !act.is_empty()));
     (!said.is_empty()).then(|| said.join(" "))
 }
 
-/// Every message in order, one line each, as SQL Server's own tools print them.
-pub fn lines(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(ToString::to_string).collect()
+/// What to do about an error, in a whole sentence.
+pub fn act(message: &Message) -> String {
+    match find(message.number) {
+        Some(fact) if !fact.act.is_empty() => fact.act.to_owned(),
+        // raised by a procedure or by the runbook's own text
+        _ if message.number >= 50_000 => "Read its text: the procedure or the batch itself raised it.".to_owned(),
+        _ => format!("Look up error {} in Microsoft's list of Database Engine errors, and remove its cause.", message.number),
+    }
 }
 
 #[cfg(test)]
@@ -53,16 +49,20 @@ mod tests {
     }
 
     #[test]
-    fn advice_names_the_windows_error_inside_the_text() {
+    fn the_meaning_names_the_windows_error_inside_the_text() {
         let text = "Cannot open backup device 'D:\\LogShip\\a.trn'. Operating system error 5(Access is denied.).";
-        let advice = advice(&[said(3201, 16, text), said(3013, 16, "")]).unwrap();
-        assert!(advice.contains("Windows error 5: "), "{advice}");
+        let message = said(3201, 16, text);
+        let meaning = meaning(&message).unwrap();
+        assert!(meaning.contains("Windows error 5: "), "{meaning}");
         let fact = find(3201).unwrap();
-        assert!(advice.starts_with(fact.meaning) && advice.ends_with(fact.act), "{advice}");
+        assert!(meaning.starts_with(fact.meaning), "{meaning}");
+        assert_eq!(act(&message), fact.act);
     }
 
     #[test]
-    fn an_error_outside_the_catalogue_gets_no_invented_advice() {
-        assert_eq!(advice(&[said(50123, 16, "mine")]), None);
+    fn an_error_outside_the_catalogue_gets_no_invented_meaning() {
+        assert_eq!(meaning(&said(50123, 16, "mine")), None);
+        assert!(act(&said(50123, 16, "mine")).contains("itself raised it"));
+        assert!(act(&said(777, 16, "")).contains("error 777"));
     }
 }

@@ -81,20 +81,20 @@ impl Trouble {
     pub fn act(&self) -> &'static str {
         match self {
             Self::CannotOpen { os: Some(5), .. } => {
-                "give the SQL Server service account read access to the file and its folder (your own access doesn't count), then run this step again"
+                "give the SQL Server service account read access to the file and its folder (your own access doesn't count), then run the runbook again"
             }
             Self::CannotOpen { os: Some(2 | 3), .. } => {
-                "check that `folder_on_server` names this same folder as the SQL Server sees it, then run this step again"
+                "check that `folder_on_server` names this same folder as the SQL Server sees it, then run the runbook again"
             }
             Self::CannotOpen { os: Some(32), .. } => {
-                "wait until whatever holds the file open (a copy, a virus scanner) lets go of it, then run this step again"
+                "wait until whatever holds the file open (a copy, a virus scanner) lets go of it, then run the runbook again"
             }
             Self::CannotOpen { os: Some(53 | 64 | 67), .. } => {
-                "check that the SQL Server reaches the share, or copy the files to a folder on the server, then run this step again"
+                "check that the SQL Server reaches the share, or copy the files to a folder on the server, then run the runbook again"
             }
-            Self::CannotOpen { .. } => "make the file readable for the SQL Server service account, then run this step again",
+            Self::CannotOpen { .. } => "make the file readable for the SQL Server service account, then run the runbook again",
             Self::NotWhole { .. } => {
-                "compare its size with the original, copy it again from the share, then run this step again; if there is no whole copy, move it out of the folder and accept the loss"
+                "compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss"
             }
             Self::FromNewerServer => "restore on a SQL Server at least as new as the one that wrote it",
         }

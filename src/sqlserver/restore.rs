@@ -287,7 +287,7 @@ pub async fn apply<I: Instance>(instance: &I, order: &Order<'_>, chain: &Chain, 
         let now = redo::read(instance, order.server, order.database, &world, false).await?;
         if (now.lsn, now.fork) != (chain.redo.lsn, chain.redo.fork) {
             let sign = format!("its redo point moved from LSN {} to {} since the chain was worked out", chain.redo.lsn, now.lsn);
-            return Err(ChainFailure::SomebodyElse { sign, world: Box::new(World { redo: Some(now.lsn), ..world }) });
+            return Err(ChainFailure::SomebodyElse { sign, world: Box::new(World { redo: Some(now.lsn), ..world }), failure: None });
         }
     }
     let mut last_lsn = chain.redo.lsn;
@@ -360,15 +360,15 @@ async fn restore_one<I: Instance>(
         Some(number @ (ALREADY_PAST | NOT_ROLLING_FORWARD)) => {
             let what = if number == ALREADY_PAST { "is already past" } else { "no longer waits for log after" };
             let sign = format!("it {what} `{file}`, which was next a moment ago (error {number})");
-            return Err(ChainFailure::SomebodyElse { sign, world });
+            return Err(ChainFailure::SomebodyElse { sign, world, failure: Some(Box::new(failure)) });
         }
         Some(INTERRUPTED) => {
-            "find out which log backup the interrupted restore was reading (the error log, msdb on this server), repeat that RESTORE LOG by hand WITH NORECOVERY, then run this step again".to_owned()
+            "find out which log backup the interrupted restore was reading (the error log, msdb on this server), repeat that RESTORE LOG by hand WITH NORECOVERY, then run the runbook again".to_owned()
         }
-        Some(3101) => "end the sessions that use the database (readers of a STANDBY, your own tools too), then run this step again".to_owned(),
+        Some(3101) => "end the sessions that use the database (readers of a STANDBY, your own tools too), then run the runbook again".to_owned(),
         _ => Trouble::from_failure(&failure).map(|trouble| trouble.act().to_owned()).unwrap_or_else(|| {
             let help = miette::Diagnostic::help(&failure).map(|help| help.to_string());
-            help.unwrap_or_else(|| "read the server's messages and its error log, then run this step again".to_owned())
+            help.unwrap_or_else(|| "read the server's messages and its error log, then run the runbook again".to_owned())
         }),
     };
     Err(ChainFailure::Refused { file, act, world, failure: Box::new(failure) })

@@ -179,7 +179,7 @@ fn an_unreadable_newest_file_stops_and_an_unreadable_old_one_does_not() {
     assert_snapshot!(refusal(&fake), @"
     `mgc_20240101030000.trn` may hold newer log than all others, and it is empty (error 3254); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600
     cutover::sqlserver::unreadable_backup
-    help: compare its size with the original, copy it again from the share, then run this step again; if there is no whole copy, move it out of the folder and accept the loss
+    help: compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
     ");
     let fake = chain(0..12, 6);
     fake.world().put(&name("mgc", 4), File::Broken(3254));
@@ -197,7 +197,7 @@ fn a_service_account_without_access_is_told_after_three_files() {
     assert_snapshot!(refusal(&fake), @"
     `mgc_20240106044500.trn` may hold newer log than all others, and the SQL Server cannot open it (Windows error 5: access denied to the SQL Server service account); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600
     cutover::sqlserver::unreadable_backup
-    help: give the SQL Server service account read access to the file and its folder (your own access doesn't count), then run this step again
+    help: give the SQL Server service account read access to the file and its folder (your own access doesn't count), then run the runbook again
     ");
     assert_eq!(fake.world().headers, HOPELESS);
 }
@@ -303,7 +303,7 @@ fn somebody_else_who_restores_or_recovers_is_noticed() {
     assert_snapshot!(refusal(&fake), @"
     somebody else is restoring `mgc` on `backup`: it is already past `mgc_20240101014500.trn`, which was next a moment ago (error 4326); 1 of 3 log backups were applied, `mgc` on `backup` is RESTORING at LSN 800
     cutover::sqlserver::somebody_else
-    help: stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run this step again when they are done
+    help: stop, find out who it is (a colleague, the log shipping restore job, sys.dm_exec_requests), and run the runbook again when they are done
     ");
     let fake = chain(0..9, 6);
     fake.world().intruder = Some((1, None));
@@ -383,7 +383,7 @@ fn a_payload_that_ends_early_says_what_was_applied_before() {
     assert_snapshot!(refusal(&fake), @"
     RESTORE LOG from `mgc_20240101014500.trn` failed: `backup` answered with error 3203 (severity 16, state 1, line 1): what the server says; 1 of 3 log backups were applied, `mgc` on `backup` is RESTORING at LSN 700
     cutover::sqlserver::restore_refused
-    help: compare its size with the original, copy it again from the share, then run this step again; if there is no whole copy, move it out of the folder and accept the loss
+    help: compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
     ");
 }
 
