@@ -1,48 +1,13 @@
 //! What a runbook may call, proven through the built program against a lab: values both ways, messages, reads told from
 //! changes, `done_when`, questions and stops. Judged by the events, the wire and the shell, never by what the program
 //! believes of itself.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
 
 use std::fmt::Write;
 
-use common::{Ended, World, squeezed};
+use common::{World, assert_lines, of, squeezed};
 use serde_json::{Value, json};
-
-/// Runs a runbook of the test's own, unattended, in a lab of its own that is kept in `@/kept`.
-fn rehearse(world: &World, runbook: &str) -> Ended {
-    rehearse_with(world, runbook, "--yes")
-}
-
-fn rehearse_with(world: &World, runbook: &str, arguments: &str) -> Ended {
-    world.write("book.rhai", runbook);
-    world.cutover(&format!("rehearse @/book.rhai --keep @/kept --pace 0 --format json {arguments}"))
-}
-
-fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["event"] == kind).collect()
-}
-
-/// What `note` said, in order.
-fn notes(ended: &Ended) -> Vec<String> {
-    of(&ended.events(), "note").iter().map(|event| event["text"].as_str().unwrap().to_owned()).collect()
-}
-
-/// The texts that reached a server, without what every connection and every unattended run begins with.
-fn sent(world: &World) -> Vec<String> {
-    let lines = world.lines("kept/wire.jsonl");
-    let texts = lines.iter().filter(|line| line["kind"] == "batch" || line["kind"] == "rpc").map(|line| line["text"].as_str().unwrap());
-    texts.filter(|text| !text.starts_with("SET LANGUAGE") && !text.contains("'Edition'")).map(str::to_owned).collect()
-}
-
-#[track_caller]
-fn assert_lines(found: &[String], expected: &[&str]) {
-    for (n, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert_eq!(found, expected, "line {n}");
-    }
-    assert_eq!(found.len(), expected.len(), "{found:#?}");
-}
 
 // ---- values ----
 
@@ -109,9 +74,9 @@ fn a_cell_of_every_supported_type_comes_back_right_and_null_is_nothing() {
         .unwrap();
     }
     let world = World::new();
-    let ended = rehearse(&world, &book).exits(0);
+    let ended = world.rehearse(&book).exits(0);
     let expected: Vec<String> = CELLS.iter().map(|(_, _, ty, text)| format!("{ty} {text}")).collect();
-    assert_lines(&notes(&ended), &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_lines(&ended.notes(), &expected.iter().map(String::as_str).collect::<Vec<_>>());
     // the record keeps what JSON has no number for as text
     let events = ended.events();
     let record = |n: usize| of(&events, "effect_finished")[n]["outcome"]["sets"][0]["rows"][0][0].clone();
@@ -125,9 +90,9 @@ fn a_cell_of_every_supported_type_comes_back_right_and_null_is_nothing() {
 #[test]
 fn long_values_come_back_whole_and_what_cannot_be_held_is_refused_by_name() {
     let world = World::new();
-    let ended = rehearse(
-        &world,
-        r#"
+    let ended = world
+        .rehearse(
+            r#"
         let text = query("backup", "SELECT REPLICATE(CAST(N'zażółć🙂' AS nvarchar(max)), 5000) AS t").value();
         note(`${text.len()} ${text.ends_with("ć🙂")}`);
         let bytes = query("backup", "SELECT CAST(REPLICATE(CAST('x' AS varchar(max)), 9000) AS varbinary(max)) AS b").value();
@@ -138,10 +103,10 @@ fn long_values_come_back_whole_and_what_cannot_be_held_is_refused_by_name() {
         try { query("backup", "SELECT CAST('x' AS geography) AS n"); } catch (e) { note(`${e.number}`); }
         note(`${query("backup", "SELECT 1 AS x").value()}`);
         "#,
-    )
-    .exits(0);
+        )
+        .exits(0);
     assert_lines(
-        &notes(&ended),
+        &ended.notes(),
         &[
             "35000 true",
             "blob 9000",
@@ -157,8 +122,7 @@ fn long_values_come_back_whole_and_what_cannot_be_held_is_refused_by_name() {
 #[test]
 fn bound_parameters_of_every_kind_come_back_as_they_were_sent() {
     let world = World::new();
-    let ended = rehearse(
-        &world,
+    let ended = world.rehearse(
         r#"
         fn echo(x) { query("backup", "SELECT @x AS x", #{ x: x }).first().x }
         fn same(x) { let y = echo(x); note(`${type_of(y)} ${if x == () { y == () } else { y == x }}`); }
@@ -188,7 +152,7 @@ fn bound_parameters_of_every_kind_come_back_as_they_were_sent() {
         "`@x`: a value of type map cannot be bound",
         "`@x`: a value of type Row cannot be bound",
     ]);
-    assert_lines(&notes(&ended), &expected);
+    assert_lines(&ended.notes(), &expected);
 
     let wire: Vec<Value> = world.lines("kept/wire.jsonl").into_iter().filter(|line| line["kind"] == "rpc").collect();
     let bound: Vec<&Value> = wire.iter().map(|line| &line["params"]["@x"]).collect();
@@ -210,9 +174,9 @@ fn bound_parameters_of_every_kind_come_back_as_they_were_sent() {
 #[test]
 fn names_in_braces_are_quoted_or_integers_and_refused_elsewhere_before_anything_is_sent() {
     let world = World::new();
-    let ended = rehearse(
-        &world,
-        r#"
+    let ended = world
+        .rehearse(
+            r#"
         fn q(text, params) { try { note(`${query("backup", text, params).rows.columns}`); } catch (e) { note(`${e}`); } }
         q("SELECT 1 AS {c}", #{ c: "a]b" });
         q("SELECT 1 AS {c} -- {c}", #{ c: "sp ace'\"--" });
@@ -233,10 +197,10 @@ fn names_in_braces_are_quoted_or_integers_and_refused_elsewhere_before_anything_
         try { sql("backup", "KILL {spid}", #{ spid: "mgc" }); } catch (e) { note(`${e}`); }
         try { sql("backup", "KILL {spid}", #{ spid: "999  " }); } catch (e) { note(`${e.number}`); }
         "#,
-    )
-    .exits(0);
+        )
+        .exits(0);
     assert_lines(
-        &notes(&ended),
+        &ended.notes(),
         &[
             r#"["a]b"]"#,
             r#"["sp ace'\"--"]"#,
@@ -259,7 +223,7 @@ fn names_in_braces_are_quoted_or_integers_and_refused_elsewhere_before_anything_
         ],
     );
     assert_eq!(
-        sent(&world),
+        world.sent(),
         [
             "SELECT 1 AS [a]]b]",
             "SELECT 1 AS [sp ace'\"--] -- {c}",
@@ -321,11 +285,11 @@ fn values_compare_exactly_or_say_why_they_cannot() {
         writeln!(book, "try {{ let v = {expression}; note(`${{v}}`); }} catch (e) {{ note(`!${{e}}`); }}").unwrap();
     }
     let world = World::new();
-    let ended = rehearse(&world, &book).exits(0);
-    for ((expression, expected), found) in cases.iter().zip(notes(&ended)) {
+    let ended = world.rehearse(&book).exits(0);
+    for ((expression, expected), found) in cases.iter().zip(ended.notes()) {
         assert_eq!(found, *expected, "{expression}");
     }
-    assert_eq!(notes(&ended).len(), cases.len());
+    assert_eq!(ended.notes().len(), cases.len());
 }
 
 // ---- answers and messages ----
@@ -333,8 +297,7 @@ fn values_compare_exactly_or_say_why_they_cannot() {
 #[test]
 fn sets_counts_and_messages_come_back_in_order() {
     let world = World::new();
-    let ended = rehearse(
-        &world,
+    let ended = world.rehearse(
         r#"
         let r = sql("backup", "SELECT 1 AS a, 2 AS a, 3 AS b, 4\nPRINT N'hello ż';\nSELECT name FROM sys.databases WHERE 1 = 0;\nRAISERROR (N'ten %d %s', 10, 7, 5, N'x'); SELECT 'x' AS a UNION ALL SELECT 'y'");
         note(`${r.sets.map(|set| set.columns)} ${r.sets.map(|set| set.len())} ${r.affected}`);
@@ -352,7 +315,7 @@ fn sets_counts_and_messages_come_back_in_order() {
     )
     .exits(0);
     assert_lines(
-        &notes(&ended),
+        &ended.notes(),
         &[
             r#"[["a", "a_2", "b", "column_4"], ["name"], ["a"]] [1, 0, 2] 0"#,
             "1 2 3 4 1",
@@ -377,16 +340,14 @@ let path = site.backups.copy_to_on_server + "\\" + files[-1].name;
 #[test]
 fn a_failing_restore_shows_every_message_with_number_severity_state_and_line() {
     let world = World::new();
-    let restore =
-        r#"sql("backup", "USE msdb;\nPRINT N'just before';\nRESTORE LOG {db} FROM DISK = @p\nWITH NORECOVERY", #{ db: site.database, p: path });"#;
-    let caught = rehearse(
-        &world,
+    let restore = r#"sql("backup", "USE msdb;\nPRINT N'just before';\nRESTORE LOG {db} FROM DISK = @p\nWITH NORECOVERY", #{ db: site.database, p: path });"#;
+    let caught = world.rehearse(
         &format!(
             "{TOO_RECENT} try {{ {restore} }} catch (e) {{ note(`${{e.number}} ${{e.messages.map(|m| [m.number, m.severity, m.state, m.line])}}`); }} note(\"went on\");"
         ),
     )
     .exits(0);
-    assert_lines(&notes(&caught), &["4305 [[5701, 10, 2, 1], [0, 0, 1, 2], [4305, 16, 1, 3], [3013, 16, 1, 3]]", "went on"]);
+    assert_lines(&caught.notes(), &["4305 [[5701, 10, 2, 1], [0, 0, 1, 2], [4305, 16, 1, 3], [3013, 16, 1, 3]]", "went on"]);
     let events = caught.events();
     let failed = of(&events, "effect_failed")[0];
     assert_eq!(
@@ -430,5 +391,5 @@ fn a_slow_restore_shows_how_far_it_is() {
     let percent = said.split("… RESTORE LOG ").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<u32>().ok());
     assert!(percent.clone().count() > 0 && percent.clone().is_sorted() && percent.clone().all(|n| n <= 100), "{}", ended.stderr);
     assert!(said.contains("[3211, 3211, 3211, 3211, 4035, 4035, 3014]"), "{}", ended.stderr);
-    assert!(sent(&world).iter().any(|text| text.contains("percent_complete")), "{:#?}", sent(&world));
+    assert!(world.sent().iter().any(|text| text.contains("percent_complete")), "{:#?}", world.sent());
 }
