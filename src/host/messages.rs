@@ -109,7 +109,10 @@ fn thrown(value: &Dynamic) -> Message {
     }
     match text.split_once("; it has ") {
         Some((what, keys)) => message("no_such_key", what, format!("use one of {keys}")),
-        None => message("thrown", text, ""),
+        None => match text.strip_suffix("; it is empty") {
+            Some(what) => message("no_such_key", what, "add it to the site file, or for this run alone with `--set`"),
+            None => message("thrown", text, "the runbook itself gave up here: read it at this place"),
+        },
     }
 }
 

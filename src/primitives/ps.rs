@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::sql::{ALREADY, DONE_WHEN, TIMEOUT, WITHIN};
 use super::values::{Row, Rows, from_json, to_json};
-use super::{Call, Class, Parameter, Primitive, Raised, Type};
+use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
 use crate::effect::{self, Cause, Outcome, Story};
 use crate::facts::cmdlets;
 use crate::journal::Said;
@@ -59,7 +59,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         } else {
             String::new()
         };
-        let message = format!("the site does not allow `{cmdlet}`");
+        let message = match known {
+            Some(_) => format!("the site does not allow `{cmdlet}`"),
+            None => format!("`{cmdlet}` is no cmdlet that is known to only read, and the site does not allow it"),
+        };
         return call.wrong(
             0,
             None,
@@ -74,12 +77,15 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         .map(|map| map.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect())
         .unwrap_or_default();
     if let Some(problem) = check_parameters(&cmdlet, &parameters).into_iter().next() {
-        return call.wrong(
-            1,
-            problem.parameter.as_deref(),
-            problem.message,
-            problem.help.unwrap_or_else(|| format!("compare with the reference page of `{cmdlet}`")),
-        );
+        let usual = if problem.value { "correct the value in the runbook" } else { "correct the parameters in the runbook" };
+        return Err(Raised::Argument(ArgumentError {
+            argument: 1,
+            key: problem.parameter,
+            // beyond any text: the whole value
+            within: problem.value.then_some(0..usize::MAX),
+            message: problem.message,
+            help: problem.help.unwrap_or_else(|| format!("{usual}, as the reference page of `{cmdlet}` has it")),
+        }));
     }
     let class = if reads { effect::Class::Reads } else { effect::Class::Changes };
     let effect = call.effect(&PS, class, None, command(&cmdlet, &parameters));
@@ -116,6 +122,9 @@ fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
         story: Box::new(Story {
             title: failure.title(),
             messages: failure.records().iter().map(said).collect(),
+            // its own advice is for a change
+            act: (class == effect::Class::Reads && matches!(failure, ShellFailure::Cmdlet { .. } | ShellFailure::Died { .. }))
+                .then(|| "remove the cause, then run the runbook again: this call only read".to_owned()),
             state: failure.unsent().then(|| "nothing was called".to_owned()),
             unsent: failure.unsent(),
             ..Story::default()
