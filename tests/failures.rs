@@ -60,7 +60,7 @@ fn site_with(arguments: &str, prepare: impl FnOnce(&World, &Serving)) -> Case {
     let world = World::new();
     world.write("scenario.toml", NOW);
     // run from a copy: the drawn name of the file must not depend on where the repository lies
-    std::fs::copy(repository("runbooks/pchat-failover.rhai"), world.path("failover.rhai")).unwrap();
+    std::fs::copy(repository("runbooks/pchat-failover.rhai"), world.path("failover.rhai")).expect("the runbook is copied");
     let lab = world.lab("--pace 0 --scenario @/scenario.toml");
     prepare(&world, &lab);
     let ended = world.cutover(&format!("run failover.rhai --site lab/site.toml --yes {arguments}"));
@@ -134,7 +134,8 @@ impl Case {
             .collect();
         assert!(changes.is_empty(), "{changes:#?}");
         let shell = self.world.lines(&format!("{}/shell.jsonl", self.folder));
-        let changes: Vec<&Value> = shell.iter().filter(|line| !line["cmdlet"].as_str().unwrap().starts_with("Get-")).collect();
+        let changes: Vec<&Value> =
+            shell.iter().filter(|line| !line["cmdlet"].as_str().is_some_and(|cmdlet| cmdlet.starts_with("Get-"))).collect();
         assert!(changes.is_empty(), "{changes:#?}");
         self.says("nothing was changed")
     }
@@ -156,7 +157,7 @@ impl Case {
 
 /// What is drawn, without what varies.
 fn normal(text: &str, folder: &Path) -> String {
-    let folder = folder.to_str().unwrap().trim_end_matches('/');
+    let folder = folder.to_str().expect("a path is text").trim_end_matches('/');
     let text = text.replace(folder, "@");
     let mut out = Vec::new();
     let (mut in_loss, mut in_stock) = (false, false);
@@ -348,8 +349,8 @@ fn a_site_that_names_another_server() {
 
 /// The port line of one server in a lab's site file.
 fn port(site: &str, server: &str) -> String {
-    let table = site.split(&format!("[sql.{server}]\n")).nth(1).unwrap();
-    table.lines().find(|line| line.starts_with("port")).unwrap().to_owned()
+    let table = site.split(&format!("[sql.{server}]\n")).nth(1).expect("the site has the server");
+    table.lines().find(|line| line.starts_with("port")).expect("a server has a port").to_owned()
 }
 
 #[test]
@@ -399,8 +400,8 @@ fn after_a_failed_run_its_undo_script_makes_the_next_run_possible() {
 }
 
 fn newest(folder: &Path) -> PathBuf {
-    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|e| e == "trn")).max().unwrap()
+    let files = std::fs::read_dir(folder).expect("the folder is there").map(|file| file.expect("an entry").path());
+    files.filter(|path| path.extension().is_some_and(|e| e == "trn")).max().expect("a log backup")
 }
 
 // ---- the folders ----
@@ -440,6 +441,7 @@ impl Drop for Small {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "says why it tests nothing")]
 fn a_destination_that_is_full() {
     let mut small = None;
     let case = site(|world, lab| {

@@ -164,3 +164,86 @@ async fn two_clients_share_one_world() {
     two.close().await;
     lab.stop().await.unwrap();
 }
+
+/// Number, severity, state, line and text of every message, and the server that each names.
+fn told(answer: &cutover::sqlserver::Answer) -> Vec<(i32, u8, u8, u32, String, String)> {
+    let told = |m: &cutover::sqlserver::Message| (m.number, m.severity, m.state, m.line, m.text.clone(), m.server.clone());
+    answer.messages.iter().map(told).collect()
+}
+
+/// Sends 200 batches, each with messages that no other one has, and finds exactly those in the answer, in order.
+async fn talk(servers: Servers, key: &'static str, name: &'static str) {
+    for n in 0..200_u32 {
+        let state = u8::try_from(n % 200 + 1).unwrap();
+        let print = (0, 0, 1, 2, format!("{key} prints {n}"), name.to_owned());
+        let info = (50000, 9, state, 3, format!("{key} says {n}"), name.to_owned());
+        let mut expected = vec![print, info];
+        let last = match n % 4 {
+            0 => {
+                expected.push((50000, 16, state, 4, format!("{key} fails {n}"), name.to_owned()));
+                format!("RAISERROR (N'{key} fails {n}', 16, {state})")
+            }
+            1 => {
+                expected.push((208, 16, 1, 4, format!("Invalid object name '{key}_{n}'."), name.to_owned()));
+                // in a scope of its own: the rest of the batch is not compiled with it
+                format!("EXEC (N'SELECT * FROM {key}_{n}')")
+            }
+            2 => format!("SELECT {n} AS n, N'{key}' AS who"),
+            _ => "SELECT N'x' AS n WHERE 1 = 0".to_owned(),
+        };
+        let text = format!("SELECT {n} AS first\nPRINT N'{key} prints {n}'\nRAISERROR (N'{key} says {n}', 9, {state})\n{last}");
+        let answer = match servers.run(key, &Batch::change(text)).await {
+            Ok(answer) => {
+                assert!(n % 4 > 1, "{key} {n}");
+                answer
+            }
+            Err(Failure::Refused { answer, .. }) if n % 4 < 2 => *answer,
+            Err(other) => panic!("{key} {n}: {other:?}"),
+        };
+        let mut found = told(&answer);
+        if n % 4 == 1 {
+            // the inner text counts its own lines
+            found[2].3 = 4;
+        }
+        assert_eq!(found, expected);
+        assert_eq!(answer.integer(), Some(i64::from(n)), "{key}");
+        assert_eq!(answer.sets.len(), if n % 4 > 1 { 2 } else { 1 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_in_flight_at_once_keep_their_messages_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::start(options(&dir.path().join("lab"), "")).await.unwrap();
+    let folder = lab.site_file().parent().unwrap().join("copy");
+    let mut files: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let servers = targets(&lab, None);
+    let headers = {
+        // on a third connection: what a chain reads while others talk
+        let mut eyes = servers.open("backup").await.unwrap();
+        async move {
+            let mut firsts = Vec::new();
+            for file in files.iter().cycle().take(100) {
+                let read = Batch::read("RESTORE HEADERONLY FROM DISK = @p").bind("p", format!("D:\\LogShip\\{file}"));
+                let answer = eyes.run(&read).await.unwrap();
+                assert_eq!(told(&answer), []);
+                let row = &answer.rows()[0];
+                let Value::Lsn(first) = row["FirstLSN"] else { panic!("{row:?}") };
+                firsts.push(first);
+            }
+            assert!(firsts[..files.len()].is_sorted(), "each file answered for itself");
+        }
+    };
+    let tasks = [
+        tokio::spawn(talk(servers.clone(), "backup", "DR-SQL-01\\RTC")),
+        tokio::spawn(talk(servers.clone(), "backup_mirror", "DR-SQL-02\\RTC")),
+        tokio::spawn(headers),
+    ];
+    for task in tasks {
+        task.await.unwrap();
+    }
+    servers.close().await;
+    lab.stop().await.unwrap();
+}

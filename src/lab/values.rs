@@ -168,6 +168,7 @@ pub fn parse_type(text: &str, default_length: u16) -> Option<Type> {
         "char" | "character" => size(8000)?.map(Type::Char),
         "varbinary" => size(8000).map(Type::VarBinary),
         "binary" => size(8000)?.map(Type::Binary),
+        "rowversion" | "timestamp" => plain(Type::Binary(8)),
         "uniqueidentifier" => plain(Type::Guid),
         "date" => plain(Type::Date),
         "time" => fraction().map(Type::Time),

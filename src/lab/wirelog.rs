@@ -84,6 +84,9 @@ fn cell_json(cell: &Cell) -> Value {
         Cell::Date(date) => json!(date.to_string()),
         Cell::Time(time) => json!(time.to_string()),
         Cell::DateTime(at) => json!(at.to_string()),
-        Cell::DateTimeOffset(at, minutes) => json!(format!("{at}{minutes:+}m")),
+        Cell::DateTimeOffset(at, minutes) => {
+            let sign = if *minutes < 0 { '-' } else { '+' };
+            json!(format!("{at}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60))
+        }
     }
 }

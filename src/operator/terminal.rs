@@ -165,8 +165,7 @@ fn draw_table(out: &mut String, table: &Table, width: usize) {
     }
     let mut least = 1;
     for (i, column) in drawn.column_iter_mut().enumerate() {
-        let word =
-            rows.iter().chain([&header]).flat_map(|row| row[i].split_whitespace()).map(|word| display_width(word)).max().unwrap_or(0);
+        let word = rows.iter().chain([&header]).flat_map(|row| row[i].split_whitespace()).map(display_width).max().unwrap_or(0);
         least += word + 3;
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(u16::try_from(word + 2).unwrap_or(u16::MAX))));
     }

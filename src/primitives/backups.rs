@@ -1,6 +1,5 @@
 //! `backups`: what lies in a folder.
 
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rhai::{Dynamic, ImmutableString};
@@ -42,7 +41,7 @@ pub(super) fn time(modified: SystemTime) -> Time {
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
-    let folder = PathBuf::from(call.text(0));
+    let folder = call.folder(0, None)?;
     let matching = Some(call.text(1)).filter(|m| !m.is_empty()).unwrap_or_else(|| "*.trn".to_owned());
     let effect = call.effect(&BACKUPS, effect::Class::Reads, None, format!("list {matching} in {}", folder.display()));
     let listing = call.run.effects.perform(&effect, None, |_| async move { blocking(move || list(&folder, &matching)).await })?;

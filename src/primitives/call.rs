@@ -1,5 +1,6 @@
 //! One call of a primitive, as its file sees it: checked arguments, where it stands, and what a run has to work with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,19 @@ impl Call<'_, '_> {
     /// A text argument; empty when it was left out.
     pub fn text(&self, argument: usize) -> String {
         self.arguments.get(argument).and_then(|v| v.clone().into_immutable_string().ok()).map(|s| s.to_string()).unwrap_or_default()
+    }
+
+    /// An argument or option that names a folder: absolute, as what is relative means another folder to another caller.
+    pub fn folder(&self, argument: usize, key: Option<&str>) -> Result<PathBuf, Raised> {
+        let text = match key {
+            Some(key) => self.text_option(key).unwrap_or_default(),
+            None => self.text(argument),
+        };
+        let folder = PathBuf::from(&text);
+        if folder.is_absolute() {
+            return Ok(folder);
+        }
+        self.wrong(argument, key, format!("`{text}` is not an absolute path"), "write the whole path, from its root or share on")
     }
 
     /// A text option.

@@ -59,12 +59,11 @@ impl Outcome for Copied {
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
-    let text = |key: &str| call.text_option(key).unwrap_or_default();
     let workers = call.integer_option("workers").unwrap_or(DEFAULT_WORKERS as i64);
     let Some(workers) = usize::try_from(workers).ok().filter(|n| (1..=16).contains(n)) else {
         return call.wrong(0, Some("workers"), format!("{workers} workers are not possible"), "give a number from 1 to 16");
     };
-    let mut options = CopyOptions::new(text("from"), text("to"));
+    let mut options = CopyOptions::new(call.folder(0, Some("from"))?, call.folder(0, Some("to"))?);
     options.workers = workers;
     options.newer_than = call.text_option("newer_than");
     options.verify = call.options.get("verify").is_none_or(|v| v.as_bool().unwrap_or(true));

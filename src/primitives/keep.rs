@@ -26,8 +26,10 @@ pub static KEEP: Primitive = Primitive {
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let name = call.text(0);
     let plain = !name.is_empty()
-        && name != "journal.jsonl"
-        && !name.starts_with('.')
+        && !name.eq_ignore_ascii_case("journal.jsonl")
+        && !name.starts_with(['.', ' '])
+        && !name.ends_with(['.', ' '])
+        && !is_device(&name)
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_. ".contains(c));
     if !plain {
         return call.wrong(0, None, format!("`{name}` is not a plain file name"), "use letters, digits, `-`, `_` and `.`, without folders");
@@ -38,4 +40,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     effect.arguments = serde_json::json!({ "name": name, "bytes": text.len(), "blake3": blake3::hash(text.as_bytes()).to_hex().as_str() });
     let path = call.run.effects.keep(&effect, &name, &text, call.text_option("about"), call.text_option("expires_after"))?;
     Ok(path.display().to_string().into())
+}
+
+/// A name that Windows gives to a device, with any extension ("Naming Files, Paths, and Namespaces").
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
+    let numbered = |word: &str| stem.strip_prefix(word).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
 }

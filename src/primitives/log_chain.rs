@@ -55,7 +55,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn of(call: &Call<'_, '_>) -> Result<Self, Raised> {
-        let (server, folder) = (server(call)?, call.text(2));
+        let (server, folder) = (server(call)?, call.folder(2, None)?);
         let keep = match (call.text_option("keep").as_deref(), call.text_option("undo_file")) {
             (Some("standby"), Some(undo_file)) => Keep::Standby { undo_file },
             (Some("standby"), None) => {
@@ -68,8 +68,8 @@ impl Request {
             }
             _ => Keep::NoRecovery,
         };
-        let folder_on_server = call.text_option("folder_on_server").unwrap_or_else(|| folder.clone());
-        Ok(Self { server, database: call.text(1), folder: PathBuf::from(folder), folder_on_server, keep })
+        let folder_on_server = call.text_option("folder_on_server").unwrap_or_else(|| call.text(2));
+        Ok(Self { server, database: call.text(1), folder, folder_on_server, keep })
     }
 
     /// What lies in the folder now.

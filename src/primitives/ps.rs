@@ -59,9 +59,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         } else {
             String::new()
         };
-        let message = match known {
-            Some(_) => format!("the site does not allow `{cmdlet}`"),
-            None => format!("`{cmdlet}` is no cmdlet that is known to only read, and the site does not allow it"),
+        // a name that is nearly one that is known is a slip more often than a cmdlet to allow
+        let message = match meant.is_empty() {
+            true => format!("the site does not allow `{cmdlet}`"),
+            false => format!("no cmdlet `{cmdlet}` is known, and the site does not allow it"),
         };
         return call.wrong(
             0,

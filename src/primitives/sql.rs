@@ -36,7 +36,7 @@ pub static SQL: Primitive = Primitive {
     class: Class::FromText,
     returns: "a result: `.rows`, `.first()`, `.value()`, `.sets`, `.affected`, `.messages`",
     doc: "Runs one batch on a named server, in autocommit, in `master` unless the site says otherwise. Whether it reads or changes is told from the text; \
-          what cannot be told is a change. `@name` is bound as a typed parameter, in a scope of its own: USE, SET and #temp tables end with the call. \
+          what cannot be told is a change. `@name` is bound as a typed parameter, in a scope of its own. USE, SET and #temp tables end with the call, and so does an open transaction. \
           `{name}` is for what T-SQL cannot bind. A change is sent once and never retried.",
     examples: &[r#"sql("backup", "EXEC msdb.dbo.sp_update_job @job_name = @job, @enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" },
     #{ done_when: || query("backup", "SELECT 1 AS off FROM msdb.dbo.sysjobs WHERE name = @job AND enabled = 0", #{ job: "LSCopy_PCHAT-SQL-01_mgc" }).rows.len() == 1 });"#],
@@ -72,9 +72,16 @@ pub(super) fn prepare(call: &Call<'_, '_>) -> Result<Prepared, Raised> {
         let argument = if error.range().is_some() { 1 } else { 2 };
         Raised::Argument(ArgumentError { argument, key: None, within: error.range(), message: error.to_string(), help: error.help() })
     };
-    let bound = bindings(&text, &keys).map_err(wrong)?;
     let holes: BTreeMap<String, PlaceholderValue> = params.iter().map(|(k, v)| (k.to_string(), placeholder(v))).collect();
-    let rendered = render(&text, &holes).map_err(wrong)?;
+    let (bound, rendered) = match (bindings(&text, &keys), render(&text, &holes)) {
+        (Ok(bound), Ok(rendered)) => (bound, rendered),
+        (bound, rendered) => {
+            let mut errors: Vec<_> = bound.err().into_iter().chain(rendered.err()).flatten().collect();
+            // what is wrong in the text comes before what the text lacks
+            errors.sort_by_key(|error| error.range().is_none());
+            return Err(wrong(errors));
+        }
+    };
     let (mut parameters, mut shown) = (Vec::new(), Vec::new());
     for name in bound {
         match to_sql(&params[name.as_str()]) {
@@ -105,7 +112,8 @@ fn placeholder(value: &Dynamic) -> PlaceholderValue {
     match (value.as_int(), value.clone().into_immutable_string()) {
         (Ok(number), _) => PlaceholderValue::Integer(number),
         (_, Ok(text)) => PlaceholderValue::Text(text.to_string()),
-        _ => PlaceholderValue::Unfit(value.type_name().to_owned()),
+        _ if value.is_unit() => PlaceholderValue::Unfit("a missing value, `()`".to_owned()),
+        _ => PlaceholderValue::Unfit(format!("a value of type {}", super::values::type_name(value))),
     }
 }
 

@@ -42,9 +42,12 @@ fn forbidden(file: &SourceFile, position: Position) -> Option<Problem> {
 fn reserved(file: &SourceFile, error: &ParseError) -> Option<Problem> {
     let index = file.lexeme_at(error.position())?;
     let key = matches!(file.lexemes().get(index + 1).map(|l| &l.token), Some(Token::Colon));
-    if !matches!(error.err_type(), ParseErrorType::PropertyExpected)
-        && !(key && matches!(error.err_type(), ParseErrorType::MissingToken(..)))
-    {
+    let wanted = match error.err_type() {
+        ParseErrorType::PropertyExpected => true,
+        ParseErrorType::MissingToken(..) => key,
+        _ => false,
+    };
+    if !wanted {
         return None;
     }
     let word = &file.text[file.lexemes()[index].span.clone()];

@@ -11,6 +11,7 @@ use super::batch::{Batch, OnProgress, Progress};
 use super::connection::{Connection, Target};
 use super::error::Failure;
 use super::value::{Answer, Value};
+use crate::tsql::classify::outlasts;
 
 /// A connection that rested longer is asked for a sign of life before a batch is trusted to it.
 const RESTED: Duration = Duration::from_secs(15);
@@ -69,7 +70,8 @@ impl Servers {
             connection = Connection::open(&server.target).await?;
             result = watched(&mut connection, &server.target, batch).await;
         }
-        if connection.is_open() {
+        // every batch begins in the site's database with the same options, whatever the one before said
+        if connection.is_open() && !outlasts(&batch.text) {
             *idle = Some(connection);
         }
         result

@@ -280,6 +280,32 @@ fn mentions_restore(text: &str, into_strings: bool) -> bool {
             .any(|inner| mentions_restore(&inner, false))
 }
 
+/// True if the text changes what later batches of its connection meet: another database, other SET options, an open
+/// transaction, #temp tables. A text that cannot be read is judged by its words.
+pub fn outlasts(text: &str) -> bool {
+    fn any(statements: &[Statement]) -> bool {
+        statements.iter().any(one)
+    }
+    fn one(statement: &Statement) -> bool {
+        match &statement.kind {
+            StatementKind::Use(_) | StatementKind::SetOption(_) | StatementKind::BeginTransaction => true,
+            StatementKind::If { then, otherwise, .. } => one(then) || otherwise.as_deref().is_some_and(one),
+            StatementKind::While { body, .. } => one(body),
+            StatementKind::Block(body) => any(body),
+            StatementKind::Try { body, catch } => any(body) || any(catch),
+            _ => false,
+        }
+    }
+    let tokens = significant(text);
+    if tokens.iter().any(|token| token.kind == TokenKind::Word && token.text(text).starts_with('#')) {
+        return true;
+    }
+    match parse(text) {
+        Ok(batch) => any(&batch.statements),
+        Err(_) => tokens.iter().any(|token| ["USE", "SET", "BEGIN"].iter().any(|word| token.is_word(text, word))),
+    }
+}
+
 /// After this there is no way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoReturn {
@@ -447,6 +473,30 @@ mod tests {
         ("RAISERROR('x', 20, 1) WITH LOG", "RAISERROR('x', 20, 1) WITH LOG"),
         ("SELECT 1 /* never closed", "/* never closed"),
     ];
+
+    #[test]
+    fn what_outlasts_its_batch_is_known() {
+        for text in [
+            "USE mgc",
+            "SELECT 1; SET ROWCOUNT 1",
+            "IF 1 = 1 BEGIN USE mgc END",
+            "BEGIN TRAN SELECT 1",
+            "CREATE TABLE #t (a int)",
+            "USE mgc )(",
+        ] {
+            assert!(outlasts(text), "{text}");
+        }
+        for text in [
+            "SELECT 'USE mgc'",
+            "SELECT 1 -- SET x",
+            "UPDATE t SET a = 1",
+            "ALTER DATABASE mgc SET ONLINE",
+            "DECLARE @a int; SET @a = 1",
+            "SELECT '#t'",
+        ] {
+            assert!(!outlasts(text), "{text}");
+        }
+    }
 
     #[test]
     fn what_is_proven_to_read_reads() {

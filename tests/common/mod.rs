@@ -45,10 +45,28 @@ impl Ended {
         self
     }
 
+    /// What `note` and `warn` said, in order.
+    pub fn notes(&self) -> Vec<String> {
+        of(&self.events(), "note").iter().map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// The events of `--format json`.
     pub fn events(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
+}
+
+/// The events of one kind.
+pub fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+#[track_caller]
+pub fn assert_lines(found: &[String], expected: &[&str]) {
+    for (n, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found, expected, "line {n}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
 }
 
 /// Words only: line breaks, frames and runs of blanks are one blank.
@@ -102,6 +120,23 @@ impl World {
             std::thread::sleep(Duration::from_millis(10));
         }
         Serving { child, folder: self.path("lab") }
+    }
+
+    /// Runs a runbook of the test's own, unattended, in a lab of its own that is kept in `@/kept`.
+    pub fn rehearse(&self, runbook: &str) -> Ended {
+        self.rehearse_with(runbook, "--yes")
+    }
+
+    pub fn rehearse_with(&self, runbook: &str, arguments: &str) -> Ended {
+        self.write("book.rhai", runbook);
+        self.cutover(&format!("rehearse @/book.rhai --keep @/kept --pace 0 --format json {arguments}"))
+    }
+
+    /// The texts that reached a server, without what every connection and every unattended run begins with.
+    pub fn sent(&self) -> Vec<String> {
+        let lines = self.lines("kept/wire.jsonl");
+        let texts = lines.iter().filter(|line| line["kind"] == "batch" || line["kind"] == "rpc").map(|line| line["text"].as_str().unwrap());
+        texts.filter(|text| !text.starts_with("SET LANGUAGE") && !text.contains("'Edition'")).map(str::to_owned).collect()
     }
 
     /// A JSON file of the world.
@@ -160,3 +195,6 @@ impl Drop for Serving {
 pub fn repository(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
+
+/// Called by nobody, so that the expectation above holds also where a test file uses all the rest.
+fn spare() {}

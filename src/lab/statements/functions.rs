@@ -127,7 +127,7 @@ pub fn install(connection: &Connection, context: &Arc<Mutex<Context>>) -> rusqli
         ("lab_replace", 3, replace),
         ("lab_substring", 3, substring),
         ("lab_charindex", 3, char_index),
-        ("lab_replicate", 2, replicate),
+        ("lab_replicate", 3, replicate),
     ];
     for (name, count, function) in plain {
         connection.create_scalar_function(name, count, pure, move |call| function(call))?;
@@ -428,11 +428,22 @@ fn char_index(call: &Call<'_>) -> Answer {
     Ok(Stored::Integer(found.map_or(0, |at| i64::try_from(at + skip + 1).unwrap_or(0))))
 }
 
+/// As far as the lab goes with a `max` type.
+const MOST_CHARACTERS: usize = 16 << 20;
+
 fn replicate(call: &Call<'_>) -> Answer {
     let (Some(value), Some(count)) = (text(call, 0), integer(call, 1)) else { return Ok(Stored::Null) };
     let Ok(count) = usize::try_from(count) else { return Ok(Stored::Null) };
-    let count = count.min(8000 / value.len().max(1));
-    Ok(Stored::Text(value.repeat(count)))
+    let limit = match integer(call, 2) {
+        Some(limit @ 1..) => usize::try_from(limit).unwrap_or(8000),
+        _ => MOST_CHARACTERS,
+    };
+    let count = count.min(limit / value.encode_utf16().count().max(1) + 1);
+    let all = value.repeat(count);
+    Ok(Stored::Text(match all.char_indices().nth(limit) {
+        Some((at, _)) => all[..at].to_owned(),
+        None => all,
+    }))
 }
 
 // ---- what the session and the server answer ----

@@ -3,6 +3,7 @@
 
 use super::cursor::{Bad, Cursor, utf16};
 use super::{Cell, Parameter, Request, ServerMessage, Type, values};
+use crate::lab::values::{convert, parse_type};
 
 /// One procedure call of an RPC message.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,24 +213,34 @@ fn execute_sql(sent: Vec<Sent>) -> Call {
         let request = Err(ServerMessage { procedure: "sp_executesql".into(), line: 1, ..message });
         return Call { request, text: "EXEC sp_executesql".into(), given: Vec::new() };
     };
-    let declared = declared_names(&declarations);
-    let mut in_order = declared.iter();
+    let declared = declared(&declarations);
+    let mut in_order = declared.iter().map(|(name, _)| name);
     let mut given = Vec::new();
     let mut parameters = Vec::new();
     let mut too_many = false;
+    let mut unfit = None;
     for (i, one) in sent {
         let name = match one.name.as_str() {
             "" => in_order.next().cloned(),
             name => Some(with_at(name)),
         };
-        let Some(name) = name.filter(|name| declared.iter().any(|d| d.eq_ignore_ascii_case(name))) else {
+        let Some((_, ty)) = name.as_ref().and_then(|name| declared.iter().find(|(d, _)| d.eq_ignore_ascii_case(name))) else {
             too_many = true;
             continue;
         };
+        let name = name.unwrap_or_default();
         given.push(Given { name: name.clone(), as_sent: one.name.clone(), ordinal: u16::try_from(i).unwrap_or(u16::MAX) });
-        parameters.push(parameter(name, one));
+        let mut one = parameter(name, one);
+        // a declared type decides, whatever type the value came in
+        if let Some(ty) = parse_type(ty, 1) {
+            match convert(&one.value, one.ty, ty, 0) {
+                Ok(value) => (one.value, one.ty) = (value, ty),
+                Err(message) => unfit = unfit.or(Some(*message)),
+            }
+        }
+        parameters.push(one);
     }
-    let missing = declared.iter().find(|d| !parameters.iter().any(|p| p.name.eq_ignore_ascii_case(d)));
+    let missing = declared.iter().map(|(name, _)| name).find(|d| !parameters.iter().any(|p| p.name.eq_ignore_ascii_case(d)));
     let request = match missing {
         _ if too_many => Err(error(8144, 16, 2, "Procedure or function  has too many arguments specified.")),
         Some(name) => Err(error(
@@ -238,13 +249,16 @@ fn execute_sql(sent: Vec<Sent>) -> Call {
             1,
             &format!("The parameterized query '({declarations}){text}' expects the parameter '{name}', which was not supplied."),
         )),
-        None => Ok(Request::Batch { text: text.clone(), parameters }),
+        None => match unfit {
+            Some(message) => Err(message),
+            None => Ok(Request::Batch { text: text.clone(), parameters }),
+        },
     };
     Call { request, text, given }
 }
 
-/// The names in `@a int, @b numeric(25,0) OUTPUT`.
-fn declared_names(declarations: &str) -> Vec<String> {
+/// Names and types in `@a int, @b AS numeric(25,0) OUTPUT`.
+fn declared(declarations: &str) -> Vec<(String, &str)> {
     let mut depth = 0u32;
     declarations
         .split(move |c| {
@@ -255,9 +269,16 @@ fn declared_names(declarations: &str) -> Vec<String> {
             }
             c == ',' && depth == 0
         })
-        .filter_map(|one| one.split_whitespace().next())
-        .filter(|name| name.starts_with('@'))
-        .map(str::to_owned)
+        .filter_map(|one| one.trim().split_once(char::is_whitespace))
+        .filter(|(name, _)| name.starts_with('@'))
+        .map(|(name, ty)| {
+            let ty = [" OUTPUT", " OUT", " READONLY"].iter().fold(ty.trim(), |ty, word| {
+                let at = ty.len().saturating_sub(word.len());
+                if ty.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(word)) { ty[..at].trim_end() } else { ty }
+            });
+            let ty = if ty.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("AS ")) { ty[3..].trim_start() } else { ty };
+            (name.to_owned(), ty)
+        })
         .collect()
 }
 

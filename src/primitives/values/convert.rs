@@ -1,6 +1,7 @@
 //! Between SQL Server's values, JSON and a runbook's values: without loss, or refused.
 
 use std::cmp::Ordering;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Map};
@@ -68,7 +69,7 @@ pub fn to_sql(value: &Dynamic) -> Result<Value, String> {
     if let Ok(value) = value.clone().into_blob() {
         return Ok(Value::Blob(value));
     }
-    Err(format!("a value of type {} cannot be bound", value.type_name()))
+    Err(format!("a value of type {} cannot be bound", super::type_name(&value)))
 }
 
 /// JSON as a runbook sees it: objects in a list become rows, an object elsewhere a map.
@@ -110,7 +111,7 @@ pub fn to_json(value: &Dynamic) -> Json {
         return serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number);
     }
     if let Ok(value) = value.clone().into_blob() {
-        return format!("0x{}", value.iter().map(|b| format!("{b:02X}")).collect::<String>()).into();
+        return hex(&value).into();
     }
     if let Some(value) = value.read_lock::<Array>() {
         return value.iter().map(to_json).collect();
@@ -135,6 +136,15 @@ pub fn to_json(value: &Dynamic) -> Json {
     text_of(&value).into()
 }
 
+/// `0xDEADBEEF`
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::from("0x"), |mut text, byte| {
+        // writing to a String cannot fail
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
 /// A value as a person reads it; a missing one (NULL) is empty.
 pub fn text_of(value: &Dynamic) -> String {
     if value.is_unit() {
@@ -149,7 +159,10 @@ pub fn text_of(value: &Dynamic) -> String {
     if let Some(row) = value.clone().try_cast::<Row>() {
         return row.to_string();
     }
-    if value.is_array() || value.is_map() || value.is_blob() {
+    if let Some(blob) = value.read_lock::<rhai::Blob>() {
+        return hex(&blob);
+    }
+    if value.is_array() || value.is_map() {
         return to_json(value).to_string();
     }
     value.to_string()

@@ -22,11 +22,22 @@ pub fn register(engine: &mut Engine) {
     lsn::register(engine);
     time::register(engine);
     failure::register(engine);
+    // varbinary: as T-SQL writes it
+    engine.register_fn("len", |blob: &mut rhai::Blob| blob.len() as i64);
+    for name in ["to_string", "to_debug"] {
+        engine.register_fn(name, |blob: &mut rhai::Blob| convert::hex(blob));
+    }
 }
 
 /// A runbook's mistake in using a value; the call's position is filled in by the engine.
 fn mistake<T>(text: String) -> Result<T, Box<EvalAltResult>> {
     Err(Box::new(EvalAltResult::ErrorRuntime(text.into(), Position::NONE)))
+}
+
+/// A value's type as a runbook's `type_of` names it.
+pub fn type_name(value: &rhai::Dynamic) -> &'static str {
+    let name = value.type_name();
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 /// "a, b, c"

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use rhai::{Engine, EvalAltResult};
+use rhai::{Dynamic, Engine, EvalAltResult};
 
 use super::mistake;
 
@@ -48,6 +48,23 @@ impl Time {
     }
 }
 
+/// Text as a time of the same kind as another, so that a runbook may write times as ISO 8601 text; anything else is the
+/// runbook's mistake, never silently false.
+fn alike(kind: Time, value: &Dynamic) -> Result<Time, Box<EvalAltResult>> {
+    let Ok(text) = value.clone().into_immutable_string() else {
+        let found =
+            if value.is_unit() { "a missing value (NULL)".to_owned() } else { format!("a value of type {}", super::type_name(value)) };
+        return mistake(format!("the time {kind} cannot be compared with {found}"));
+    };
+    let read = match kind {
+        Time::Date(_) => text.parse().ok().map(Time::Date),
+        Time::Time(_) => text.parse().ok().map(Time::Time),
+        Time::DateTime(_) => text.parse().ok().map(Time::DateTime),
+        Time::Offset(..) => text.parse::<jiff::Timestamp>().ok().map(|at| Time::Offset(jiff::tz::Offset::UTC.to_datetime(at), 0)),
+    };
+    read.map_or_else(|| mistake(format!("the time {kind} cannot be compared with the text \"{text}\"")), Ok)
+}
+
 fn order(a: Time, b: Time) -> Result<Ordering, Box<EvalAltResult>> {
     match a.order(b) {
         Some(order) => Ok(order),
@@ -70,5 +87,15 @@ pub(super) fn register(engine: &mut Engine) {
     ];
     for (name, holds) in operators {
         engine.register_fn(name, move |a: Time, b: Time| order(a, b).map(holds));
+        // `time == ()` asks whether it is missing, and has an answer; what comes first of a value and nothing has none
+        let missing = move |value: &Dynamic| value.is_unit() && matches!(name, "==" | "!=");
+        engine.register_fn(name, move |a: Time, b: Dynamic| match missing(&b) {
+            true => Ok(name == "!="),
+            false => alike(a, &b).and_then(|b| order(a, b)).map(holds),
+        });
+        engine.register_fn(name, move |a: Dynamic, b: Time| match missing(&a) {
+            true => Ok(name == "!="),
+            false => alike(b, &a).and_then(|a| order(a, b)).map(holds),
+        });
     }
 }

@@ -6,7 +6,7 @@ use super::{Renderer, Typed, cast, coerce, comparable, last_name, meeting, subst
 use crate::lab::messages::{self, Raised};
 use crate::lab::statements::functions;
 use crate::lab::tds::Type;
-use crate::lab::values::{Family, family, type_name};
+use crate::lab::values::{Family, family, length, type_name};
 
 impl Renderer<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Typed, Raised> {
@@ -211,9 +211,17 @@ impl Renderer<'_> {
                 Typed::new(format!("lab_reverse({})", value.sql), value.ty)
             }
             ("REPLICATE", [value, count]) => {
-                Typed::new(format!("lab_replicate({}, {})", text(value).sql, integer(count)), Type::VarChar(Some(8000)))
+                let value = text(value);
+                // only a max type goes beyond 8000 bytes
+                let ty = match value.ty {
+                    Type::NVarChar(None) | Type::VarChar(None) => value.ty,
+                    Type::NVarChar(_) | Type::NChar(_) => Type::NVarChar(Some(4000)),
+                    _ => Type::VarChar(Some(8000)),
+                };
+                let limit = length(ty).unwrap_or(0);
+                Typed::new(format!("lab_replicate({}, {}, {limit})", value.sql, integer(count)), ty)
             }
-            ("SPACE", [count]) => Typed::new(format!("lab_replicate(' ', {})", integer(count)), Type::VarChar(Some(8000))),
+            ("SPACE", [count]) => Typed::new(format!("lab_replicate(' ', {}, 8000)", integer(count)), Type::VarChar(Some(8000))),
             ("CONCAT", list) if list.len() >= 2 => {
                 let parts: Vec<String> = list.iter().map(|value| format!("ifnull({}, '')", text(value).sql)).collect();
                 Typed::new(format!("({})", parts.join(" || ")), Type::NVarChar(Some(4000)))
