@@ -203,7 +203,7 @@ impl Human {
                 let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
-                        text.push_str("\nnothing was changed");
+                        text.push_str(if in_doubt.is_empty() { "\nnothing was changed" } else { "\nnothing is known to be changed" });
                     } else {
                         text.push_str(&self.list("already changed", changed));
                     }
