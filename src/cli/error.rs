@@ -26,8 +26,14 @@ pub enum CliError {
     #[diagnostic(transparent)]
     Scenario(Box<crate::lab::ScenarioError>),
     #[error("there is no runbook `{path}`")]
-    #[diagnostic(code(cutover::cli::no_runbook), help("{help}"))]
-    NoRunbook { path: PathBuf, help: String },
+    #[diagnostic(
+        code(cutover::cli::no_runbook),
+        help("give the path of a `.rhai` file; `runbooks/pchat-failover.rhai` is the stock failover")
+    )]
+    NoRunbook { path: PathBuf },
+    #[error("`{runbook}` does nothing: it is empty, or a module that runbooks import")]
+    #[diagnostic(code(cutover::cli::nothing_to_run), help("name a runbook: a file with `step(...)` at its top level"))]
+    NothingToRun { runbook: String },
     #[error("no site file was named, and there is no `site.toml` beside the runbook or here")]
     #[diagnostic(code(cutover::cli::no_site), help("name it with `--site FILE`; `runbooks/site.example.toml` shows every key"))]
     NoSite,
@@ -70,10 +76,12 @@ impl CliError {
             | Self::Script(_)
             | Self::Scenario(_)
             | Self::NoRunbook { .. }
+            | Self::NothingToRun { .. }
+            | Self::Folder { .. }
             | Self::NoSite
             | Self::NotEmpty { .. }
             | Self::NoSuchName { .. } => exit::USAGE,
-            Self::Journal(_) | Self::Lab(_) | Self::Folder { .. } | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
+            Self::Journal(_) | Self::Lab(_) | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
         }
     }
 }

@@ -22,6 +22,16 @@ pub(super) struct Asked<'a> {
     pub(super) yes: bool,
     pub(super) approve: Vec<String>,
     pub(super) format: Format,
+    /// The record goes away with a rehearsal that is not kept.
+    pub(super) passing: bool,
+}
+
+/// A runbook that is there at all; looked for before anything takes its time.
+pub(super) fn runbook_file(path: &Path) -> Result<Source<'_>, CliError> {
+    if path.try_exists().is_ok_and(|there| !there) {
+        return Err(CliError::NoRunbook { path: path.to_owned() });
+    }
+    Ok(Source::Path(path))
 }
 
 /// Reads a site file with its overrides.
@@ -35,25 +45,30 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
     let options = script::Options { site_stdlib: site.stdlib.clone(), names: host::names(PRIMITIVES) };
     let script = Arc::new(Script::load(asked.runbook, &options)?);
     let runbook = script.runbook().name.clone();
+    if script.does_nothing() {
+        return Err(CliError::NothingToRun { runbook });
+    }
     let stem = Path::new(&runbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
 
     let runs = match (&asked.journal, &site.journal) {
         (Some(folder), _) | (None, Some(folder)) => folder.clone(),
         (None, None) => runs_folder()?,
     };
+    // absolute, so that what is said of it can be copied into another window
+    let runs = std::path::absolute(&runs).unwrap_or(runs);
     let journal = Journal::create(&runs, &stem, jiff::Timestamp::now())?;
     let (run_name, folder) = (journal.run(), journal.folder().to_owned());
 
     let servers = Servers::new(site.sql.values().map(|server| target(server, &run_name)));
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
-    let cancel = Cancel::default();
-    super::watch_signals(&cancel, runtime);
-
     let style = Style::of_stderr();
     let operator =
         Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour, asked.format == Format::Human);
-    let human = Arc::new(Human::new(style));
+    let human = Arc::new(Human::new(style, asked.passing));
+    let cancel = Cancel::default();
+    let aside = human.clone();
+    super::watch_signals(&cancel, runtime, move |text| aside.aside(text));
     let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,
@@ -125,7 +140,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
         }
         Ended::Stopped(stop, _) => {
             let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
-            report::talk(&format!("\n{step}{}", stopped(stop)));
+            report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop)))));
         }
     }
     run.effects.run_finished(outcome, code);
@@ -137,8 +152,8 @@ fn stopped(stop: &Stop) -> String {
     match stop {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
-        Stop::Interrupted => "stopped as asked: what was under way was finished first".to_owned(),
-        Stop::InDoubt(what) => format!("in doubt: {what}. Look at the server before anything else is done"),
+        Stop::Interrupted => "stopped as asked; nothing is half-done".to_owned(),
+        Stop::InDoubt(what) => format!("in doubt: {what}. Find out which, before anything else is done"),
         Stop::IndirectCall(name) => {
             format!(
                 "`{name}` was called by its name as text or through a variable: write the call out in the runbook, so that it can be seen"

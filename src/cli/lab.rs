@@ -19,7 +19,7 @@ pub struct LabChoice {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// How long simulated work takes: 1 as a small site, 0 no waiting.
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = pace)]
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = pace, allow_negative_numbers = true)]
     pub pace: f64,
 }
 

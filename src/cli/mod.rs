@@ -99,8 +99,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(CliError::Runtime)
 }
 
-/// Counts Ctrl-C and SIGTERM into `cancel`, and tells the operator what a second one does.
-fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime) {
+/// Counts Ctrl-C, SIGTERM and a closed terminal into `cancel`, and tells the operator what a second one does.
+fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime, say: impl Fn(&str) + Send + 'static) {
     let cancel = cancel.clone();
     runtime.spawn(async move {
         loop {
@@ -108,8 +108,9 @@ fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runti
                 return;
             }
             match cancel.request() {
-                1 => report::talk("\nstopping after what is under way; once more to cut it off"),
-                _ => report::talk("\ncutting off what is under way"),
+                1 => say("   stopping after what is under way; once more cuts it off"),
+                2 => say("   cutting off what is under way"),
+                _ => {}
             }
         }
     });

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::execute::{Asked, execute, load_site};
+use super::execute::{Asked, execute, load_site, runbook_file};
 use super::lab::{LabChoice, start};
 use super::{CliError, Format};
 use crate::report;
@@ -33,7 +33,7 @@ pub struct RehearseArgs {
 
 pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
     let source = match &arguments.runbook {
-        Some(file) => Source::Path(file),
+        Some(file) => runbook_file(file)?,
         None => {
             let (name, text) = stdlib::STOCK_RUNBOOK;
             Source::Text { name, text }
@@ -50,8 +50,14 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
     let runtime = super::runtime()?;
     let lab = runtime.block_on(start(&arguments.lab, dir, "127.0.0.1".parse().expect("an address")))?;
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
-        let asked =
-            Asked { runbook: source, journal: Some(dir.join("runs")), yes: arguments.yes, approve: Vec::new(), format: arguments.format };
+        let asked = Asked {
+            runbook: source,
+            journal: Some(dir.join("runs")),
+            yes: arguments.yes,
+            approve: Vec::new(),
+            format: arguments.format,
+            passing: arguments.keep.is_none(),
+        };
         execute(&runtime, &site, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know

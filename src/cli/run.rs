@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::execute::{Asked, execute, load_site};
+use super::execute::{Asked, execute, load_site, runbook_file};
 use super::{CliError, Format};
-use crate::script::Source;
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'")]
@@ -34,6 +33,7 @@ pub struct RunArgs {
 }
 
 pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
+    let runbook = runbook_file(&arguments.runbook)?;
     let site_file = match &arguments.site {
         Some(file) => file.clone(),
         None => find_site(&arguments.runbook)?,
@@ -41,11 +41,12 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
     let site = load_site(&site_file, &arguments.set)?;
     let runtime = super::runtime()?;
     let asked = Asked {
-        runbook: Source::Path(&arguments.runbook),
+        runbook,
         journal: arguments.journal.clone(),
         yes: arguments.yes,
         approve: arguments.approve.clone(),
         format: arguments.format,
+        passing: false,
     };
     execute(&runtime, &site, &asked)
 }

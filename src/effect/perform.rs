@@ -41,7 +41,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause that left nothing in doubt.
+    /// A cause that left nothing changed and nothing in doubt.
     pub fn new(diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
         Self { diagnostic: Arc::new(diagnostic), number: None, in_doubt: false, story: Box::default() }
     }
@@ -435,7 +435,12 @@ impl Effects {
         F: Future<Output = Result<T, Cause>>,
     {
         let (on_progress, id) = (self.on_progress.clone(), begun.id);
-        let report = Arc::new(move |text, fraction| on_progress(Progress { effect: id, text, fraction }));
+        let last = Arc::new(Mutex::new(None));
+        let noted = last.clone();
+        let report = Arc::new(move |text: String, fraction| {
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+            on_progress(Progress { effect: id, text, fraction });
+        });
         let cancel = self.cancel.clone();
         let done = self.runtime.block_on(async {
             tokio::select! {
@@ -449,7 +454,9 @@ impl Effects {
             None if effect.class == Class::Changes => {
                 self.state().in_doubt.push(change(effect, begun));
                 let what = if effect.cancellable { "was cut off" } else { "was left to go on by itself" };
-                Err(self.ended(Stop::InDoubt(format!("`{}` {what}: it may or may not be in force", effect.summary))))
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let when = last.map(|text| format!(" ({text})")).unwrap_or_default();
+                Err(self.ended(Stop::InDoubt(format!("`{}` {what}{when}; it may or may not be in force", effect.summary))))
             }
             None => Err(self.ended(Stop::Interrupted)),
         }
@@ -576,7 +583,7 @@ impl Effects {
             (self.on_progress)(Progress {
                 effect: begun.id,
                 text: format!("waiting for {what}, {} s left", left.as_secs()),
-                fraction: Some(began.elapsed().as_secs_f64() / limit.as_secs_f64().max(f64::MIN_POSITIVE)),
+                fraction: None,
             });
             self.pause(every.min(left))?;
         }

@@ -22,6 +22,11 @@ pub fn translate(script: &Script, error: &EvalAltResult) -> Message {
     match error {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => not_found(script, signature),
+        EvalAltResult::ErrorVariableNotFound(name, _) if name.contains("::") => message(
+            "unknown_variable",
+            format!("no constant `{name}` to be seen from here"),
+            "write `export const` in the module, or ask a function of it",
+        ),
         EvalAltResult::ErrorVariableNotFound(name, _) => message(
             "unknown_variable",
             format!("no variable `{name}`"),
@@ -118,7 +123,7 @@ fn thrown(value: &Dynamic) -> Message {
 
 /// "Function not found: name (types)" means more often that the types are wrong.
 fn not_found(script: &Script, signature: &str) -> Message {
-    let (name, types) = signature.split_once(" (").map_or((signature, ""), |(n, t)| (n, t.trim_end_matches(')')));
+    let (name, types) = signature.split_once(" (").map_or((signature, ""), |(n, t)| (n, t.strip_suffix(')').unwrap_or(t)));
     let name = name.trim();
     let kinds: Vec<String> = types.split(", ").filter(|t| !t.is_empty()).map(|t| type_word(t.trim_start_matches("&mut "))).collect();
     let short = name.rsplit("::").next().unwrap_or(name);

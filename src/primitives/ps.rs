@@ -1,5 +1,6 @@
 //! `ps`: one cmdlet in the management shell.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rhai::{Dynamic, Map};
@@ -92,19 +93,26 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let effect = call.effect(&PS, class, None, command(&cmdlet, &parameters));
     let request = powershell::Call::new(cmdlet, parameters, call.duration_option("timeout").unwrap_or(TIME_LIMIT));
     let session = shell.session.clone();
+    let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = warnings.clone();
     let reply = call.with_test(|test| {
         call.run.effects.perform(&effect, test, |report| async move {
             let mut hear = |record: &Answer| {
-                if let Answer::Warning { message, .. } | Answer::Verbose { message, .. } = record {
+                if let Answer::Warning { message } = record {
+                    heard.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+                }
+                if let Answer::Warning { message } | Answer::Verbose { message } = record {
                     report(message.clone(), None);
                 }
             };
             session.invoke(&request, &mut hear).await.map_err(|failure| cause(failure, class))
         })
-    })?;
-    for warning in &reply.warnings {
+    });
+    // also of a call that failed: they often say why
+    for warning in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         call.run.effects.note(crate::journal::Level::Warn, warning)?;
     }
+    let reply = reply?;
     Ok(Dynamic::from(Rows::of(reply.objects.iter().map(row).collect())))
 }
 

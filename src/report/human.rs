@@ -14,6 +14,8 @@ use crate::journal::{Change, Event, Level, Progress, RunOutcome};
 /// Prints the events of one run to standard error.
 pub struct Human {
     style: Style,
+    /// the record goes away when the program ends
+    passing: bool,
     state: Mutex<State>,
 }
 
@@ -33,17 +35,17 @@ const PROGRESS_LINES: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
-    pub fn new(style: Style) -> Self {
+    pub fn new(style: Style, passing: bool) -> Self {
         let bar = style.live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
             bar.set_style(
-                ProgressStyle::with_template("     {spinner} {elapsed} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                ProgressStyle::with_template("     {spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
             bar.finish_and_clear();
             bar
         });
         let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
-        Self { style, state: Mutex::new(state) }
+        Self { style, passing, state: Mutex::new(state) }
     }
 
     /// How far the effect in flight is.
@@ -52,7 +54,7 @@ impl Human {
         let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
         let text = format!("{}{percent}", progress.text);
         if let Some(bar) = &state.bar {
-            bar.set_message(text);
+            bar.set_message(self.one_line(&text));
         } else if state.last_progress.elapsed() >= PROGRESS_LINES {
             state.last_progress = Instant::now();
             super::talk(&format!("       … {text}"));
@@ -84,12 +86,17 @@ impl Human {
     }
 
     /// Shows the moving line, and keeps it moving while a server or a share takes its time.
-    fn move_on(state: &State, text: &str) {
+    fn move_on(&self, state: &State, text: &str) {
         if let Some(bar) = &state.bar {
             bar.reset();
-            bar.set_message(text.to_owned());
+            bar.set_message(self.one_line(text));
             bar.enable_steady_tick(TICK);
         }
+    }
+
+    /// The moving line keeps clear of the window's edge, so that an echoed `^C` does not break it.
+    fn one_line(&self, text: &str) -> String {
+        cut(text, self.style.width.saturating_sub(20))
     }
 
     /// Says something that does not come from an event, such as that a signal was heard.
@@ -143,7 +150,7 @@ impl Human {
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
             Event::EffectStarted { effect, class, summary, parent: None, .. } => {
                 if class != "asks" {
-                    Self::move_on(state, summary);
+                    self.move_on(state, summary);
                     state.summaries.insert(*effect, summary.clone());
                 }
                 None
@@ -173,7 +180,7 @@ impl Human {
             Event::Answer { effect, answer, by, .. } => {
                 // a question about a change that goes on now
                 if let Some(summary) = state.summaries.get(effect) {
-                    Self::move_on(state, summary);
+                    self.move_on(state, summary);
                 }
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
@@ -203,7 +210,8 @@ impl Human {
                 let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
-                        text.push_str("\nnothing was changed");
+                        let certain = if in_doubt.is_empty() { "nothing was changed" } else { "nothing was changed for certain" };
+                        text.push_str(&format!("\n{certain}"));
                     } else {
                         text.push_str(&self.list("already changed", changed));
                     }
@@ -215,11 +223,14 @@ impl Human {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
                 }
                 if *outcome != RunOutcome::Done {
-                    for kept in kept {
+                    for kept in kept.iter().filter(|_| !self.passing) {
                         text.push_str(&format!("\n{}", wrap(&format!("{}: {}", kept.path, kept.about), "", style.width)));
                     }
                 }
-                text.push_str(&format!("\nrecord: {}", state.folder));
+                text.push_str(&match self.passing {
+                    true => "\nthe rehearsal's record and lab are removed now; `--keep DIR` keeps them".to_owned(),
+                    false => format!("\nrecord: {}", state.folder),
+                });
                 Some(text)
             }
             Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
@@ -301,7 +312,7 @@ fn cut(text: &str, room: usize) -> String {
 
 /// Breaks at spaces so that no line is wider than `width` where that can be helped; `indent` before each line, and under
 /// the first word's column for the lines after the first.
-fn wrap(text: &str, indent: &str, width: usize) -> String {
+pub(super) fn wrap(text: &str, indent: &str, width: usize) -> String {
     let hanging = format!("{indent}{}", if indent.is_empty() { "" } else { "        " });
     wrap_hanging(text, indent, &hanging, width)
 }

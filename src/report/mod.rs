@@ -3,6 +3,7 @@
 
 pub mod human;
 pub mod json;
+mod moving;
 mod style;
 
 pub use style::Style;

@@ -18,14 +18,15 @@ impl Style {
     /// No colour and 100 columns, whatever the terminal.
     pub const PLAIN: Self = Self { colour: false, width: 100, live: false };
 
-    /// As standard error is: colour only at a terminal and without `NO_COLOR`.
+    /// As standard error is: redrawn only at a terminal that can, colour as the environment wants it.
     pub fn of_stderr() -> Self {
-        let live = std::io::stderr().is_terminal();
-        if !live {
-            return Self::PLAIN;
+        let at_terminal = std::io::stderr().is_terminal();
+        let live = at_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let colour = wants_colour(live, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        if !at_terminal {
+            return Self { colour, ..Self::PLAIN };
         }
         let width = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0);
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
         Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live }
     }
 
@@ -71,6 +72,11 @@ impl Style {
         text
     }
 
+    /// Text broken to the width.
+    pub fn wrapped(&self, text: &str) -> String {
+        super::human::wrap(text, "", self.width)
+    }
+
     /// Cuts the lines of source text that are wider than the screen: a runbook's line may be long, and broken anywhere it
     /// would hide the labels. What is marked stays.
     fn fit(&self, text: &str) -> String {
@@ -107,6 +113,17 @@ impl Style {
     /// Text between an ANSI code and its reset, if there is colour.
     pub fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// `NO_COLOR` first (no-color.org), then `CLICOLOR_FORCE`, then `CLICOLOR` (bixense.com/clicolors), then the terminal.
+fn wants_colour(live: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is_on = |name| variable(name).map(|value| value != "0");
+    match (variable("NO_COLOR"), is_on("CLICOLOR_FORCE"), is_on("CLICOLOR")) {
+        (Some(_), ..) => false,
+        (None, Some(true), _) => true,
+        (None, _, Some(false)) => false,
+        _ => live,
     }
 }
 
@@ -175,4 +192,20 @@ fn cut(line: &str, columns: usize) -> String {
             code || seen <= columns
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_what_the_environment_wants() {
+        let wants = |live, set: &[(&str, &str)]| {
+            wants_colour(live, |name| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert!(wants(true, &[]) && !wants(false, &[]));
+        assert!(!wants(true, &[("NO_COLOR", "1")]) && !wants(true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]));
+        assert!(wants(false, &[("CLICOLOR_FORCE", "1")]) && !wants(false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!wants(true, &[("CLICOLOR", "0")]) && wants(true, &[("CLICOLOR", "1")]) && !wants(false, &[("CLICOLOR", "1")]));
+    }
 }

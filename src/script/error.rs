@@ -90,6 +90,9 @@ impl Problem {
     /// What to do now.
     pub fn advice(&self) -> String {
         match self {
+            Self::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+                "a runbook is text: save it as UTF-8".to_owned()
+            }
             Self::Unreadable { .. } => "give the path of a runbook that you may read".to_owned(),
             Self::UnclosedComment => "write `*/` where the comment ends".to_owned(),
             Self::IndirectCall { name } => format!("write the call out, in a closure where one is wanted: `|x| {name}(x)`"),

@@ -161,6 +161,15 @@ impl Script {
         &self.files[0]
     }
 
+    /// True if the runbook's top level only defines things: an empty file, or a module taken for a runbook.
+    pub fn does_nothing(&self) -> bool {
+        self.runbook().ast.statements().iter().all(|stmt| match stmt {
+            rhai::Stmt::Import(..) | rhai::Stmt::Noop(_) => true,
+            rhai::Stmt::Var(_, flags, _) => flags.intersects(rhai::ASTFlags::CONSTANT),
+            _ => false,
+        })
+    }
+
     /// The file that wrote a closure, and how many parameters it has, captured values among them.
     pub fn closure(&self, name: &str) -> Option<(usize, usize)> {
         self.closures.get(name).copied()

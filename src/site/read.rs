@@ -70,7 +70,10 @@ pub fn read_file(path: PathBuf, overrides: &[String]) -> Result<Site, SiteErrors
 pub fn read_text(path: PathBuf, text: &str, overrides: &[String]) -> Result<Site, SiteErrors> {
     // Notepad's mark at the start is no part of the TOML
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Document { root, shown, problems } = document(&path.display().to_string(), text, overrides);
+    let Document { root, shown, problems, torn } = document(&path.display().to_string(), text, overrides);
+    if torn {
+        return Err(SiteErrors::new(&path, problems));
+    }
     let broken = problems.iter().any(|problem| matches!(problem.kind, ProblemKind::Syntax(_)));
     let base = path.parent().map(Path::to_owned).unwrap_or_default();
     let mut reader = Reader { problems, base, lab: false };

@@ -391,3 +391,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_brace_that_is_not_closed_is_one_error_however_much_follows() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/site.example.toml")).unwrap();
+    let torn = text.replacen(r#"{ file = "secrets/dr-sql-01.txt" } }"#, r#"{ file = "secrets/dr-sql-01.txt" }"#, 1);
+    assert_ne!(text, torn);
+    let errors = Site::parse("site.toml", &torn, &[]).unwrap_err();
+    assert_eq!(errors.to_string(), "the site file `site.toml` cannot be used");
+    let told = rendered(&errors);
+    assert!(told.contains("Look at the lines before this one"), "{told}");
+}

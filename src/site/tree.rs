@@ -73,13 +73,21 @@ pub struct Document {
     /// the text, with stars in place of what must not be shown
     pub shown: Arc<str>,
     pub problems: Vec<Problem>,
+    /// something is not closed, so that what follows stands in the wrong table
+    pub torn: bool,
 }
 
 /// Reads file and overrides.
 pub fn document(name: &str, text: &str, overrides: &[String]) -> Document {
     let (table, errors) = DeTable::parse_recoverable(text);
     let (shown, source) = show(name, text, table.get_ref());
-    let mut problems: Vec<Problem> = errors.iter().map(|error| syntax(&source, text, error)).collect();
+    let is_double = |error: &toml::de::Error| error.message().starts_with("duplicate key");
+    let first_is_double = errors.first().is_some_and(is_double);
+    // after the first error the parser stumbles on lines that are in order: those would only hide it
+    let worth_telling =
+        |(n, error): &(usize, &toml::de::Error)| *n == 0 || broken_alone(line_of(text, error)) || first_is_double && is_double(error);
+    let mut problems: Vec<Problem> =
+        errors.iter().enumerate().filter(worth_telling).map(|(_, error)| syntax(&source, text, error)).collect();
     let mut root = Node { data: Data::Table(convert_table(&source, table.get_ref())), at: At::new(&source, 0..0) };
     for over in overrides {
         match override_tree(over) {
@@ -91,7 +99,8 @@ pub fn document(name: &str, text: &str, overrides: &[String]) -> Document {
             Err(problem) => problems.push(problem),
         }
     }
-    Document { root, shown: shown.into(), problems }
+    let torn = !first_is_double && errors.first().is_some_and(|error| !broken_alone(line_of(text, error)));
+    Document { root, shown: shown.into(), problems, torn }
 }
 
 /// A text as errors may show it: a password that was written into it is starred out.
@@ -126,13 +135,28 @@ fn hide(table: &DeTable<'_>, path: &mut Vec<String>, hidden: &mut Vec<Range<usiz
     }
 }
 
+/// The line that an error was found on.
+fn line_of<'a>(text: &'a str, error: &toml::de::Error) -> &'a str {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// True if a line is no TOML even by itself.
+fn broken_alone(line: &str) -> bool {
+    !DeTable::parse_recoverable(line).1.is_empty()
+}
+
 fn syntax(source: &Source, text: &str, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
-    let line_start = text[..span.start.min(text.len())].rfind('\n').map_or(0, |at| at + 1);
-    let line = text[line_start..].lines().next().unwrap_or_default();
+    let line = line_of(text, error);
     let windows_path = line.contains("\"") && line.contains('\\');
     let help = if windows_path {
         r"Write Windows paths in single quotes: '\\server\share' or 'D:\folder'."
+    } else if error.message().starts_with("duplicate key") {
+        "Keep one of the two."
+    } else if !broken_alone(line) {
+        "Look at the lines before this one: a brace, a bracket or a quote that was opened there is not closed."
     } else {
         "Correct the text at this place; keys are `name = value`, text stands in quotes."
     };
