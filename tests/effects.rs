@@ -434,6 +434,26 @@ fn cmdlets_get_typed_parameters_and_answer_with_objects() {
     assert_eq!(world.json("kept/world.json")["pool"]["active_servers"], json!([]));
 }
 
+#[test]
+fn warnings_of_a_cmdlet_are_noted_also_if_it_fails() {
+    let world = World::new();
+    world.write(
+        "warns.toml",
+        "[[shell-fault]]\nkind = \"cmdlet-warns\"\ncmdlet = \"Get-CsPool\"\nmessage = \"The topology is old.\"\n\
+         [[shell-fault]]\nkind = \"cmdlet-fails\"\ncmdlet = \"Get-CsPool\"\nnth = 2\nmessage = \"No domain controller.\"\n",
+    );
+    let ended = world
+        .rehearse_with(
+            r#"note(`${ps("Get-CsPool", #{ Identity: site.pool }).len()}`);
+            try { ps("Get-CsPool", #{ Identity: site.pool }); } catch (e) { note(`${e.primitive}: ${e.messages[0].message}`); }"#,
+            "--yes --scenario @/warns.toml",
+        )
+        .exits(0);
+    assert_lines(&ended.notes(), &["The topology is old.", "1", "The topology is old.", "ps: No domain controller."]);
+    let levels: Vec<Value> = of(&ended.events(), "note").iter().map(|event| event["level"].clone()).collect();
+    assert_eq!(levels, ["warn", "note", "warn", "note"]);
+}
+
 // ---- folders and logs ----
 
 #[test]

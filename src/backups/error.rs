@@ -65,7 +65,7 @@ pub enum BackupsError {
     NewerThan { newer_than: String },
 
     /// Found before the first byte.
-    #[error("`{}` has {free} bytes free and {needed} are to be copied; nothing was copied", folder.display())]
+    #[error("`{}` has {} free, and {} are to be copied; nothing was copied", folder.display(), size(*free), size(*needed))]
     #[diagnostic(
         code(cutover::backups::no_room),
         help("make room on the destination, copy to another volume, or restore straight from the share if the SQL Server can read it")
@@ -159,6 +159,15 @@ impl Why {
             Self::Changed { .. } => "suspect the destination's disk or its driver and copy to another volume",
             Self::Io { .. } => "look at the file and its volume, then go on: it is tried again",
         }
+    }
+}
+
+/// Bytes as people compare them.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} bytes"),
     }
 }
 

@@ -267,6 +267,7 @@ impl Effects {
             let step = state.steps.pop().unwrap_or_default();
             if ok {
                 state.ended_in = None;
+                state.kept.retain(|kept| kept.until.as_ref() != Some(&step));
             } else {
                 state.ended_in.get_or_insert_with(|| step.clone());
             }
@@ -286,12 +287,12 @@ impl Effects {
     }
 
     /// Keeps a file in the run folder, as an effect of its own; returns its path. With `about`, the run's end names it.
-    pub fn keep(&self, effect: &Effect, name: &str, text: &str, about: Option<String>) -> Result<PathBuf, Ended> {
+    pub fn keep(&self, effect: &Effect, name: &str, text: &str, about: Option<String>, until: Option<String>) -> Result<PathBuf, Ended> {
         let begun = self.begin(effect)?;
         let kept = self.journal().keep(name, text);
         let path = kept.map_err(|error| self.no_record(&error))?;
         if let Some(about) = about {
-            self.state().kept.push(Kept { path: path.display().to_string(), about });
+            self.state().kept.push(Kept { path: path.display().to_string(), about, until });
         }
         self.finished(effect, &begun, Value::String(path.display().to_string()), false, false)?;
         Ok(path)
@@ -380,7 +381,7 @@ impl Effects {
             code: cause.diagnostic.code().map(|code| code.to_string()),
             messages: cause.story.messages.clone(),
             state: cause.story.state.clone(),
-            help: cause.diagnostic.help().map(|help| help.to_string()),
+            help: cause.story.act.clone().or_else(|| cause.diagnostic.help().map(|help| help.to_string())),
             parent: begun.parent,
         };
         match self.emit(&event) {
@@ -486,6 +487,9 @@ impl Effects {
         match asked {
             Some(true) => {
                 add(&mut cause.story.state, "its `done_when`, asked once more, is true: the change is in force all the same");
+                cause.story.act = Some(
+                    "find out why it complained, then go on by hand with what comes after it: the runbook would do it again".to_owned(),
+                );
                 made.summary.push_str(" (failed, and yet it is in force)");
                 self.state().changed.push(made);
             }
@@ -503,7 +507,8 @@ impl Effects {
     }
 
     /// The test itself failed: the effect is at its end, and the test's own failure goes on.
-    fn untested(&self, effect: &Effect, begun: &Begun, error: Box<EvalAltResult>, message: &str) -> Ended {
+    fn untested(&self, effect: &Effect, begun: &Begun, mut error: Box<EvalAltResult>, message: &str) -> Ended {
+        tell(&mut error, &format!("`{}`: {message}", effect.summary));
         let event = Event::EffectFailed {
             effect: begun.id,
             step: begun.step.clone(),
@@ -623,6 +628,18 @@ fn last_read(reads: &[String]) -> String {
     }
 }
 
+/// Adds how things stand to the failure inside a script's error, if that is one.
+fn tell(mut error: &mut EvalAltResult, state: &str) {
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
+        error = inner;
+    }
+    if let EvalAltResult::ErrorRuntime(value, _) = error
+        && let Some(mut failure) = value.write_lock::<Failure>()
+    {
+        add(&mut failure.story.state, state);
+    }
+}
+
 /// What a script's error says, without the functions it passed.
 fn in_short(mut error: &EvalAltResult) -> String {
     while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
@@ -637,11 +654,33 @@ fn in_short(mut error: &EvalAltResult) -> String {
     }
 }
 
-/// An outcome in at most a line.
+/// An outcome in at most a line: how many rows and the first of them, else as the record has it.
 fn preview(outcome: &Value) -> String {
-    let text = outcome.to_string();
+    let text = match outcome["sets"].as_array().and_then(|sets| sets.first()) {
+        Some(set) => {
+            let rows = set["rows"].as_array().map_or(&[][..], Vec::as_slice);
+            let columns = set["columns"].as_array().map_or(&[][..], Vec::as_slice);
+            match rows {
+                [] => "no rows".to_owned(),
+                [first, ..] => {
+                    let cells = first.as_array().map_or(&[][..], Vec::as_slice);
+                    let cells = columns
+                        .iter()
+                        .zip(cells)
+                        .map(|(column, cell)| format!("{} = {}", column.as_str().unwrap_or_default(), plain(cell)));
+                    let more = if rows.len() > 1 { format!(", and {} more rows", rows.len() - 1) } else { String::new() };
+                    format!("{}{more}", cells.collect::<Vec<_>>().join(", "))
+                }
+            }
+        }
+        None => plain(outcome),
+    };
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -12,6 +12,8 @@ pub struct Story {
     pub messages: Vec<Said>,
     /// What the message that decides means here.
     pub means: Option<String>,
+    /// What to do now, where it is another than the diagnostic's help.
+    pub act: Option<String>,
     /// How things stand now.
     pub state: Option<String>,
     /// The part of the change that was made all the same.

@@ -104,7 +104,7 @@ impl RunError {
         Self {
             message: failure.story.title.clone().unwrap_or_else(|| failure.cause.to_string()),
             code: failure.cause.code().map_or_else(|| "cutover::host::failed".to_owned(), |c| c.to_string()),
-            help: failure.cause.help().map(|h| h.to_string()),
+            help: failure.story.act.clone().or_else(|| failure.cause.help().map(|h| h.to_string())),
             label: if failure.primitive == "fail" {
                 "the runbook gives up here".to_owned()
             } else {

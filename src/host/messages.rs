@@ -22,6 +22,11 @@ pub fn translate(script: &Script, error: &EvalAltResult) -> Message {
     match error {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => not_found(script, signature),
+        EvalAltResult::ErrorVariableNotFound(name, _) if name.contains("::") => message(
+            "unknown_variable",
+            format!("no constant `{name}` to be seen from here"),
+            "write `export const` in the module, or ask a function of it",
+        ),
         EvalAltResult::ErrorVariableNotFound(name, _) => message(
             "unknown_variable",
             format!("no variable `{name}`"),
@@ -109,13 +114,16 @@ fn thrown(value: &Dynamic) -> Message {
     }
     match text.split_once("; it has ") {
         Some((what, keys)) => message("no_such_key", what, format!("use one of {keys}")),
-        None => message("thrown", text, ""),
+        None => match text.strip_suffix("; it is empty") {
+            Some(what) => message("no_such_key", what, "add it to the site file, or for this run alone with `--set`"),
+            None => message("thrown", text, "the runbook itself gave up here: read it at this place"),
+        },
     }
 }
 
 /// "Function not found: name (types)" means more often that the types are wrong.
 fn not_found(script: &Script, signature: &str) -> Message {
-    let (name, types) = signature.split_once(" (").map_or((signature, ""), |(n, t)| (n, t.trim_end_matches(')')));
+    let (name, types) = signature.split_once(" (").map_or((signature, ""), |(n, t)| (n, t.strip_suffix(')').unwrap_or(t)));
     let name = name.trim();
     let kinds: Vec<String> = types.split(", ").filter(|t| !t.is_empty()).map(|t| type_word(t.trim_start_matches("&mut "))).collect();
     let short = name.rsplit("::").next().unwrap_or(name);

@@ -56,6 +56,9 @@ pub struct Kept {
     pub path: String,
     /// what it is for
     pub about: String,
+    /// title of the step after which it is of no use any more
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// One event of a run. `effect` numbers the effects of a run from 1; `ms` are milliseconds.

@@ -156,7 +156,9 @@ fn advice(records: &[ErrorRecord]) -> &'static str {
         "InvalidOperation" if records.iter().any(|r| r.message.contains("NonInteractive")) => {
             "the cmdlet asked a question: give `Confirm: false` in its parameters after your own `confirm`"
         }
-        _ => "read the state back with the matching Get- cmdlet, remove the cause, then run the runbook again",
+        _ => {
+            "read the state back with the matching Get- cmdlet, remove the cause, and go on from here: by hand, or with a runbook of the steps that are left"
+        }
     }
 }
 
@@ -164,6 +166,6 @@ fn death_advice(stderr: &str) -> &'static str {
     if stderr.contains("running scripts is disabled") || stderr.contains("PSSecurityException") {
         "the execution policy forbids the bridge script: allow it for this account, or give `arguments` under [powershell] in the site file"
     } else {
-        "read the state back with the matching Get- cmdlet before anything else; then run the runbook again, which starts a new shell"
+        "read the state back with the matching Get- cmdlet before anything else, and go on from here: by hand, or with a runbook of the steps that are left"
     }
 }

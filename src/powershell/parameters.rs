@@ -14,6 +14,8 @@ pub struct ParameterProblem {
     pub message: String,
     /// What to do now, when there is something to say.
     pub help: Option<String>,
+    /// The parameter's value is wrong, not its name.
+    pub value: bool,
 }
 
 /// Everything that is wrong with `parameters` for `cmdlet`, in their order, then what is missing.
@@ -25,8 +27,9 @@ pub fn check_parameters(cmdlet: &str, parameters: &Map<String, Value>) -> Vec<Pa
     let mut given: Vec<&'static str> = Vec::new();
     let mut all_known = true;
     for (written, value) in parameters {
+        let mut wrong = false;
         let mut problem = |message: String, help: Option<String>| {
-            problems.push(ParameterProblem { parameter: Some(written.clone()), message, help });
+            problems.push(ParameterProblem { parameter: Some(written.clone()), message, help, value: false });
         };
         match cmdlet.resolve(written) {
             Resolved::One(parameter) => {
@@ -36,6 +39,7 @@ pub fn check_parameters(cmdlet: &str, parameters: &Map<String, Value>) -> Vec<Pa
                     given.push(parameter.name);
                     if let Some(message) = wrong_value(&parameter, value) {
                         problem(message, None);
+                        wrong = true;
                     }
                 }
             }
@@ -51,6 +55,9 @@ pub fn check_parameters(cmdlet: &str, parameters: &Map<String, Value>) -> Vec<Pa
                 let help = cmdlet.suggest_parameter(written).map(|name| format!("did you mean `{name}`?"));
                 problem(format!("`{}` has no parameter `{written}`", cmdlet.name), help);
             }
+        }
+        if wrong && let Some(last) = problems.last_mut() {
+            last.value = true;
         }
     }
     // A misspelt name would make a mandatory parameter look forgotten: one fault, one message.
@@ -72,7 +79,7 @@ fn wrong_set(cmdlet: &Cmdlet, given: &[&str]) -> Option<ParameterProblem> {
             "add what is missing: a shell without a terminal cannot ask for it".to_owned(),
         ),
     };
-    Some(ParameterProblem { parameter: None, message, help: Some(help) })
+    Some(ParameterProblem { parameter: None, message, help: Some(help), value: false })
 }
 
 fn list(names: &[&str]) -> String {

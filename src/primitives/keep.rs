@@ -12,7 +12,10 @@ pub static KEEP: Primitive = Primitive {
         Parameter::required("text", Type::Text, "what to keep"),
         Parameter::optional("options", Type::Options, ""),
     ],
-    options: &[Parameter::optional("about", Type::Text, "what it is for, in a fragment: the run's end then names the file")],
+    options: &[
+        Parameter::optional("about", Type::Text, "what it is for, in a fragment: the run's end then names the file"),
+        Parameter::optional("expires_after", Type::Text, "with `about`: the title of the step after which the file is of no use any more"),
+    ],
     class: Class::Tells,
     returns: "the file's path",
     doc: "Keeps a file in the run folder, beside the record: a script that undoes a step, a capture of what a step destroys. With `about` the end of the run names it, for whoever goes on from there.",
@@ -35,7 +38,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     // the text is in the file; the record holds its digest
     let text = call.text(1);
     effect.arguments = serde_json::json!({ "name": name, "bytes": text.len(), "blake3": blake3::hash(text.as_bytes()).to_hex().as_str() });
-    let path = call.run.effects.keep(&effect, &name, &text, call.text_option("about"))?;
+    let path = call.run.effects.keep(&effect, &name, &text, call.text_option("about"), call.text_option("expires_after"))?;
     Ok(path.display().to_string().into())
 }
 

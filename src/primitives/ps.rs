@@ -1,5 +1,6 @@
 //! `ps`: one cmdlet in the management shell.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rhai::{Dynamic, Map};
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::sql::{ALREADY, DONE_WHEN, TIMEOUT, WITHIN};
 use super::values::{Row, Rows, from_json, to_json};
-use super::{Call, Class, Parameter, Primitive, Raised, Type};
+use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
 use crate::effect::{self, Cause, Outcome, Story};
 use crate::facts::cmdlets;
 use crate::journal::Said;
@@ -59,7 +60,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         } else {
             String::new()
         };
-        let message = format!("the site does not allow `{cmdlet}`");
+        // a name that is nearly one that is known is a slip more often than a cmdlet to allow
+        let message = match meant.is_empty() {
+            true => format!("the site does not allow `{cmdlet}`"),
+            false => format!("no cmdlet `{cmdlet}` is known, and the site does not allow it"),
+        };
         return call.wrong(
             0,
             None,
@@ -74,30 +79,40 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         .map(|map| map.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect())
         .unwrap_or_default();
     if let Some(problem) = check_parameters(&cmdlet, &parameters).into_iter().next() {
-        return call.wrong(
-            1,
-            problem.parameter.as_deref(),
-            problem.message,
-            problem.help.unwrap_or_else(|| format!("compare with the reference page of `{cmdlet}`")),
-        );
+        let usual = if problem.value { "correct the value in the runbook" } else { "correct the parameters in the runbook" };
+        return Err(Raised::Argument(ArgumentError {
+            argument: 1,
+            key: problem.parameter,
+            // beyond any text: the whole value
+            within: problem.value.then_some(0..usize::MAX),
+            message: problem.message,
+            help: problem.help.unwrap_or_else(|| format!("{usual}, as the reference page of `{cmdlet}` has it")),
+        }));
     }
     let class = if reads { effect::Class::Reads } else { effect::Class::Changes };
     let effect = call.effect(&PS, class, None, command(&cmdlet, &parameters));
     let request = powershell::Call::new(cmdlet, parameters, call.duration_option("timeout").unwrap_or(TIME_LIMIT));
     let session = shell.session.clone();
+    let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = warnings.clone();
     let reply = call.with_test(|test| {
         call.run.effects.perform(&effect, test, |report| async move {
             let mut hear = |record: &Answer| {
-                if let Answer::Warning { message, .. } | Answer::Verbose { message, .. } = record {
+                if let Answer::Warning { message } = record {
+                    heard.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+                }
+                if let Answer::Warning { message } | Answer::Verbose { message } = record {
                     report(message.clone(), None);
                 }
             };
             session.invoke(&request, &mut hear).await.map_err(|failure| cause(failure, class))
         })
-    })?;
-    for warning in &reply.warnings {
+    });
+    // also of a call that failed: they often say why
+    for warning in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         call.run.effects.note(crate::journal::Level::Warn, warning)?;
     }
+    let reply = reply?;
     Ok(Dynamic::from(Rows::of(reply.objects.iter().map(row).collect())))
 }
 
@@ -116,6 +131,9 @@ fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
         story: Box::new(Story {
             title: failure.title(),
             messages: failure.records().iter().map(said).collect(),
+            // its own advice is for a change
+            act: (class == effect::Class::Reads && matches!(failure, ShellFailure::Cmdlet { .. } | ShellFailure::Died { .. }))
+                .then(|| "remove the cause, then run the runbook again: this call only read".to_owned()),
             state: failure.unsent().then(|| "nothing was called".to_owned()),
             unsent: failure.unsent(),
             ..Story::default()

@@ -41,6 +41,7 @@ impl Style {
             .with_width(self.width)
             .with_links(false)
             .with_context_lines(1)
+            .with_word_separator(textwrap::WordSeparator::AsciiSpace)
             .with_word_splitter(textwrap::WordSplitter::NoHyphenation);
         if handler.render_report(&mut text, diagnostic).is_err() {
             text = diagnostic.to_string();
@@ -52,6 +53,10 @@ impl Style {
     pub fn render_explained(&self, diagnostic: &dyn Diagnostic, words: &[(&str, String)]) -> String {
         let mut text = self.render(&WithoutHelp(diagnostic));
         let help = diagnostic.help().map(|help| ("help", help.to_string()));
+        // what is related has a help of its own
+        if diagnostic.related().is_some() {
+            text.push('\n');
+        }
         for (title, words) in words.iter().map(|(title, words)| (*title, words)).chain(help.iter().map(|(title, words)| (*title, words))) {
             let titled = format!("{title:>6}:");
             // as wide and as painted as miette's own
@@ -59,6 +64,7 @@ impl Style {
             let options = textwrap::Options::new(self.width.saturating_sub(2))
                 .initial_indent(&first)
                 .subsequent_indent("        ")
+                .word_separator(textwrap::WordSeparator::AsciiSpace)
                 .word_splitter(textwrap::WordSplitter::NoHyphenation);
             text.push_str(&textwrap::fill(words, options));
             text.push('\n');

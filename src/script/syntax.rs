@@ -10,7 +10,7 @@ use super::{Names, Problem, SourceFile, limits, nearest};
 /// The problem and its bytes in the file.
 pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem, Range<usize>) {
     let position = error.position();
-    let problem = forbidden(file, position).unwrap_or_else(|| translate(file, error.err_type(), names));
+    let problem = forbidden(file, position).or_else(|| reserved(file, error)).unwrap_or_else(|| translate(file, error.err_type(), names));
     let span = if position == Position::NONE || position.line().unwrap_or(0) <= file.first_line {
         let end = file.text.trim_end().len();
         end..end
@@ -36,6 +36,28 @@ fn forbidden(file: &SourceFile, position: Position) -> Option<Problem> {
         _ => (*help).to_owned(),
     };
     Some(Problem::ForbiddenWord { word: (*word).to_owned(), help })
+}
+
+/// A word of the language where a key or a property is wanted.
+fn reserved(file: &SourceFile, error: &ParseError) -> Option<Problem> {
+    let index = file.lexeme_at(error.position())?;
+    let key = matches!(file.lexemes().get(index + 1).map(|l| &l.token), Some(Token::Colon));
+    let wanted = match error.err_type() {
+        ParseErrorType::PropertyExpected => true,
+        ParseErrorType::MissingToken(..) => key,
+        _ => false,
+    };
+    if !wanted {
+        return None;
+    }
+    let word = &file.text[file.lexemes()[index].span.clone()];
+    let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_word.then(|| {
+        syntax(
+            format!("`{word}` is a word of the language"),
+            format!("as a key write it as text: `\"{word}\": …`; as a column `[\"{word}\"]`"),
+        )
+    })
 }
 
 fn syntax(message: impl Into<String>, help: impl Into<String>) -> Problem {

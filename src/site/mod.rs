@@ -19,6 +19,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 pub use error::SiteErrors;
+use error::{At, Problem, ProblemKind};
 use secret::SecretRef;
 
 /// The port of a default instance.
@@ -70,6 +71,8 @@ pub struct SqlServer {
     pub tls: Tls,
     /// a PEM file, added to the system's roots
     pub ca: Option<PathBuf>,
+    /// where the file says so
+    pub ca_at: Option<At>,
     /// what connections start in, `master` unless the site says otherwise
     pub database: String,
     pub limits: Limits,
@@ -180,17 +183,31 @@ impl Site {
         self.sql.values().filter_map(sentence).collect()
     }
 
-    /// Tries every secret without keeping it, so that a missing one is found before the first effect. One that is asked for
-    /// at the terminal only has to have a terminal.
+    /// Tries every secret without keeping it, and every certificate file, so that a missing one is found before the first
+    /// effect. A secret that is asked for at the terminal only has to have a terminal.
     pub fn check_secrets(&self) -> Result<(), SiteErrors> {
-        let problems: Vec<_> = self
-            .sql
-            .values()
-            .filter_map(|server| {
-                let Auth::Sql { password, .. } = &server.auth;
-                password.check().err()
-            })
-            .collect();
+        let mut problems = Vec::new();
+        for server in self.sql.values() {
+            problems.extend(server.unreadable_ca());
+            let Auth::Sql { password, .. } = &server.auth;
+            problems.extend(password.check().err());
+        }
         if problems.is_empty() { Ok(()) } else { Err(SiteErrors::new(&self.path, problems)) }
+    }
+}
+
+impl SqlServer {
+    /// The mistake in `ca`, if its file cannot be read.
+    fn unreadable_ca(&self) -> Option<Problem> {
+        let (path, at) = (self.ca.as_ref()?, self.ca_at.as_ref()?);
+        let error = std::fs::File::open(path).err()?;
+        Some(Problem {
+            kind: ProblemKind::BadValue {
+                key: format!("sql.{}.ca", self.key),
+                wanted: format!("a file that can be read: `{}`: {error}", path.display()),
+            },
+            at: Some(at.clone()),
+            help: "Name the PEM file that holds the certificate of the server's issuer.".to_owned(),
+        })
     }
 }

@@ -457,7 +457,9 @@ impl Reader {
             let kind = ProblemKind::Unsafe(format!("`{}` would send the password in clear", view.full("tls")));
             self.problem(&entry.value.at, kind, "Write `tls = \"verify\"`, with `ca` if the certificate is your own.");
         }
-        let ca = self.text(view, "ca").map(|found| self.relative(&found.text));
+        let ca = self.text(view, "ca");
+        let ca_at = ca.as_ref().map(|found| found.at.clone());
+        let ca = ca.map(|found| self.relative(&found.text));
         let database = self.text(view, "database").map_or_else(|| "master".to_owned(), |found| found.text);
         let limits = Limits {
             connect: self.duration(view, "connect_time_limit"),
@@ -473,6 +475,7 @@ impl Reader {
             auth: auth?,
             tls: tls?,
             ca,
+            ca_at,
             database,
             limits,
         })

@@ -187,14 +187,17 @@ pub struct Gap {
 impl Gap {
     /// What to do about it, in sentences for people.
     pub fn advice(&self) -> Vec<String> {
-        let mut lines = Vec::new();
         if !self.causes.is_empty() {
-            lines.push("see first to what lies in the folder and is of no use: compare it with the original on the share, and copy it again if they differ".to_owned());
+            return vec![
+                "compare what lies in the folder and is of no use with the original on the share, and copy it again if they differ"
+                    .to_owned(),
+                format!("if no whole copy is left, ask the backup team for a log backup covering LSN {}–{}", self.from, self.to),
+            ];
         }
-        lines.push(format!(
+        let mut lines = vec![format!(
             "ask the backup team for a log backup covering LSN {}–{}: the most common cause is another backup product or a maintenance plan that took one elsewhere",
             self.from, self.to
-        ));
+        )];
         lines.push(
             "look in msdb of the primary and of its mirror, if either can still be read: backupset joined with backupmediafamily names every file that was written".to_owned(),
         );

@@ -94,7 +94,7 @@ impl Trouble {
             }
             Self::CannotOpen { .. } => "make the file readable for the SQL Server service account, then run the runbook again",
             Self::NotWhole { .. } => {
-                "compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss"
+                "compare it with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss"
             }
             Self::FromNewerServer => "restore on a SQL Server at least as new as the one that wrote it",
         }

@@ -76,7 +76,9 @@ pub fn squeezed(text: &str) -> String {
 
 impl World {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        // everywhere as long, so that what is drawn breaks at the same words
+        let parent = if cfg!(unix) { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+        Self { dir: tempfile::tempdir_in(parent).unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -21,6 +21,13 @@ pub enum ShellFault {
         #[serde(default)]
         terminating: bool,
     },
+    /// It says this as a warning before it does anything.
+    CmdletWarns {
+        cmdlet: String,
+        #[serde(default)]
+        nth: Option<u32>,
+        message: String,
+    },
     /// It takes this much longer (seconds at pace 1).
     CmdletSlow {
         cmdlet: String,
@@ -48,6 +55,7 @@ pub enum ShellFault {
 #[derive(Debug, Default)]
 pub(super) struct Strike {
     pub seconds: f64,
+    pub warnings: Vec<String>,
     pub fails_before: Option<ErrorRecord>,
     pub fails_after: Option<ErrorRecord>,
     pub dies_before: bool,
@@ -71,6 +79,7 @@ pub(super) fn strikes(faults: &[ShellFault], name: &str, n: u32) -> Strike {
                 };
                 *(if *changed { &mut strike.fails_after } else { &mut strike.fails_before }) = Some(record);
             }
+            ShellFault::CmdletWarns { cmdlet, nth, message } if hits(cmdlet, nth) => strike.warnings.push(message.clone()),
             ShellFault::CmdletSlow { cmdlet, nth, seconds } if hits(cmdlet, nth) => strike.seconds += seconds,
             ShellFault::ShellDies { cmdlet, nth, changed } if hits(cmdlet, nth) => {
                 *(if *changed { &mut strike.dies_after } else { &mut strike.dies_before }) = true;

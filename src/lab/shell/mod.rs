@@ -323,6 +323,9 @@ impl Connection {
         let fault = fault::strikes(&self.shell.options.faults, name, nth);
         let shell = Arc::clone(&self.shell);
         let seconds = cmdlets::seconds(&shell, bound) + fault.seconds;
+        for message in fault.warnings {
+            self.send(&Answer::Warning { message }).await?;
+        }
         // The change lies in the middle, so that a shell that is killed may have made it or not.
         self.wait(seconds / 2.0).await?;
         if let Some(record) = fault.fails_before {

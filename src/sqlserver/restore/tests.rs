@@ -179,7 +179,7 @@ fn an_unreadable_newest_file_stops_and_an_unreadable_old_one_does_not() {
     assert_snapshot!(refusal(&fake), @"
     `mgc_20240101030000.trn` may hold newer log than all others, and it is empty (error 3254); nothing was applied, `mgc` on `backup` is still RESTORING at LSN 600
     cutover::sqlserver::unreadable_backup
-    help: compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
+    help: compare it with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
     ");
     let fake = chain(0..12, 6);
     fake.world().put(&name("mgc", 4), File::Broken(3254));
@@ -383,7 +383,7 @@ fn a_payload_that_ends_early_says_what_was_applied_before() {
     assert_snapshot!(refusal(&fake), @"
     RESTORE LOG from `mgc_20240101014500.trn` failed: `backup` answered with error 3203 (severity 16, state 1, line 1): what the server says; 1 of 3 log backups were applied, `mgc` on `backup` is RESTORING at LSN 700
     cutover::sqlserver::restore_refused
-    help: compare its size with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
+    help: compare it with the original, copy it again from the share, then run the runbook again; if there is no whole copy, move it out of the folder and accept the loss
     ");
 }
 
