@@ -546,6 +546,34 @@ fn an_error_that_no_catalogue_knows() {
 }
 
 #[test]
+fn a_restore_of_the_wrong_log() {
+    // the log that follows next is `...003000`
+    let text = "step(\"Restore\", || sql(\"backup\", \"RESTORE LOG mgc FROM DISK = 'D:\\\\LogShip\\\\mgc_20260717010000.trn' WITH NORECOVERY, STATS = 25\"));\n";
+    runbook(text).exits(1).mgc("RESTORING", 12).drawn("sql_restore_4305");
+}
+
+#[test]
+fn information_stands_among_the_errors_in_order() {
+    let text = "sql(\"backup\", \"PRINT 'one'; RAISERROR('two', 10, 1); RAISERROR('three', 16, 2); PRINT 'four'; EXEC msdb.dbo.sp_update_job @job_name = 'nowhere', @enabled = 0\");\n";
+    runbook(text).exits(1).drawn("sql_messages_in_order");
+}
+
+#[test]
+fn values_used_wrongly() {
+    let rows = "let rows = query(\"backup\", \"SELECT name, state FROM sys.databases\").rows;\n";
+    for (name, line) in [
+        ("column", "note(rows[0].nme);"),
+        ("row", "note(rows[99].name);"),
+        ("no_row", "note(rows.filter(|row| row.state == 9).first().name);"),
+        ("no_boolean", "wait_until(\"x\", \"1s\", || 5);"),
+        ("change_in_a_test", "wait_until(\"x\", \"1s\", || { sql(\"backup\", \"KILL 99\"); true });"),
+        ("thrown", "throw \"no further\";"),
+    ] {
+        runbook(&format!("{rows}{line}\n")).exits(1).nothing_changed().drawn(&format!("value_{name}"));
+    }
+}
+
+#[test]
 fn a_caught_failure_is_told_where_it_happened() {
     let text = "try { query(\"backup\", \"SELECT nme FROM sys.databases\"); } catch (failure) { note(`went on after ${failure.number}`); }\nfail(\"no further\", \"ask somebody\");\n";
     runbook(text).exits(1).says("Invalid column name").says("went on after 207").drawn("fail_after_a_caught_failure");
