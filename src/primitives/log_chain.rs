@@ -142,6 +142,7 @@ pub(super) fn cause(failure: ChainFailure) -> Cause {
             title: Some(failure.title()),
             state: failure.state(),
             partly: failure.partly(),
+            exact: true,
             ..told(failure.failure().map_or(&[], |failure| failure.messages()))
         }),
         diagnostic: Arc::new(failure),
