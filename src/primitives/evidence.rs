@@ -48,6 +48,10 @@ fn one(title: String, value: &Dynamic) -> Evidence {
                 None => item.read_lock::<Row>().map(|row| row.clone()),
             })
             .collect();
+        if !list.is_empty() && list.iter().all(is_pair) {
+            let pair = |pair: &Dynamic| pair.read_lock::<Array>().map(|pair| vec![pair[0].to_string(), shown_text(&pair[1])]);
+            return shown(title, Table { columns: Vec::new(), rows: list.iter().filter_map(pair).collect() });
+        }
         return match rows {
             Some(rows) if !rows.is_empty() => shown(title, table(&Rows::of(rows))),
             _ => Evidence { title, table: None, text: list.iter().map(shown_text).collect() },
