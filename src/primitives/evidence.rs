@@ -60,8 +60,14 @@ fn one(title: String, value: &Dynamic) -> Evidence {
     Evidence { title, table: None, text: shown_text(&value).lines().map(str::to_owned).collect() }
 }
 
-/// A value as it is read at a glance: a blank between date and time.
+/// A value as it is read at a glance: a blank between date and time, lists and maps without brackets.
 fn shown_text(value: &Dynamic) -> String {
+    if let Some(list) = value.read_lock::<Array>() {
+        return list.iter().map(shown_text).collect::<Vec<_>>().join(", ");
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return map.iter().map(|(key, value)| format!("{key} {}", shown_text(value))).collect::<Vec<_>>().join(", ");
+    }
     let text = text_of(value);
     if value.is::<Time>() { text.replacen('T', " ", 1) } else { text }
 }
