@@ -52,7 +52,8 @@ fn planning(count: usize) -> Duration {
     let mut random = fastrand::Rng::with_seed(7);
     let mut sets: Vec<Arc<BackupSet>> = (0..count)
         .map(|n| {
-            let link = n * 8 / 10;
+            // of ten sets seven are the chain's, three lie beside the first of them
+            let link = n / 10 * 7 + (n % 10).saturating_sub(3);
             let set = fake::log(link);
             Arc::new(match n % 10 {
                 1 => BackupSet { copy_only: true, first_lsn: Lsn(set.first_lsn.0 + 5), last_lsn: Lsn(set.last_lsn.0 + 50), ..set },
@@ -82,6 +83,7 @@ fn headers_asked(files: usize, applied: usize) -> usize {
     }
     let listing = server.world().listing();
     let order = Order {
+        alone: false,
         server: "backup",
         database: "mgc",
         folder_on_server: fake::FOLDER,

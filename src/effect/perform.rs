@@ -128,6 +128,7 @@ struct State {
     tests: Vec<(u64, Vec<String>)>,
     changed: Vec<Change>,
     in_doubt: Vec<Change>,
+    perhaps: Vec<Change>,
     kept: Vec<Kept>,
     loss: Option<Value>,
     /// the innermost step that ended with a failure or a stop
@@ -240,6 +241,7 @@ impl Effects {
                 loss,
                 changed,
                 in_doubt: state.in_doubt.clone(),
+                perhaps: state.perhaps.clone(),
                 kept: state.kept.clone(),
             }
         };
@@ -501,14 +503,17 @@ impl Effects {
                 }
             }
             None if cause.in_doubt => self.state().in_doubt.push(made),
-            None => {}
+            None if cause.story.exact || cause.story.unsent => {}
+            None => self.state().perhaps.push(made),
         }
         cause
     }
 
     /// The test itself failed: the effect is at its end, and the test's own failure goes on.
     fn untested(&self, effect: &Effect, begun: &Begun, mut error: Box<EvalAltResult>, message: &str) -> Ended {
-        tell(&mut error, &format!("`{}`: {message}", effect.summary));
+        if effect.class == Class::Changes {
+            tell(&mut error, &format!("`{}`: {message}", effect.summary));
+        }
         let event = Event::EffectFailed {
             effect: begun.id,
             step: begun.step.clone(),

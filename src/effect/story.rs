@@ -18,6 +18,8 @@ pub struct Story {
     pub state: Option<String>,
     /// The part of the change that was made all the same.
     pub partly: Option<String>,
+    /// What was done is known: what `partly` says, or nothing at all.
+    pub exact: bool,
     /// Nothing left this machine, so nothing can have changed.
     pub unsent: bool,
 }

@@ -112,6 +112,9 @@ fn thrown(value: &Dynamic) -> Message {
     if let Some((what, meant)) = text.split_once("; did you mean ") {
         return message("no_such_key", what, format!("did you mean {meant}"));
     }
+    if let Some(message) = of_a_value(&text) {
+        return message;
+    }
     match text.split_once("; it has ") {
         Some((what, keys)) => message("no_such_key", what, format!("use one of {keys}")),
         None => match text.strip_suffix("; it is empty") {
@@ -119,6 +122,28 @@ fn thrown(value: &Dynamic) -> Message {
             None => message("thrown", text, "the runbook itself gave up here: read it at this place"),
         },
     }
+}
+
+/// What rows, times, log sequence numbers and closures say of their use.
+fn of_a_value(text: &str) -> Option<Message> {
+    if let Some((what, columns)) = text.split_once("; the columns are: ") {
+        let asked = what.split('`').nth(1).unwrap_or_default();
+        let near = nearest(asked, columns.split(", "));
+        let help = near.map_or_else(
+            || format!("use one of the columns: {columns}"),
+            |near| format!("did you mean `{near}`? The columns are: {columns}"),
+        );
+        return Some(message("no_such_key", what, help));
+    }
+    if let Some((what, found)) = text.split_once(" must return true or false, not ") {
+        let found = type_word(found.trim_start_matches("a value of type "));
+        let what = format!("{what} must return true or false, not {found}");
+        return Some(message("wrong_type", what, "end the closure with a comparison, such as `rows.len() == 0`"));
+    }
+    if text.starts_with("there is no row ") {
+        return Some(message("out_of_bounds", text, "look at its `.len()` first"));
+    }
+    text.contains(" cannot be compared").then(|| message("wrong_type", text, "compare values of one kind, and test for `()` first"))
 }
 
 /// "Function not found: name (types)" means more often that the types are wrong.

@@ -172,6 +172,9 @@ pub enum Event {
         /// changes that may or may not have been made
         #[serde(default)]
         in_doubt: Vec<Change>,
+        /// changes that failed, and may have been made in part
+        #[serde(default)]
+        perhaps: Vec<Change>,
         /// files that the runbook kept for whoever goes on from here
         #[serde(default)]
         kept: Vec<Kept>,

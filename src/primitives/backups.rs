@@ -67,7 +67,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T,
 fn cause(error: BackupsError) -> Cause {
     let partly = error.result().map(|result| result.copied.len()).filter(|n| *n > 0);
     let partly = partly.map(|n| if n == 1 { "1 file was copied".to_owned() } else { format!("{n} files were copied") });
-    Cause { story: Box::new(Story { partly, ..Story::default() }), ..Cause::new(error) }
+    Cause { story: Box::new(Story { partly, exact: true, ..Story::default() }), ..Cause::new(error) }
 }
 
 pub(super) fn row<const N: usize>(columns: [(&str, Dynamic); N]) -> Row {

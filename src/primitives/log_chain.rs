@@ -34,7 +34,7 @@ pub static LOG_CHAIN: Primitive = Primitive {
     options: &[FOLDER_ON_SERVER, KEEP, UNDO_FILE],
     class: Class::Reads,
     returns: "`.sets`: rows in the order of application; `.gap`: `()` or a row; `.left_out`: rows of file and why; `.loss`: the loss statement, `.loss.lines` as text; \
-              `.redo_lsn`, `.end_lsn`, `.family_guid`",
+              `.redo_lsn`, `.end_lsn`, `.family_guid`; `.version_major` of the server that wrote the sets, `()` if there are none",
     doc: "Works out which log backups come next, by LSN and recovery fork and never by name, exactly as `restore_logs` would, and changes nothing. Headers are read \
           by the SQL Server, and only of files that can matter.",
     examples: &[
@@ -122,6 +122,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         ("redo_lsn", Dynamic::from(chain.redo.lsn)),
         ("end_lsn", Dynamic::from(chain.plan.end)),
         ("family_guid", guid(chain.plan.family)),
+        ("version_major", chain.plan.apply.iter().map(|set| set.version_major).min().map_or(Dynamic::UNIT, Dynamic::from)),
     ])))
 }
 
@@ -143,6 +144,7 @@ pub(super) fn cause(failure: ChainFailure) -> Cause {
             title: Some(failure.title()),
             state: failure.state(),
             partly: failure.partly(),
+            exact: true,
             ..told(failure.failure().map_or(&[], |failure| failure.messages()))
         }),
         diagnostic: Arc::new(failure),

@@ -172,7 +172,13 @@ pub(super) fn cause(failure: Failure) -> Cause {
     Cause {
         number: failure.number(),
         in_doubt: failure.in_doubt(),
-        story: Box::new(Story { title: failure.title(), state: failure.state(), unsent: failure.unsent(), ..told(failure.messages()) }),
+        story: Box::new(Story {
+            title: failure.title(),
+            state: failure.state(),
+            unsent: failure.unsent(),
+            exact: failure.not_begun(),
+            ..told(failure.messages())
+        }),
         diagnostic: std::sync::Arc::new(failure),
     }
 }

@@ -197,7 +197,7 @@ impl Human {
                 let word = if *ok { style.paint("32", "done in") } else { style.paint("31", "ended after") };
                 Some(format!("   {word} {}", seconds(*ms)))
             }
-            Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, kept } => {
+            Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, perhaps, kept } => {
                 if let Some(bar) = state.bar.take() {
                     bar.finish_and_clear();
                 }
@@ -210,7 +210,11 @@ impl Human {
                 let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
-                        let certain = if in_doubt.is_empty() { "nothing was changed" } else { "nothing was changed for certain" };
+                        let certain = if in_doubt.is_empty() && perhaps.is_empty() {
+                            "nothing was changed"
+                        } else {
+                            "nothing was changed for certain"
+                        };
                         text.push_str(&format!("\n{certain}"));
                     } else {
                         text.push_str(&self.list("already changed", changed));
@@ -218,6 +222,9 @@ impl Human {
                     if !in_doubt.is_empty() {
                         text.push_str(&self.list("may or may not be changed", in_doubt));
                     }
+                }
+                if !perhaps.is_empty() {
+                    text.push_str(&self.list("failed, and may be changed in part", perhaps));
                 }
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));

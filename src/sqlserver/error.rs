@@ -288,6 +288,11 @@ impl Failure {
         self.before_login() || matches!(self, Self::Parameter { .. })
     }
 
+    /// True if the server refused the text as such (severity 15): no statement of the batch has run.
+    pub fn not_begun(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && self.deciding().is_some_and(|m| m.severity == 15 && m.number < 50_000)
+    }
+
     /// True if the server could not be talked to at all: no connection, no TLS, no login.
     pub fn before_login(&self) -> bool {
         matches!(self, Self::UnknownServer { .. } | Self::Unreachable(_) | Self::Tls(_) | Self::Password { .. } | Self::Login { .. })
