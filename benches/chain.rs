@@ -83,6 +83,7 @@ fn headers_asked(files: usize, applied: usize) -> usize {
     }
     let listing = server.world().listing();
     let order = Order {
+        alone: false,
         server: "backup",
         database: "mgc",
         folder_on_server: fake::FOLDER,

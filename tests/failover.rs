@@ -124,9 +124,11 @@ fn a_share_that_died_with_the_site_is_for_a_person_to_decide() {
     std::fs::remove_dir_all(world.path("lab/share")).unwrap();
     let run = |runbook: &std::path::Path| world.cutover(&format!("run {} --site {} --yes", runbook.display(), lab.site().display()));
     run(&repository("runbooks/pchat-failover.rhai")).exits(1).says("the share cannot be read").says("nothing was changed");
-    // a site that has decided so in peace time says so in its own copy
+    // a site that has decided so in peace time says so in its own copy of the module
     let stock = std::fs::read_to_string(repository("runbooks/pchat-failover.rhai")).unwrap();
-    let decided = world.write("decided.rhai", &stock.replace("\"default\": \"give up\"", "\"default\": \"go on without it\""));
+    let decided = world.write("mine/decided.rhai", &stock);
+    let module = std::fs::read_to_string(repository("stdlib/preflight.rhai")).unwrap();
+    world.write("mine/preflight.rhai", &module.replace("\"default\": \"give up\"", "\"default\": \"go on without it\""));
     run(&decided).exits(0).says("the share is gone: nothing was copied");
     lab.stop();
     // the twelve that were applied and the four that had been copied

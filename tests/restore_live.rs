@@ -75,6 +75,7 @@ impl Scene {
 
     fn order<'a>(&'a self, files: &'a [Listed]) -> Order<'a> {
         Order {
+            alone: false,
             server: "backup",
             database: "mgc",
             folder_on_server: self.folder("copy_to_on_server"),

@@ -48,6 +48,8 @@ pub struct Scenario {
     pub restore_seconds: f64,
     /// simulated duration of recovery
     pub recovery_seconds: f64,
+    /// major, minor and build of the primary, which wrote the log backups; without it: as the other servers
+    pub primary_version: Option<(u8, u8, u16)>,
     /// what is wrong, in order
     #[serde(rename = "fault")]
     pub faults: Vec<Fault>,
@@ -75,6 +77,7 @@ impl Default for Scenario {
             copy_job_seconds: 1.0,
             restore_seconds: 0.3,
             recovery_seconds: 0.5,
+            primary_version: None,
             faults: Vec::new(),
             shell_faults: Vec::new(),
         }

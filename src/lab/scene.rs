@@ -175,7 +175,10 @@ impl Scene<'_> {
             database_backup_lsn: self.base,
             start,
             finish: start.saturating_add(Span::new().milliseconds(milliseconds)),
-            version: (12, 0, 6024),
+            version: self
+                .scenario
+                .primary_version
+                .map_or((12, 0, 6024), |(major, minor, build)| (major.into(), minor.into(), build.into())),
             flags: 0,
             binding: self.binding,
             family: self.family,

@@ -14,9 +14,9 @@ pub(super) enum Heard {
     Again(String),
 }
 
-/// The terminal's width in columns; 80 where nobody knows.
+/// The terminal's width in columns; 100, as of all reports, where there is none.
 pub(super) fn width() -> usize {
-    terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| usize::from(width.0))
+    terminal_size::terminal_size_of(std::io::stderr()).map_or(100, |(width, _)| usize::from(width.0))
 }
 
 /// The evidence, then the question, broken to `width` columns.

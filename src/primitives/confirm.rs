@@ -21,7 +21,7 @@ pub static CONFIRM: Primitive = Primitive {
     ],
     class: Class::Asks,
     returns: "nothing; when the answer is no, the run stops",
-    doc: "Shows evidence and asks for a yes. \"No\", which is the default, stops the run: a stop that no `catch` can catch, resumable. \
+    doc: "Shows evidence and asks for a yes. \"No\", which is the default, stops the run: a stop that no `catch` can catch. \
           Unattended (`--yes`) the answer is yes, typed words included; an irreversible question needs `--approve ID` besides, except in a lab.",
     examples: &[r#"confirm("Remove log shipping from mgc?", #{ show: "the server forgets these facts, the record keeps them" });"#],
     run,

@@ -48,6 +48,10 @@ fn one(title: String, value: &Dynamic) -> Evidence {
                 None => item.read_lock::<Row>().map(|row| row.clone()),
             })
             .collect();
+        if !list.is_empty() && list.iter().all(is_pair) {
+            let pair = |pair: &Dynamic| pair.read_lock::<Array>().map(|pair| vec![pair[0].to_string(), shown_text(&pair[1])]);
+            return shown(title, Table { columns: Vec::new(), rows: list.iter().filter_map(pair).collect() });
+        }
         return match rows {
             Some(rows) if !rows.is_empty() => shown(title, table(&Rows::of(rows))),
             _ => Evidence { title, table: None, text: list.iter().map(shown_text).collect() },
@@ -56,8 +60,14 @@ fn one(title: String, value: &Dynamic) -> Evidence {
     Evidence { title, table: None, text: shown_text(&value).lines().map(str::to_owned).collect() }
 }
 
-/// A value as it is read at a glance: a blank between date and time.
+/// A value as it is read at a glance: a blank between date and time, lists and maps without brackets.
 fn shown_text(value: &Dynamic) -> String {
+    if let Some(list) = value.read_lock::<Array>() {
+        return list.iter().map(shown_text).collect::<Vec<_>>().join(", ");
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return map.iter().map(|(key, value)| format!("{key} {}", shown_text(value))).collect::<Vec<_>>().join(", ");
+    }
     let text = text_of(value);
     if value.is::<Time>() { text.replacen('T', " ", 1) } else { text }
 }

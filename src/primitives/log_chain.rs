@@ -51,6 +51,7 @@ pub(super) struct Request {
     folder: PathBuf,
     folder_on_server: String,
     keep: Keep,
+    alone: bool,
 }
 
 impl Request {
@@ -69,7 +70,7 @@ impl Request {
             _ => Keep::NoRecovery,
         };
         let folder_on_server = call.text_option("folder_on_server").unwrap_or_else(|| call.text(2));
-        Ok(Self { server, database: call.text(1), folder, folder_on_server, keep })
+        Ok(Self { server, database: call.text(1), folder, folder_on_server, keep, alone: call.flag("alone") })
     }
 
     /// What lies in the folder now.
@@ -91,6 +92,7 @@ impl Request {
             files,
             matching: MATCHING,
             keep: self.keep.clone(),
+            alone: self.alone,
             now: jiff::Timestamp::now(),
         }
     }

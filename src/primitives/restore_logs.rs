@@ -14,7 +14,19 @@ use crate::sqlserver::restore::{Hooks, Progress, Restored, apply, plan};
 pub static RESTORE_LOGS: Primitive = Primitive {
     name: "restore_logs",
     parameters: &[SERVER, DATABASE, FOLDER, Parameter::optional("options", Type::Options, "")],
-    options: &[FOLDER_ON_SERVER, KEEP, UNDO_FILE, DONE_WHEN, WITHIN, ALREADY],
+    options: &[
+        FOLDER_ON_SERVER,
+        KEEP,
+        UNDO_FILE,
+        Parameter::optional(
+            "alone",
+            Type::Boolean,
+            "end the readers of a standby in the batch of the first RESTORE: they come back faster than they are killed",
+        ),
+        DONE_WHEN,
+        WITHIN,
+        ALREADY,
+    ],
     class: Class::Changes,
     returns: "`.applied`: rows of file, LSNs and seconds; `.skipped`: a count; `.left_out`: rows of file and why; `.last_lsn`; `.last_backup_finish`; `.family_guid`; \
               `.loss`: the loss statement, `.loss.lines` as text",

@@ -2,9 +2,9 @@
 //! Made by `restore` for the confirm before the point of no return and for the report. It claims no more than headers prove:
 //! a transaction that commits while a log backup runs may or may not be inside.
 
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, DateTimeRound};
 use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{RoundMode, SignedDuration, Timestamp, Unit};
 use serde::Serialize;
 
 use super::chain::clock;
@@ -91,6 +91,7 @@ impl Loss {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let both = |time: Option<DateTime>, utc: Option<Timestamp>| match (time, utc) {
+            (Some(time), Some(_)) if self.offset_minutes == Some(0) => format!("{} by the primary's clock, which shows UTC", clock(time)),
             (Some(time), Some(utc)) => format!(
                 "{} by the primary's clock (UTC{}), {} UTC",
                 clock(time),
@@ -110,7 +111,11 @@ impl Loss {
             ));
             lines.push(format!(
                 "uncertain: what was committed while that backup ran, until {}",
-                both(self.uncertain_until, self.uncertain_until_utc)
+                // never a fraction of a second too early
+                both(
+                    self.uncertain_until.map(whole_second_after),
+                    self.uncertain_until_utc.map(|utc| utc + SignedDuration::from_millis(999))
+                )
             ));
         }
         let ahead = match self.server_ahead_seconds {
@@ -137,6 +142,10 @@ impl Loss {
         lines.push(format!("never in these backups: {}", self.not_covered.join("; ")));
         lines
     }
+}
+
+fn whole_second_after(time: DateTime) -> DateTime {
+    time.round(DateTimeRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).unwrap_or(time)
 }
 
 /// Minutes that `start` is ahead of the UTC time in the file's name, to a quarter of an hour; none if the name has none, or

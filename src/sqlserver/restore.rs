@@ -96,6 +96,9 @@ pub struct Order<'a> {
     /// `*` and `?`, without regard to case; usually `*.trn`. Files ending in `.wrk` are never taken.
     pub matching: &'a str,
     pub keep: Keep,
+    /// In STANDBY, the first RESTORE closes the door behind the readers whom it ends: they come back faster than they are
+    /// killed. WITH NORECOVERY only; after it nobody can be inside.
+    pub alone: bool,
     /// For the loss statement.
     pub now: Timestamp,
 }
@@ -341,7 +344,9 @@ async fn restore_one<I: Instance>(
     world: &World,
 ) -> Result<(), ChainFailure> {
     let send = async |set: &BackupSet, keep: &Keep| instance.restore(&statement(order, set, keep), percent).await.map(|_| ());
-    let Err(mut failure) = send(set, keep).await else { return Ok(()) };
+    let shut = order.alone && world.in_standby && matches!(keep, Keep::NoRecovery);
+    let sent = if shut { send_alone(instance, order, &statement(order, set, keep), percent).await } else { send(set, keep).await };
+    let Err(mut failure) = sent else { return Ok(()) };
     if failure.number() == Some(INTERRUPTED)
         && let Some(before) = before(chain, set)
         && send(before, &Keep::NoRecovery).await.is_ok()
@@ -373,6 +378,36 @@ async fn restore_one<I: Instance>(
     };
     Err(ChainFailure::Refused { file, act, world, failure: Box::new(failure) })
 }
+
+/// One batch: the door is shut, everybody inside is ended, and the RESTORE follows before anybody is back. Between the first
+/// two a reader may take the one place that is left (924, 3101, 5064): then it is tried again. The door is opened again when
+/// the database is still in STANDBY; a restored one is opened by whoever brings it online.
+async fn send_alone<I: Instance>(instance: &I, order: &Order<'_>, restore: &str, percent: &Percent<'_>) -> Result<(), Failure> {
+    let database = quote_identifier(order.database);
+    let batch = format!("ALTER DATABASE {database} SET SINGLE_USER WITH ROLLBACK IMMEDIATE; {restore}");
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let Err(failure) = instance.restore(&batch, percent).await else { return Ok(()) };
+        let taken = failure.number().is_some_and(|number| SOMEBODY_INSIDE.contains(&number));
+        if taken && tries < TRIES_ALONE {
+            continue;
+        }
+        let name = quote_string(order.database);
+        let open = format!(
+            "IF EXISTS (SELECT 1 FROM sys.databases WHERE name = {name} AND state = 0 AND user_access = 1) ALTER DATABASE {database} SET MULTI_USER"
+        );
+        if matches!(failure, Failure::Refused { .. })
+            && let Err(error) = instance.restore(&open, percent).await
+        {
+            tracing::warn!(%error, "the database stays in SINGLE_USER");
+        }
+        return Err(failure);
+    }
+}
+
+const TRIES_ALONE: usize = 5;
+const SOMEBODY_INSIDE: [i32; 3] = [924, 3101, 5064];
 
 /// "the previous restore was interrupted", "the log in this backup set ends before the redo point", "no file is waiting".
 const INTERRUPTED: i32 = 4319;

@@ -368,6 +368,7 @@ fn get_topology(shell: &Shell, bound: &Bound) -> Outcome {
 fn get_replication(shell: &Shell, bound: &Bound) -> Outcome {
     let site = shell.site();
     let now = shell.instances.now();
+    let now = now.round(jiff::Unit::Second).unwrap_or(now);
     if bound.is_set("CentralManagementStoreStatus") {
         return Ok(objects([json!({
             "ActiveMasterFqdn": site.master,

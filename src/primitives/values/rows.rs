@@ -85,6 +85,14 @@ impl Rows {
         self.rows.iter().map(|row| row.get(column)).collect()
     }
 
+    /// The same rows with these columns only, in this order.
+    fn only(&self, columns: &Array) -> Fallible<Self> {
+        let columns: Vec<ImmutableString> = columns.iter().map(|name| name.to_string().into()).collect();
+        let pick = |row: &Row| columns.iter().map(|name| Ok((name.clone(), row.get(name)?))).collect::<Fallible<IndexMap<_, _>>>();
+        let rows = self.rows.iter().map(|row| Ok(Row(Arc::new(pick(row)?)))).collect::<Fallible<Vec<_>>>()?;
+        Ok(Self { columns: Arc::new(columns), rows: Arc::new(rows) })
+    }
+
     fn sorted_by(&self, column: &str) -> Fallible<Self> {
         let mut keyed = self.rows.iter().map(|row| Ok((row.get(column)?, row.clone()))).collect::<Fallible<Vec<_>>>()?;
         keyed.sort_by(|(a, _), (b, _)| super::convert::compare(a, b));
@@ -114,6 +122,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_indexer_get(|rows: &mut Rows, index: i64| rows.at(index));
     engine.register_fn("first", |rows: &mut Rows| rows.first());
     engine.register_fn("column", |rows: &mut Rows, column: ImmutableString| rows.column(&column));
+    engine.register_fn("only", |rows: &mut Rows, columns: Array| rows.only(&columns));
     engine.register_fn("sorted_by", |rows: &mut Rows, column: ImmutableString| rows.sorted_by(&column));
     engine.register_fn("to_string", |rows: &mut Rows| format!("{} rows", rows.rows.len()));
     engine.register_fn("to_debug", |rows: &mut Rows| format!("{} rows", rows.rows.len()));

@@ -21,6 +21,7 @@ mod api {
 
 fn order(files: &[Listed]) -> Order<'_> {
     Order {
+        alone: false,
         server: "backup",
         database: "mgc",
         folder_on_server: FOLDER,
