@@ -38,7 +38,8 @@ fn register_order<T: rhai::Variant + Clone>(
     order: fn(&T, &T) -> Result<Ordering, Box<EvalAltResult>>,
     alike: fn(&T, &Dynamic) -> Result<T, Box<EvalAltResult>>,
 ) {
-    let operators: [(&str, fn(Ordering) -> bool); 6] = [
+    type Holds = fn(Ordering) -> bool;
+    let operators: [(&str, Holds); 6] = [
         ("==", Ordering::is_eq),
         ("!=", Ordering::is_ne),
         ("<", Ordering::is_lt),
