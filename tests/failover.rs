@@ -116,3 +116,19 @@ fn the_same_seed_gives_the_same_world() {
     }
     assert_eq!(world.json("one/world.json"), world.json("two/world.json"));
 }
+
+#[test]
+fn a_share_that_died_with_the_site_is_for_a_person_to_decide() {
+    let world = World::new();
+    let lab = world.lab("--pace 0");
+    std::fs::remove_dir_all(world.path("lab/share")).unwrap();
+    let run = |runbook: &std::path::Path| world.cutover(&format!("run {} --site {} --yes", runbook.display(), lab.site().display()));
+    run(&repository("runbooks/pchat-failover.rhai")).exits(1).says("the share cannot be read").says("nothing was changed");
+    // a site that has decided so in peace time says so in its own copy
+    let stock = std::fs::read_to_string(repository("runbooks/pchat-failover.rhai")).unwrap();
+    let decided = world.write("decided.rhai", &stock.replace("\"default\": \"give up\"", "\"default\": \"go on without it\""));
+    run(&decided).exits(0).says("the share is gone: nothing was copied");
+    lab.stop();
+    // the twelve that were applied and the four that had been copied
+    assert_failed_over(&world, "lab", 16);
+}

@@ -463,9 +463,10 @@ fn a_destination_without_room_is_found_before_anything_is_changed() {
 }
 
 #[test]
-fn a_destination_that_fills_up_between_the_rescue_copy_and_step_2() {
+fn a_rescue_copy_that_would_take_the_room_of_step_2_is_left_out() {
     let Some(case) = small_destination("1500k") else { return };
-    case.exits(1).mgc("RESTORING", 12).sent_no("RESTORE LOG").drawn("destination_full_at_step_2");
+    // the lab's server does not see this folder, which is found as soon as something lies in it
+    case.exits(1).mgc("RESTORING", 12).sent_no("RESTORE LOG").drawn("destination_for_one_copy");
 }
 
 // ---- the shell ----

@@ -53,6 +53,28 @@ fn loopback(text: &str) -> Result<IpAddr, String> {
     }
 }
 
+/// A lab's folder: kept, or gone when the command ends.
+pub(super) enum Folder<'a> {
+    Kept(&'a Path),
+    Passing(tempfile::TempDir),
+}
+
+impl<'a> Folder<'a> {
+    pub(super) fn of(keep: Option<&'a Path>) -> Result<Self, CliError> {
+        match keep {
+            Some(dir) => Ok(Self::Kept(dir)),
+            None => tempfile::tempdir().map(Self::Passing).map_err(|source| CliError::Folder { path: std::env::temp_dir(), source }),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(dir) => dir,
+            Self::Passing(dir) => dir.path(),
+        }
+    }
+}
+
 /// Starts a lab in a folder that is new or empty.
 pub(super) async fn start(choice: &LabChoice, dir: &Path, listen: IpAddr) -> Result<Lab, CliError> {
     let failed = |source| CliError::Folder { path: dir.to_owned(), source };
@@ -68,14 +90,8 @@ pub(super) async fn start(choice: &LabChoice, dir: &Path, listen: IpAddr) -> Res
 
 pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
     let runtime = super::runtime()?;
-    let temporary;
-    let dir: &Path = match &arguments.keep {
-        Some(dir) => dir,
-        None => {
-            temporary = tempfile::tempdir().map_err(|source| CliError::Folder { path: std::env::temp_dir(), source })?;
-            temporary.path()
-        }
-    };
+    let folder = Folder::of(arguments.keep.as_deref())?;
+    let dir = folder.path();
     runtime.block_on(async {
         let lab = start(&arguments.lab, dir, arguments.listen).await?;
         report::talk(&format!(

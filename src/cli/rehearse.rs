@@ -1,11 +1,11 @@
 //! `cutover rehearse`: a runbook against a lab of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::execute::{Asked, execute, load_site, runbook_file};
-use super::lab::{LabChoice, start};
+use super::lab::{Folder, LabChoice, start};
 use super::{CliError, Format};
 use crate::report;
 use crate::script::{Source, stdlib};
@@ -39,14 +39,8 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
             Source::Text { name, text }
         }
     };
-    let temporary;
-    let dir: &Path = match &arguments.keep {
-        Some(dir) => dir,
-        None => {
-            temporary = tempfile::tempdir().map_err(|source| CliError::Folder { path: std::env::temp_dir(), source })?;
-            temporary.path()
-        }
-    };
+    let folder = Folder::of(arguments.keep.as_deref())?;
+    let dir = folder.path();
     let runtime = super::runtime()?;
     let lab = runtime.block_on(start(&arguments.lab, dir, "127.0.0.1".parse().expect("an address")))?;
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {

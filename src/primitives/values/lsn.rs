@@ -1,13 +1,11 @@
 //! Log sequence numbers in a runbook: ordered, printable, and compared only with what is one.
 
-use std::cmp::Ordering;
-
 use rhai::{Dynamic, Engine, EvalAltResult};
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use super::mistake;
+use super::{mistake, register_order};
 use crate::wire::lsn::Lsn;
 
 /// An integer or text that is an LSN compares exactly; anything else is the runbook's mistake, never silently false.
@@ -35,26 +33,5 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Lsn>("Lsn");
     engine.register_fn("to_string", |lsn: &mut Lsn| lsn.to_string());
     engine.register_fn("to_debug", |lsn: &mut Lsn| lsn.to_string());
-    type Compare = fn(Ordering) -> bool;
-    let operators: [(&str, Compare); 6] = [
-        ("==", Ordering::is_eq),
-        ("!=", Ordering::is_ne),
-        ("<", Ordering::is_lt),
-        ("<=", Ordering::is_le),
-        (">", Ordering::is_gt),
-        (">=", Ordering::is_ge),
-    ];
-    for (name, holds) in operators {
-        engine.register_fn(name, move |a: Lsn, b: Lsn| holds(a.cmp(&b)));
-        // `lsn == ()` asks whether it is missing, and has an answer; what comes first of a value and nothing has none
-        let missing = move |value: &Dynamic| value.is_unit() && matches!(name, "==" | "!=");
-        engine.register_fn(name, move |a: Lsn, b: Dynamic| match missing(&b) {
-            true => Ok(name == "!="),
-            false => other(&b).map(|b| holds(a.cmp(&b))),
-        });
-        engine.register_fn(name, move |a: Dynamic, b: Lsn| match missing(&a) {
-            true => Ok(name == "!="),
-            false => other(&a).map(|a| holds(a.cmp(&b))),
-        });
-    }
+    register_order(engine, |a: &Lsn, b| Ok(a.cmp(b)), |_, value| other(value));
 }

@@ -13,7 +13,9 @@ pub use result::SqlResult;
 pub use rows::{Row, Rows};
 pub use time::Time;
 
-use rhai::{Engine, EvalAltResult, Position};
+use std::cmp::Ordering;
+
+use rhai::{Dynamic, Engine, EvalAltResult, Position};
 
 /// Registers every value's properties, methods and operators.
 pub fn register(engine: &mut Engine) {
@@ -26,6 +28,36 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn("len", |blob: &mut rhai::Blob| blob.len() as i64);
     for name in ["to_string", "to_debug"] {
         engine.register_fn(name, |blob: &mut rhai::Blob| convert::hex(blob));
+    }
+}
+
+/// Registers the six comparisons of a value of ours: with its kind, and with what `alike` can read as its kind. `value == ()`
+/// asks whether it is missing, and has an answer; what comes first of a value and nothing has none.
+fn register_order<T: rhai::Variant + Clone>(
+    engine: &mut Engine,
+    order: fn(&T, &T) -> Result<Ordering, Box<EvalAltResult>>,
+    alike: fn(&T, &Dynamic) -> Result<T, Box<EvalAltResult>>,
+) {
+    type Holds = fn(Ordering) -> bool;
+    let operators: [(&str, Holds); 6] = [
+        ("==", Ordering::is_eq),
+        ("!=", Ordering::is_ne),
+        ("<", Ordering::is_lt),
+        ("<=", Ordering::is_le),
+        (">", Ordering::is_gt),
+        (">=", Ordering::is_ge),
+    ];
+    for (name, holds) in operators {
+        let missing = move |value: &Dynamic| value.is_unit() && matches!(name, "==" | "!=");
+        engine.register_fn(name, move |a: T, b: T| order(&a, &b).map(holds));
+        engine.register_fn(name, move |a: T, b: Dynamic| match missing(&b) {
+            true => Ok(name == "!="),
+            false => alike(&a, &b).and_then(|b| order(&a, &b)).map(holds),
+        });
+        engine.register_fn(name, move |a: Dynamic, b: T| match missing(&a) {
+            true => Ok(name == "!="),
+            false => alike(&b, &a).and_then(|a| order(&a, &b)).map(holds),
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use rhai::{Dynamic, Engine, EvalAltResult};
 
-use super::mistake;
+use super::{mistake, register_order};
 
 /// A date, time, datetime, datetime2, smalldatetime or datetimeoffset.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,26 +76,5 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Time>("Time");
     engine.register_fn("to_string", |time: &mut Time| time.to_string());
     engine.register_fn("to_debug", |time: &mut Time| time.to_string());
-    type Compare = fn(Ordering) -> bool;
-    let operators: [(&str, Compare); 6] = [
-        ("==", Ordering::is_eq),
-        ("!=", Ordering::is_ne),
-        ("<", Ordering::is_lt),
-        ("<=", Ordering::is_le),
-        (">", Ordering::is_gt),
-        (">=", Ordering::is_ge),
-    ];
-    for (name, holds) in operators {
-        engine.register_fn(name, move |a: Time, b: Time| order(a, b).map(holds));
-        // `time == ()` asks whether it is missing, and has an answer; what comes first of a value and nothing has none
-        let missing = move |value: &Dynamic| value.is_unit() && matches!(name, "==" | "!=");
-        engine.register_fn(name, move |a: Time, b: Dynamic| match missing(&b) {
-            true => Ok(name == "!="),
-            false => alike(a, &b).and_then(|b| order(a, b)).map(holds),
-        });
-        engine.register_fn(name, move |a: Dynamic, b: Time| match missing(&a) {
-            true => Ok(name == "!="),
-            false => alike(b, &a).and_then(|a| order(a, b)).map(holds),
-        });
-    }
+    register_order(engine, |a: &Time, b| order(*a, *b), |kind, value| alike(*kind, value));
 }
