@@ -76,25 +76,28 @@ pub fn copy(options: &CopyOptions, progress: &(dyn Fn(CopyProgress) + Send + Syn
 
     let wanted = |n: &str| !name::is_part(n) && !name::is_work(n) && name::matches(&options.matching, n);
     let (source, destination) = thread::scope(|scope| {
-        let destination = scope.spawn(|| listing::scan(to, wanted));
-        (listing::scan(from, wanted), destination.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        // each thread also does what follows for its own folder: with tens of thousands of files that counts
+        let destination = scope.spawn(|| listing::scan(to, wanted).map(|scan| (plan::by_name(scan.files), scan.others)));
+        let source = listing::scan(from, wanted).map(|mut scan| {
+            listing::sort(&mut scan.files);
+            scan
+        });
+        (source, destination.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    let Scan { files: mut source, others } = source?;
-    let destination = destination?;
+    let Scan { files: source, others } = source?;
+    let (there, strangers) = destination?;
     if let (Ok(a), Ok(b)) = (from.canonicalize(), to.canonicalize())
         && a == b
     {
         return Err(BackupsError::SameFolder { from: from.to_owned(), to: to.to_owned() });
     }
-    listing::sort(&mut source);
-
     let mut result = Copied { from: from.to_owned(), to: to.to_owned(), ..Copied::default() };
     result.work = others.into_iter().filter(|n| is_candidate(&options.matching, n)).collect();
     result.work.sort();
-    result.cleaned = destination.others.into_iter().filter(|n| name::is_part(n) && transfer::clean(&to.join(n))).collect();
+    result.cleaned = strangers.into_iter().filter(|n| name::is_part(n) && transfer::clean(&to.join(n))).collect();
     result.cleaned.sort();
 
-    let mut plan = plan::plan(source, &destination.files, last.as_ref());
+    let mut plan = plan::plan(source, &there, last.as_ref());
     result.skipped = std::mem::take(&mut plan.skipped);
     result.refused = std::mem::take(&mut plan.refused);
     result.passed_over = plan.passed_over;

@@ -51,8 +51,7 @@ impl Plan {
 }
 
 /// `source` is sorted oldest first; `newer_than` is the last restored file's name.
-pub(super) fn plan(source: Vec<File>, destination: &[File], newer_than: Option<&LogName>) -> Plan {
-    let there: HashMap<_, _> = destination.iter().map(|f| (key(&f.name), f)).collect();
+pub(super) fn plan(source: Vec<File>, there: &HashMap<String, File>, newer_than: Option<&LogName>) -> Plan {
     let bound = newer_than.and_then(|last| bound(&source, last));
     let mut plan = Plan::default();
     for file in source {
@@ -61,7 +60,7 @@ pub(super) fn plan(source: Vec<File>, destination: &[File], newer_than: Option<&
             (Some(bound), Some(log)) => log.stamp >= bound,
             _ => true,
         };
-        match there.get(&key(&file.name)) {
+        match there.get(key(&file.name).as_ref()) {
             None if needed => plan.jobs.push(Job { file, kind: Kind::Copy }),
             Some(other) if other.bytes != file.bytes => {
                 let difference = Difference::Length { source: file.bytes, destination: other.bytes };
@@ -97,6 +96,16 @@ fn same_time(a: SystemTime, b: SystemTime) -> bool {
     a.duration_since(b).or_else(|_| b.duration_since(a)).is_ok_and(|apart| apart <= TOLERANCE)
 }
 
+/// Files of the destination by what makes two names one there.
+pub(super) fn by_name(files: Vec<File>) -> HashMap<String, File> {
+    let keyed = |mut file: File| match key(&file.name) {
+        // the name itself is the key: it is moved, not copied
+        std::borrow::Cow::Borrowed(_) => (std::mem::take(&mut file.name), file),
+        std::borrow::Cow::Owned(key) => (key, file),
+    };
+    files.into_iter().map(keyed).collect()
+}
+
 /// Windows tells no two names apart by case; elsewhere the folder may hold both.
 fn key(name: &str) -> std::borrow::Cow<'_, str> {
     if cfg!(windows) { name.to_lowercase().into() } else { name.into() }
@@ -124,7 +133,7 @@ mod tests {
     fn length_and_time_decide_and_two_seconds_are_no_difference() {
         let source = vec![file("a.trn", 5, 100), file("b.trn", 5, 100), file("c.trn", 5, 100), file("d.trn", 5, 100)];
         let there = [file("a.trn", 5, 102), file("b.trn", 5, 103), file("c.trn", 4, 100)];
-        let plan = plan(source, &there, None);
+        let plan = plan(source, &by_name(Vec::from(there)), None);
         assert_eq!(plan.skipped, [SkippedFile { name: "a.trn".into(), bytes: 5, how: Skipped::SameTime }]);
         assert_eq!(jobs(&plan), [("b.trn", Kind::Compare), ("d.trn", Kind::Copy)]);
         let difference = Difference::Length { source: 5, destination: 4 };
@@ -139,7 +148,7 @@ mod tests {
         source.insert(5, file("mgccomp_20260105120000.trn", 1, 0));
         source.insert(4, file("mgccomp_20260104120000.trn", 1, 0));
         let last = last_restored(Some(r"D:\LogShip\MGC_20260107000000.trn")).unwrap();
-        let plan = plan(source, &[file(&day(1), 9, 0), file(&day(2), 1, 999), file(&day(5), 9, 0)], last.as_ref());
+        let plan = plan(source, &by_name(vec![file(&day(1), 9, 0), file(&day(2), 1, 999), file(&day(5), 9, 0)]), last.as_ref());
         assert_eq!(
             jobs(&plan).into_iter().map(|j| j.0.to_owned()).collect::<Vec<_>>(),
             ["mgccomp_20260105120000.trn".into(), day(6), day(7), day(8), day(9), "mgc_odd.trn".into()]
@@ -152,9 +161,9 @@ mod tests {
     fn a_last_restored_file_that_was_pruned_still_bounds() {
         let source = vec![file(&day(5), 1, 0), file(&day(6), 1, 0)];
         let last = last_restored(Some(&day(2))).unwrap();
-        assert_eq!(plan(source.clone(), &[], last.as_ref()).jobs.len(), 2);
+        assert_eq!(plan(source.clone(), &HashMap::new(), last.as_ref()).jobs.len(), 2);
         let last = last_restored(Some(&day(9))).unwrap();
-        assert_eq!(plan(source, &[], last.as_ref()).jobs.len(), 2, "an overlap of two");
+        assert_eq!(plan(source, &HashMap::new(), last.as_ref()).jobs.len(), 2, "an overlap of two");
     }
 
     #[test]
