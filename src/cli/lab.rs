@@ -93,15 +93,15 @@ pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
     let folder = Folder::of(arguments.keep.as_deref())?;
     let dir = folder.path();
     runtime.block_on(async {
+        // from the start on, so that an impatient Ctrl-C leaves nothing behind either
+        let mut signals = super::Signals::listen().map_err(CliError::Runtime)?;
         let lab = start(&arguments.lab, dir, arguments.listen).await?;
         report::talk(&format!(
             "the lab serves until Ctrl-C; in another terminal:\n  cutover run runbooks/pchat-failover.rhai --site {}",
             lab.site_file().display()
         ));
-        let waited = super::signal().await;
-        let ended = lab.stop().await;
-        waited.map_err(CliError::Runtime)?;
-        ended?;
+        signals.next().await;
+        lab.stop().await?;
         if arguments.keep.is_some() {
             report::talk(&format!("the lab's end: {}", dir.join("world.json").display()));
         }

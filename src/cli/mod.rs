@@ -102,11 +102,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 /// Counts Ctrl-C, SIGTERM and a closed terminal into `cancel`, and tells the operator what a second one does.
 fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime, say: impl Fn(&str) + Send + 'static) {
     let cancel = cancel.clone();
+    let guard = runtime.enter();
+    let signals = Signals::listen();
+    drop(guard);
+    let Ok(mut signals) = signals else {
+        tracing::warn!("signals cannot be listened to: Ctrl-C ends the program at once");
+        return;
+    };
     runtime.spawn(async move {
         loop {
-            if signal().await.is_err() {
-                return;
-            }
+            signals.next().await;
             match cancel.request() {
                 1 => say("   stopping after what is under way; once more cuts it off"),
                 2 => say("   cutting off what is under way"),
@@ -116,18 +121,43 @@ fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runti
     });
 }
 
-/// The next Ctrl-C, SIGTERM or hang-up.
-async fn signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
+/// Ctrl-C, SIGTERM and hang-up; Ctrl-C, Ctrl-Break and a closed console on Windows. Listened to from its making on, so that
+/// none is missed between two.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut term, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            done = tokio::signal::ctrl_c() => done,
-            _ = term.recv() => Ok(()),
-            _ = hangup.recv() => Ok(()),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC, tokio::signal::windows::CtrlBreak, tokio::signal::windows::CtrlClose);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+        Ok(Self(ctrl_c()?, ctrl_break()?, ctrl_close()?))
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+            _ = self.2.recv() => {}
+        }
+    }
 }

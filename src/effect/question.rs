@@ -74,7 +74,8 @@ impl Effects {
                 Err(Ended::Stop(Stop::Interrupted))
             }
             Err(why) => {
-                let stop = Stop::NoAnswer(format!("`{}`: {why}", effect.summary));
+                let help = miette::Diagnostic::help(&why).map(|help| format!("; {help}")).unwrap_or_default();
+                let stop = Stop::NoAnswer(format!("`{}`: {why}{help}", effect.summary));
                 self.stop(stop.clone());
                 Err(Ended::Stop(stop))
             }

@@ -87,7 +87,7 @@ pub fn translate(script: &Script, error: &EvalAltResult) -> Message {
             limit(format!("{} imports in one run", limits::MODULES), "import at the top of the file only")
         }
         EvalAltResult::ErrorDataTooLarge(what, _) => limit(limits::of_data(what), "work on less at a time"),
-        EvalAltResult::ErrorTerminated(..) => message("ended", "the run was ended", "resume it"),
+        EvalAltResult::ErrorTerminated(..) => message("ended", "the run was ended", "run it again"),
         other => message("failed", lower(&other.to_string()), "look at the place that is shown"),
     }
 }

@@ -127,7 +127,7 @@ impl Operator {
     /// Asks, and waits for the answer as long as `stopped` stays false.
     ///
     /// # Errors
-    /// Nobody may or can answer; the run stops and can be resumed.
+    /// Nobody may or can answer; the run stops before the change that was asked about.
     pub fn ask(&self, question: &Question, stopped: &dyn Fn() -> bool) -> Result<(Answer, By), NoAnswer> {
         if stopped() {
             return Err(NoAnswer::Interrupted);

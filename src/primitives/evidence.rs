@@ -53,6 +53,7 @@ fn one(title: String, value: &Dynamic) -> Evidence {
             return shown(title, Table { columns: Vec::new(), rows: list.iter().filter_map(pair).collect() });
         }
         return match rows {
+            _ if list.is_empty() => shown(title, Table::default()),
             Some(rows) if !rows.is_empty() => shown(title, table(&Rows::of(rows))),
             _ => Evidence { title, table: None, text: list.iter().map(shown_text).collect() },
         };
