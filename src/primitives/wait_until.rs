@@ -31,7 +31,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let (closure, context) = (call.closure(2), call.context);
     let mut ask = || -> Result<bool, Box<EvalAltResult>> { closure::test(context, &closure, "wait_until") };
     let what = call.text(0);
-    let effect = call.effect(&WAIT_UNTIL, effect::Class::Reads, None, format!("wait until {what}"));
+    let effect = call.effect(&WAIT_UNTIL, effect::Class::Reads, None, format!("wait for {what}"));
     call.run.effects.wait_until(&effect, &what, limit, every, &mut Test { ask: &mut ask, within: Duration::ZERO, accept: false })?;
     Ok(Dynamic::UNIT)
 }
