@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// Everything a copy did and left, each list oldest first.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Copied {
     pub from: PathBuf,
     pub to: PathBuf,
@@ -30,7 +32,7 @@ pub struct Copied {
 }
 
 /// One file that was copied.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CopiedFile {
     pub name: String,
     pub bytes: u64,
@@ -40,7 +42,7 @@ pub struct CopiedFile {
 }
 
 /// One file that was already there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedFile {
     pub name: String,
     pub bytes: u64,
@@ -48,7 +50,8 @@ pub struct SkippedFile {
 }
 
 /// How it was seen that a file was already there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Skipped {
     /// Same length, and the same time to within two seconds.
     SameTime,
@@ -57,7 +60,7 @@ pub enum Skipped {
 }
 
 /// One file whose name is taken by another in the destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedFile {
     pub name: String,
     pub difference: Difference,
@@ -66,7 +69,8 @@ pub struct RefusedFile {
 }
 
 /// In what a file differs from the one of its name in the destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// In bytes.
     Length { source: u64, destination: u64 },

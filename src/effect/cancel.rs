@@ -1,4 +1,4 @@
-//! Ctrl-C: once finishes the effect in flight and stops, twice cuts it off.
+//! Ctrl-C: once finishes the effect in flight and stops, twice cuts it off. SIGTERM and a closed terminal are once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +18,12 @@ impl Cancel {
         let times = self.times.fetch_add(1, Ordering::SeqCst) + 1;
         self.changed.notify_waiters();
         times
+    }
+
+    /// Asks to stop once, however often it is said: whoever ends a session or shuts a machine down says so more than once,
+    /// and does not mean to cut anything off. True if nobody had asked before.
+    pub fn request_once(&self) -> bool {
+        self.times.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// True from the first request on: nothing new is begun.

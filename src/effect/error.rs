@@ -10,6 +10,10 @@ pub enum EffectError {
     #[error("a test may only read: `{summary}` would change something")]
     #[diagnostic(code(cutover::effect::change_in_test), help("move the change out of `done_when` or `wait_until`, into a call of its own"))]
     ChangeInTest { summary: String },
+    /// A test is asked any number of times, and on resume not at all: it is no place in the procedure.
+    #[error("a test may only read: it cannot have the step `{title}`")]
+    #[diagnostic(code(cutover::effect::step_in_test), help("move the step out of `done_when` or `wait_until`"))]
+    StepInTest { title: String },
     /// The server or shell reported success, yet the change is not there.
     #[error("`{summary}` reported success, but its `done_when` is not true{within}")]
     #[diagnostic(
@@ -21,6 +25,10 @@ pub enum EffectError {
     #[error("there are two steps titled `{title}`")]
     #[diagnostic(code(cutover::effect::duplicate_step), help("give each step a title of its own"))]
     DuplicateStep { title: String },
+    /// The operator asked twice to stop.
+    #[error("it was cut off")]
+    #[diagnostic(code(cutover::effect::cut_off), help("read the state back, then resume the run"))]
+    CutOff,
     /// A condition did not come true in time.
     #[error("waited {limit} for {what}: it did not come true")]
     #[diagnostic(

@@ -3,16 +3,22 @@
 //! only `perform` runs it. Used by `primitives`; knows nothing of Rhai but the error of a closure that it was given.
 
 mod cancel;
+mod doubt;
 mod error;
+mod guard;
 mod perform;
 mod place;
 mod question;
+mod replay;
+mod steps;
 mod story;
 
 pub use cancel::Cancel;
 pub use error::EffectError;
-pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test};
+pub use guard::{Alone, Guard, Later, Unheld};
+pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test, Work};
 pub use place::{Frame, Place};
+pub use replay::{Called, Divergence, OnReplay, Replayed};
 pub use story::Story;
 
 /// What an effect does to the world.
@@ -38,7 +44,7 @@ impl Class {
 }
 
 /// Why a run stops other than by failing. Latched: no runbook can catch it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stop {
     /// The operator said no or stop; the text says to what.
     Refused(String),
@@ -52,6 +58,14 @@ pub enum Stop {
     IndirectCall(String),
     /// The record cannot be written; the text says why.
     NoRecord(String),
+    /// The record cannot be replayed; the text says what does not fit.
+    BadRecord(String),
+    /// The runbook goes another way than the record.
+    Diverged(Box<Divergence>),
+    /// Another run changes the same servers; the text says who.
+    Held(String),
+    /// What kept others away is lost; the text says how.
+    LockLost(String),
 }
 
 /// A failed effect, as a runbook may catch it and as the report shows it.

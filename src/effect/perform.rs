@@ -1,6 +1,6 @@
 //! [`Effects`]: what one run's effects pass through.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use miette::Diagnostic;
 use rhai::EvalAltResult;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
+use super::guard::{Guard, Unheld};
+use super::replay::{OnReplay, Turn};
 use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
-use crate::journal::{Change, Event, Journal, JournalError, Kept, Level, Progress, RunOutcome};
+use crate::journal::{Change, Event, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome};
 use crate::operator::Operator;
 
 /// What is about to be done, in words and data; secrets never in it.
@@ -27,6 +30,8 @@ pub struct Effect {
     pub place: Place,
     /// False for what must not be cut off half-way: a second Ctrl-C then only stops waiting.
     pub cancellable: bool,
+    /// It works out from the real state what is left to do: doing it once more is how it is taken up.
+    pub looks: bool,
 }
 
 /// Why the work of an effect failed.
@@ -55,11 +60,13 @@ impl Cause {
 }
 
 /// The value of an effect.
-pub trait Outcome {
+pub trait Outcome: Sized {
     /// What the effect returns when the change was already in force and nothing was done.
     fn already() -> Self;
-    /// The value as the record keeps it.
+    /// The value as the record keeps it: nothing that a script can see of it is lost.
     fn record(&self) -> Value;
+    /// The value again; the error says what does not fit.
+    fn replay(record: Value) -> Result<Self, String>;
 }
 
 impl Outcome for Value {
@@ -68,6 +75,9 @@ impl Outcome for Value {
     }
     fn record(&self) -> Value {
         self.clone()
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        Ok(record)
     }
 }
 
@@ -92,6 +102,14 @@ pub enum Ended {
 /// What the work of an effect says how far it is with: words, and a fraction where it is known.
 pub type Report = Arc<dyn Fn(String, Option<f64>) + Send + Sync>;
 
+/// What the work of an effect is given.
+#[derive(Clone)]
+pub struct Work {
+    pub report: Report,
+    /// Cancelled when the work is to be cut off: it has [`CUT_OFF`] to end properly, then it is dropped.
+    pub cancel: CancellationToken,
+}
+
 /// Told of every event, with the time in the record.
 pub type OnEvent = Box<dyn Fn(&Event, jiff::Timestamp) + Send + Sync>;
 
@@ -103,48 +121,90 @@ pub struct Setup {
     pub cancel: Cancel,
     /// Told of every event, after it is recorded.
     pub on_event: OnEvent,
+    /// Told of what is replayed, in its order.
+    pub on_replay: OnReplay,
     pub on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub guard: Arc<dyn Guard>,
 }
 
 /// What one run's effects pass through.
 pub struct Effects {
     pub(super) operator: Operator,
     journal: Mutex<Journal>,
-    runtime: tokio::runtime::Handle,
+    pub(super) runtime: tokio::runtime::Handle,
     pub(super) cancel: Cancel,
     on_event: OnEvent,
-    on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub(super) on_replay: OnReplay,
+    pub(super) on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub(super) guard: Arc<dyn Guard>,
     state: Mutex<State>,
     began: Instant,
 }
 
+/// One evaluation of the script.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     latch: Option<Stop>,
-    effects: u64,
-    steps: Vec<String>,
-    titles: HashSet<String>,
+    pub steps: Vec<OpenStep>,
+    pub titles: HashSet<String>,
     /// effects whose test is being asked, outermost first, with what the test read
-    tests: Vec<(u64, Vec<String>)>,
-    changed: Vec<Change>,
-    in_doubt: Vec<Change>,
-    perhaps: Vec<Change>,
-    kept: Vec<Kept>,
+    pub tests: Vec<(u64, Vec<String>)>,
+    /// the change whose work is done and whose end is not recorded yet
+    made: Option<Change>,
+    pub kept: Vec<Kept>,
     loss: Option<Value>,
     /// the innermost step that ended with a failure or a stop
-    ended_in: Option<String>,
+    pub ended_in: Option<String>,
+    pub replay: Replay,
+}
+
+impl State {
+    pub fn latch(&self) -> Option<Stop> {
+        self.latch.clone()
+    }
+
+    pub fn latch_again(&mut self, stop: Stop) {
+        self.latch = Some(stop);
+    }
+}
+
+/// What is left of the record to be replayed.
+#[derive(Default)]
+pub(super) struct Replay {
+    pub items: VecDeque<Item>,
+    /// effects among the items
+    pub effects: usize,
+    pub taken_up: Option<(Arc<Recorded>, How)>,
+}
+
+/// A step that is open now.
+pub(super) struct OpenStep {
+    pub title: String,
+    /// this evaluation has recorded its start
+    pub recorded: bool,
+    pub began: Instant,
 }
 
 /// What `begin` hands to the end of an effect.
 pub(super) struct Begun {
-    pub(super) id: u64,
-    step: Option<String>,
-    parent: Option<u64>,
-    began: Instant,
+    pub id: u64,
+    pub step: Option<String>,
+    pub parent: Option<u64>,
+    pub began: Instant,
+}
+
+/// What a failed change left behind, as far as it can be told.
+enum Settled {
+    /// It is in force all the same: the answer was lost, not the change.
+    InForce,
+    Failed { cause: Cause, made: Option<String>, left: Left },
 }
 
 /// How often a test is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long work that is cut off may take to end properly: an attention is answered within 5 s or never.
+const CUT_OFF: Duration = Duration::from_secs(7);
 
 impl Effects {
     /// A run with nothing done yet.
@@ -155,17 +215,19 @@ impl Effects {
             runtime: setup.runtime,
             cancel: setup.cancel,
             on_event: setup.on_event,
+            on_replay: setup.on_replay,
             on_progress: setup.on_progress,
+            guard: setup.guard,
             state: Mutex::default(),
             began: Instant::now(),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn journal(&self) -> MutexGuard<'_, Journal> {
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -188,7 +250,12 @@ impl Effects {
         self.state().latch.get_or_insert(stop);
     }
 
-    fn ended(&self, stop: Stop) -> Ended {
+    /// Takes a stop back that is about to be said better.
+    pub(super) fn unlatch(&self) {
+        self.state().latch = None;
+    }
+
+    pub(super) fn ended(&self, stop: Stop) -> Ended {
         self.stop(stop);
         Ended::Stop(self.stopped().expect("a stop was just latched"))
     }
@@ -216,7 +283,7 @@ impl Effects {
         written.map_err(|error| self.no_record(&error))
     }
 
-    fn no_record(&self, error: &JournalError) -> Ended {
+    pub(super) fn no_record(&self, error: &JournalError) -> Ended {
         let mut text = error.to_string();
         if let Some(source) = std::error::Error::source(error) {
             text.push_str(&format!(": {source}"));
@@ -224,79 +291,75 @@ impl Effects {
         self.ended(Stop::NoRecord(text))
     }
 
-    /// The run's first event.
+    /// The run's first event: its start, or that it was resumed.
     pub fn run_started(&self, event: &Event) -> Result<(), Ended> {
         self.emit(event)
     }
 
-    /// The run's last event.
-    pub fn run_finished(&self, outcome: RunOutcome, exit: u8) {
+    /// A signal asked the run to stop for the nth time. Called by whoever hears signals, while the run goes on.
+    pub fn interrupted(&self, times: u8) {
+        // when the record cannot take it, the run stops all the same
+        let _ = self.emit(&Event::Interrupted { times });
+    }
+
+    /// True once a change was begun in this run, whatever became of it.
+    pub fn began_change(&self) -> bool {
+        self.journal().history().began_change()
+    }
+
+    /// The run's last event. `kept` finds the command that runs a kept script.
+    pub fn run_finished(&self, outcome: RunOutcome, exit: u8, ended_by: Option<u64>, kept: impl Fn(Kept) -> Kept) {
         let event = {
             let state = self.state();
-            let (loss, changed) = (state.loss.clone(), state.changed.clone());
+            let journal = self.journal();
+            let history = journal.history();
+            let (mut changed, mut in_doubt) = (history.changed().to_vec(), history.in_doubt());
+            if let Some(made) = &state.made {
+                in_doubt.retain(|change| change != made);
+                changed.push(made.clone());
+            }
             Event::RunFinished {
                 outcome,
                 exit,
                 ms: millis(self.began),
-                loss,
+                loss: state.loss.clone(),
                 changed,
-                in_doubt: state.in_doubt.clone(),
-                perhaps: state.perhaps.clone(),
-                kept: state.kept.clone(),
+                in_doubt,
+                perhaps: history.perhaps(),
+                kept: state.kept.iter().cloned().map(kept).collect(),
+                ended_by,
             }
         };
         // nothing comes after this event, so a record that cannot take it changes nothing
         let _ = self.emit(&event);
     }
 
-    /// Opens a step; its title must be new.
-    pub fn step_started(&self, title: &str, place: &Place) -> Result<Instant, Ended> {
-        if let Some(stop) = self.stopped() {
-            return Err(Ended::Stop(stop));
-        }
-        if !self.state().titles.insert(title.to_owned()) {
-            return Err(self.refused(0, "step", Cause::new(EffectError::DuplicateStep { title: title.to_owned() }), place));
-        }
-        self.state().steps.push(title.to_owned());
-        self.emit(&Event::StepStarted { step: title.to_owned() })?;
-        Ok(Instant::now())
-    }
-
-    /// Closes the innermost step.
-    pub fn step_finished(&self, began: Instant, ok: bool) -> Result<(), Ended> {
-        let step = {
-            let mut state = self.state();
-            let step = state.steps.pop().unwrap_or_default();
-            if ok {
-                state.ended_in = None;
-                state.kept.retain(|kept| kept.until.as_ref() != Some(&step));
-            } else {
-                state.ended_in.get_or_insert_with(|| step.clone());
-            }
-            step
-        };
-        self.emit(&Event::StepFinished { step, ms: millis(began), ok })
-    }
-
-    /// The title of the innermost step.
-    pub fn step(&self) -> Option<String> {
-        self.state().steps.last().cloned()
-    }
-
     /// A word to the operator and the record.
     pub fn note(&self, level: Level, text: &str) -> Result<(), Ended> {
+        if self.replays_note(level, text) {
+            return Ok(());
+        }
+        self.open_steps_are_recorded()?;
         self.emit(&Event::Note { step: self.step(), level, text: text.to_owned() })
     }
 
     /// Keeps a file in the run folder, as an effect of its own; returns its path. With `about`, the run's end names it.
-    pub fn keep(&self, effect: &Effect, name: &str, text: &str, about: Option<String>, until: Option<String>) -> Result<PathBuf, Ended> {
-        let begun = self.begin(effect)?;
-        let kept = self.journal().keep(name, text);
-        let path = kept.map_err(|error| self.no_record(&error))?;
-        if let Some(about) = about {
-            self.state().kept.push(Kept { path: path.display().to_string(), about, until });
+    pub fn keep(&self, effect: &Effect, name: &str, text: &str, kept: Option<Kept>) -> Result<PathBuf, Ended> {
+        let path = match self.turn(effect)? {
+            Turn::Replayed(recorded) => PathBuf::from(self.replayed::<Value>(effect, &recorded)?.as_str().unwrap_or_default()),
+            Turn::Live | Turn::TakenUp(..) => {
+                let begun = self.begin(effect, false, None)?;
+                let written = self.journal().keep(name, text);
+                let path = written.map_err(|error| self.no_record(&error))?;
+                self.finished(effect, &begun, Value::String(path.display().to_string()), End::default())?;
+                path
+            }
+        };
+        if let Some(kept) = kept {
+            // the folder may have been moved since
+            let here = path.file_name().map_or_else(|| path.clone(), |name| self.folder().join(name));
+            self.state().kept.push(Kept { path: here.display().to_string(), ..kept });
         }
-        self.finished(effect, &begun, Value::String(path.display().to_string()), false, false)?;
         Ok(path)
     }
 
@@ -316,22 +379,21 @@ impl Effects {
     }
 
     /// Numbers and announces an effect.
-    pub(super) fn begin(&self, effect: &Effect) -> Result<Begun, Ended> {
+    pub(super) fn begin(&self, effect: &Effect, test: bool, again: Option<u64>) -> Result<Begun, Ended> {
         if let Some(stop) = self.stopped() {
             return Err(Ended::Stop(stop));
         }
-        let begun = {
-            let mut state = self.state();
-            let parent = state.tests.last().map(|(id, _)| *id);
-            if parent.is_some() && matches!(effect.class, Class::Changes | Class::Asks) {
-                drop(state);
-                let cause = Cause::new(EffectError::ChangeInTest { summary: effect.summary.clone() });
-                return Err(self.refused(0, effect.primitive, cause, &effect.place));
-            }
-            state.effects += 1;
-            state.ended_in = None;
-            Begun { id: state.effects, step: state.steps.last().cloned(), parent, began: Instant::now() }
-        };
+        let parent = self.state().tests.last().map(|(id, _)| *id);
+        if parent.is_some() && matches!(effect.class, Class::Changes | Class::Asks) {
+            let cause = Cause::new(EffectError::ChangeInTest { summary: effect.summary.clone() });
+            return Err(self.refused(0, effect.primitive, cause, &effect.place));
+        }
+        if parent.is_none() {
+            self.open_steps_are_recorded()?;
+        }
+        self.state().ended_in = None;
+        let id = self.journal().effects() + 1;
+        let begun = Begun { id, step: self.step(), parent, began: Instant::now() };
         let frame = effect.place.frames.first();
         self.emit(&Event::EffectStarted {
             effect: begun.id,
@@ -343,12 +405,16 @@ impl Effects {
             arguments: effect.arguments.clone(),
             file: frame.map(|f| f.name.clone()).unwrap_or_default(),
             line: frame.map_or(0, |f| f.line),
+            start: frame.map_or(0, |f| f.start),
+            end: frame.map_or(0, |f| f.end),
+            test,
+            again,
             parent: begun.parent,
         })?;
         Ok(begun)
     }
 
-    pub(super) fn finished(&self, effect: &Effect, begun: &Begun, outcome: Value, already_done: bool, verified: bool) -> Result<(), Ended> {
+    pub(super) fn finished(&self, effect: &Effect, begun: &Begun, outcome: Value, end: End) -> Result<(), Ended> {
         {
             let mut state = self.state();
             if let Some((_, reads)) = state.tests.last_mut() {
@@ -362,15 +428,37 @@ impl Effects {
             class: effect.class.word().to_owned(),
             server: effect.server.clone(),
             ms: millis(begun.began),
-            already_done,
-            verified,
+            already_done: end.already_done,
+            verified: end.verified,
+            resolved: end.resolved,
             outcome,
             parent: begun.parent,
-        })
+        })?;
+        self.state().made = None;
+        Ok(())
     }
 
-    pub(super) fn failed(&self, effect: &Effect, begun: &Begun, cause: Cause) -> Ended {
-        let event = Event::EffectFailed {
+    pub(super) fn failed(&self, effect: &Effect, begun: &Begun, cause: Cause, made: Option<String>, left: Left) -> Ended {
+        let event = self.failure_event(effect, begun, &cause, made, left, None);
+        match self.emit(&event) {
+            Err(ended) => ended,
+            Ok(()) => {
+                self.state().made = None;
+                self.refused(begun.id, effect.primitive, cause, &effect.place)
+            }
+        }
+    }
+
+    fn failure_event(
+        &self,
+        effect: &Effect,
+        begun: &Begun,
+        cause: &Cause,
+        made: Option<String>,
+        left: Left,
+        raised: Option<RaisedInstead>,
+    ) -> Event {
+        Event::EffectFailed {
             effect: begun.id,
             step: begun.step.clone(),
             primitive: effect.primitive.to_owned(),
@@ -384,77 +472,139 @@ impl Effects {
             messages: cause.story.messages.clone(),
             state: cause.story.state.clone(),
             help: cause.story.act.clone().or_else(|| cause.diagnostic.help().map(|help| help.to_string())),
+            title: cause.story.title.clone(),
+            means: cause.story.means.clone(),
+            made,
+            left,
+            stopped: begun.parent.is_none() && self.cancel.requested(),
+            raised,
             parent: begun.parent,
-        };
-        match self.emit(&event) {
-            Err(ended) => ended,
-            Ok(()) => self.refused(begun.id, effect.primitive, cause, &effect.place),
         }
     }
 
     /// Carries out one effect: announces and records it, asks its test before and after, runs the work, and can cut it off.
+    /// What the record has already is not carried out but told.
     ///
-    /// If the machine dies in here, the record holds the effect's start, flushed before a change was begun, and no end.
-    pub fn perform<T, F>(&self, effect: &Effect, mut test: Option<Test<'_>>, work: impl FnOnce(Report) -> F) -> Result<T, Ended>
+    /// If the machine dies in here, the record holds the effect's start, and, flushed before anything was sent, that its
+    /// test had been asked; and no end.
+    pub fn perform<T, F>(&self, effect: &Effect, mut test: Option<Test<'_>>, work: impl FnOnce(Work) -> F) -> Result<T, Ended>
     where
         T: Outcome,
         F: Future<Output = Result<T, Cause>>,
     {
-        let begun = self.begin(effect)?;
-        if let Some(test) = &mut test {
-            let (done, reads) = match self.ask_test(&begun, test) {
-                Err(Ended::Script(error)) => {
-                    return Err(self.untested(effect, &begun, error, "its `done_when` failed before the change: nothing was sent"));
-                }
-                asked => asked?,
-            };
-            if done && self.too_early(effect, &begun, test, &reads)? {
-                self.finished(effect, &begun, Value::Null, true, true)?;
-                return Ok(T::already());
-            }
+        let taken_up = match self.turn(effect)? {
+            Turn::Replayed(recorded) => return self.replayed(effect, &recorded),
+            Turn::TakenUp(recorded, how) => Some((recorded.effect, how)),
+            Turn::Live => None,
+        };
+        let unheld = self.hold(effect)?;
+        let begun = self.begin(effect, test.is_some(), taken_up.map(|(again, _)| again))?;
+        if let Some(cause) = unheld {
+            return Err(self.failed(effect, &begun, cause, None, Left::Known));
+        }
+        let made = match (taken_up, &mut test) {
+            (Some((_, how)), test) => self.take_up(effect, &begun, test.as_mut(), how)?.map(Some),
+            (None, Some(test)) => self.is_in_force(effect, &begun, test)?.then_some(None),
+            (None, None) => None,
+        };
+        if let Some(resolved) = made {
+            let end = End { already_done: resolved.is_none(), verified: true, resolved };
+            self.finished(effect, &begun, Value::Null, end)?;
+            return Ok(T::already());
         }
         let outcome = match self.work(effect, &begun, work)? {
             Ok(outcome) => outcome,
-            Err(cause) => {
-                let cause = self.look_again(effect, &begun, test.as_mut(), cause);
-                return Err(self.failed(effect, &begun, cause));
-            }
+            Err(cause) => match self.settle(effect, &begun, test.as_mut(), cause) {
+                Settled::InForce => {
+                    let text = format!("`{}`: its answer was lost, and its `done_when` is true: it is in force", effect.summary);
+                    self.emit(&Event::Note { step: self.step(), level: Level::Warn, text })?;
+                    let end = End { already_done: false, verified: true, resolved: Some(Resolved::InForce) };
+                    self.finished(effect, &begun, Value::Null, end)?;
+                    return Ok(T::already());
+                }
+                Settled::Failed { cause, made, left } => return Err(self.failed(effect, &begun, cause, made, left)),
+            },
         };
         // whatever the test says, and also if it is never answered
         if effect.class == Class::Changes {
-            self.state().changed.push(change(effect, &begun));
+            self.state().made = Some(change(effect, &begun));
         }
         let verified = match &mut test {
             Some(test) => self.verify(effect, &begun, test)?,
             None => false,
         };
-        self.finished(effect, &begun, outcome.record(), false, verified)?;
+        self.finished(effect, &begun, outcome.record(), End { verified, ..End::default() })?;
         Ok(outcome)
     }
 
-    fn work<T, F>(&self, effect: &Effect, begun: &Begun, work: impl FnOnce(Report) -> F) -> Result<Result<T, Cause>, Ended>
+    /// Asks the test before the change; true if the change is in force and that is accepted. When false is returned, the
+    /// record says that the change is about to be sent.
+    fn is_in_force(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<bool, Ended> {
+        let (done, reads) = match self.ask_test(begun, test) {
+            Err(Ended::Script(error)) => {
+                return Err(self.untested(effect, begun, error, "its `done_when` failed before the change: nothing was sent", None));
+            }
+            asked => asked?,
+        };
+        self.about_to_send(effect, begun, done)?;
+        Ok(done && self.too_early(effect, begun, test, &reads)?)
+    }
+
+    /// Records that a change with a test is about to be sent, or was in force.
+    pub(super) fn about_to_send(&self, effect: &Effect, begun: &Begun, done: bool) -> Result<(), Ended> {
+        match effect.class {
+            Class::Changes => self.emit(&Event::EffectTested { effect: begun.id, done }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody else is at it: asked before each question and change of the script. What keeps only this one change from
+    /// being made is returned.
+    pub(super) fn hold(&self, effect: &Effect) -> Result<Option<Cause>, Ended> {
+        if !matches!(effect.class, Class::Changes | Class::Asks) || !self.state().tests.is_empty() || self.stopped().is_some() {
+            return Ok(None);
+        }
+        let held = self.runtime.block_on(self.guard.hold(effect.server.as_deref(), effect.class == Class::Changes));
+        match held {
+            Ok(()) => Ok(None),
+            Err(Unheld::Unknown(text)) => {
+                self.note(Level::Warn, &text)?;
+                Ok(None)
+            }
+            Err(Unheld::Theirs(text)) => Err(self.ended(Stop::Held(text))),
+            Err(Unheld::Lost(text)) => Err(self.ended(Stop::LockLost(text))),
+            Err(Unheld::Failed(cause)) => Ok(Some(*cause)),
+        }
+    }
+
+    fn work<T, F>(&self, effect: &Effect, begun: &Begun, work: impl FnOnce(Work) -> F) -> Result<Result<T, Cause>, Ended>
     where
         F: Future<Output = Result<T, Cause>>,
     {
-        let (on_progress, id) = (self.on_progress.clone(), begun.id);
         let last = Arc::new(Mutex::new(None));
-        let noted = last.clone();
-        let report = Arc::new(move |text: String, fraction| {
+        let (noted, told) = (last.clone(), self.reporter(begun.id));
+        let report: Report = Arc::new(move |text: String, fraction| {
             *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
-            on_progress(Progress { effect: id, text, fraction });
+            told(text, fraction);
         });
-        let cancel = self.cancel.clone();
+        let cut = CancellationToken::new();
         let done = self.runtime.block_on(async {
+            let mut work = std::pin::pin!(work(Work { report, cancel: cut.clone() }));
             tokio::select! {
                 biased;
-                done = work(report) => Some(done),
-                () = cancel.until_forced() => None,
+                done = &mut work => return Some(done),
+                () = self.cancel.until_forced() => {}
             }
+            if !effect.cancellable {
+                return None;
+            }
+            cut.cancel();
+            // what ended well after all is done; how it was cut off says nothing that the record needs
+            tokio::time::timeout(CUT_OFF, work).await.ok().filter(Result::is_ok)
         });
         match done {
             Some(done) => Ok(done),
             None if effect.class == Class::Changes => {
-                self.state().in_doubt.push(change(effect, begun));
                 let what = if effect.cancellable { "was cut off" } else { "was left to go on by itself" };
                 let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let when = last.map(|text| format!(" ({text})")).unwrap_or_default();
@@ -464,16 +614,20 @@ impl Effects {
         }
     }
 
-    /// Says what a failed change left behind: asks its test once more, unless nothing was sent.
-    fn look_again(&self, effect: &Effect, begun: &Begun, test: Option<&mut Test<'_>>, mut cause: Cause) -> Cause {
+    /// Tells how far an effect is.
+    pub(super) fn reporter(&self, effect: u64) -> Report {
+        let on_progress = self.on_progress.clone();
+        Arc::new(move |text: String, fraction| on_progress(Progress { effect, text, fraction }))
+    }
+
+    /// Finds out what a failed change left behind: waits until the server is through with it, and asks its test once more,
+    /// unless nothing was sent.
+    fn settle(&self, effect: &Effect, begun: &Begun, test: Option<&mut Test<'_>>, mut cause: Cause) -> Settled {
+        let known = |cause| Settled::Failed { cause, made: None, left: Left::Known };
         if effect.class != Class::Changes || begun.parent.is_some() {
-            return cause;
+            return known(cause);
         }
-        let mut made = change(effect, begun);
-        if let Some(partly) = &cause.story.partly {
-            made.summary = format!("{}: {partly}", made.summary);
-            self.state().changed.push(made.clone());
-        }
+        let over = cause.in_doubt && !effect.looks && self.wait_out(effect, begun).is_some_and(|over| over.is_ok());
         let asked = match test {
             Some(test) if !cause.story.unsent && self.stopped().is_none() => match self.ask_test(begun, test) {
                 Ok((done, _)) => Some(done),
@@ -486,55 +640,42 @@ impl Effects {
             },
             _ => None,
         };
+        let made = cause.story.partly.as_ref().map(|partly| format!("{}: {partly}", effect.summary));
         match asked {
+            Some(true) if cause.in_doubt => Settled::InForce,
             Some(true) => {
                 add(&mut cause.story.state, "its `done_when`, asked once more, is true: the change is in force all the same");
                 cause.story.act = Some(
-                    "find out why it complained, then go on by hand with what comes after it: the runbook would do it again".to_owned(),
+                    "find out why it complained; then resume the run: it sees that the change is in force and goes on after it".to_owned(),
                 );
-                made.summary.push_str(" (failed, and yet it is in force)");
-                self.state().changed.push(made);
+                let made = Some(format!("{} (failed, and yet it is in force)", effect.summary));
+                Settled::Failed { cause, made, left: Left::Known }
             }
             Some(false) => {
+                cause.in_doubt &= !over;
                 let later = if cause.in_doubt { ", which may still change" } else { "" };
                 add(&mut cause.story.state, &format!("its `done_when`, asked once more, is not true: the change is not in force{later}"));
-                if cause.in_doubt {
-                    self.state().in_doubt.push(made);
-                }
+                let left = if cause.in_doubt { Left::InDoubt } else { Left::Known };
+                Settled::Failed { cause, made, left }
             }
-            None if cause.in_doubt => self.state().in_doubt.push(made),
-            None if cause.story.exact || cause.story.unsent => {}
-            None => self.state().perhaps.push(made),
+            None if cause.in_doubt => Settled::Failed { cause, made, left: Left::InDoubt },
+            None if cause.story.exact || cause.story.unsent => Settled::Failed { cause, made, left: Left::Known },
+            None => Settled::Failed { cause, made, left: Left::Unknown },
         }
-        cause
     }
 
     /// The test itself failed: the effect is at its end, and the test's own failure goes on.
-    fn untested(&self, effect: &Effect, begun: &Begun, mut error: Box<EvalAltResult>, message: &str) -> Ended {
+    pub(super) fn untested(&self, effect: &Effect, begun: &Begun, mut error: Box<EvalAltResult>, message: &str, made: Option<String>) -> Ended {
         if effect.class == Class::Changes {
             tell(&mut error, &format!("`{}`: {message}", effect.summary));
         }
-        let event = Event::EffectFailed {
-            effect: begun.id,
-            step: begun.step.clone(),
-            primitive: effect.primitive.to_owned(),
-            class: effect.class.word().to_owned(),
-            server: effect.server.clone(),
-            ms: millis(begun.began),
-            message: message.to_owned(),
-            number: None,
-            in_doubt: false,
-            code: None,
-            messages: Vec::new(),
-            state: None,
-            help: None,
-            parent: begun.parent,
-        };
+        let cause = Cause::new(Untested(message.to_owned()));
+        let event = self.failure_event(effect, begun, &cause, made, Left::Known, Some(raised(&error)));
         self.emit(&event).err().unwrap_or(Ended::Script(error))
     }
 
     /// Asks the test once; its reads are children of the effect.
-    fn ask_test(&self, begun: &Begun, test: &mut Test<'_>) -> Result<(bool, Vec<String>), Ended> {
+    pub(super) fn ask_test(&self, begun: &Begun, test: &mut Test<'_>) -> Result<(bool, Vec<String>), Ended> {
         self.state().tests.push((begun.id, Vec::new()));
         let answer = (test.ask)();
         let (_, reads) = self.state().tests.pop().unwrap_or_default();
@@ -549,10 +690,11 @@ impl Effects {
 
     fn verify(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<bool, Ended> {
         let began = Instant::now();
+        let made = || (effect.class == Class::Changes).then(|| effect.summary.clone());
         loop {
             let (done, reads) = match self.ask_test(begun, test) {
                 Err(Ended::Script(error)) => {
-                    return Err(self.untested(effect, begun, error, "it was made, but its `done_when` failed: not verified"));
+                    return Err(self.untested(effect, begun, error, "it was made, but its `done_when` failed: not verified", made()));
                 }
                 asked => asked?,
             };
@@ -562,7 +704,7 @@ impl Effects {
             if began.elapsed() >= test.within {
                 let within = if test.within.is_zero() { String::new() } else { format!(" within {:?}", test.within) };
                 let error = EffectError::NotVerified { summary: effect.summary.clone(), within };
-                return Err(self.failed(effect, begun, Cause::new(error).standing(last_read(&reads))));
+                return Err(self.failed(effect, begun, Cause::new(error).standing(last_read(&reads)), made(), Left::Known));
             }
             self.pause(ASK_AGAIN)?;
         }
@@ -570,26 +712,26 @@ impl Effects {
 
     /// Polls a test until it is true, as an effect of its own.
     pub fn wait_until(&self, effect: &Effect, what: &str, limit: Duration, every: Duration, test: &mut Test<'_>) -> Result<(), Ended> {
-        let begun = self.begin(effect)?;
+        if let Turn::Replayed(recorded) = self.turn(effect)? {
+            return self.replayed::<Value>(effect, &recorded).map(|_| ());
+        }
+        let begun = self.begin(effect, false, None)?;
         let began = Instant::now();
+        let report = self.reporter(begun.id);
         loop {
             let (done, reads) = match self.ask_test(&begun, test) {
-                Err(Ended::Script(error)) => return Err(self.untested(effect, &begun, error, "its condition failed")),
+                Err(Ended::Script(error)) => return Err(self.untested(effect, &begun, error, "its condition failed", None)),
                 asked => asked?,
             };
             if done {
-                return self.finished(effect, &begun, Value::Bool(true), false, false);
+                return self.finished(effect, &begun, Value::Bool(true), End::default());
             }
             let left = limit.saturating_sub(began.elapsed());
             if left.is_zero() {
                 let error = EffectError::WaitedInVain { what: what.to_owned(), limit: format!("{limit:?}") };
-                return Err(self.failed(effect, &begun, Cause::new(error).standing(last_read(&reads))));
+                return Err(self.failed(effect, &begun, Cause::new(error).standing(last_read(&reads)), None, Left::Known));
             }
-            (self.on_progress)(Progress {
-                effect: begun.id,
-                text: format!("waiting for {what}, {} s left", left.as_secs()),
-                fraction: None,
-            });
+            report(format!("waiting for {what}, {} s left", left.as_secs()), None);
             self.pause(every.min(left))?;
         }
     }
@@ -609,6 +751,19 @@ impl Effects {
         }
     }
 }
+
+/// How an effect that did not fail came to its end.
+#[derive(Default)]
+pub(super) struct End {
+    pub already_done: bool,
+    pub verified: bool,
+    pub resolved: Option<Resolved>,
+}
+
+/// The failure of an effect whose test failed; the script sees the test's own failure.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{0}")]
+struct Untested(String);
 
 pub(super) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -633,6 +788,26 @@ fn last_read(reads: &[String]) -> String {
     }
 }
 
+/// The error itself, inside all the functions it passed.
+fn innermost(mut error: &EvalAltResult) -> &EvalAltResult {
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
+        error = inner;
+    }
+    error
+}
+
+/// A test's error as the record keeps it.
+fn raised(error: &EvalAltResult) -> RaisedInstead {
+    match innermost(error) {
+        EvalAltResult::ErrorRuntime(value, _) => match value.read_lock::<Failure>() {
+            Some(failure) if failure.effect > 0 => RaisedInstead::Failure(failure.effect),
+            Some(failure) => RaisedInstead::Value(failure.message.clone().into()),
+            None => RaisedInstead::Value(rhai::serde::from_dynamic(value).unwrap_or_else(|_| value.to_string().into())),
+        },
+        other => RaisedInstead::Value(other.to_string().into()),
+    }
+}
+
 /// Adds how things stand to the failure inside a script's error, if that is one.
 fn tell(mut error: &mut EvalAltResult, state: &str) {
     while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
@@ -646,11 +821,8 @@ fn tell(mut error: &mut EvalAltResult, state: &str) {
 }
 
 /// What a script's error says, without the functions it passed.
-fn in_short(mut error: &EvalAltResult) -> String {
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
-        error = inner;
-    }
-    match error {
+pub(super) fn in_short(error: &EvalAltResult) -> String {
+    match innermost(error) {
         EvalAltResult::ErrorRuntime(value, _) => match value.read_lock::<Failure>() {
             Some(failure) => failure.message.clone(),
             None => value.to_string(),
@@ -686,6 +858,8 @@ fn preview(outcome: &Value) -> String {
     }
 }
 
+/// A value as a person reads it; one that is recorded with its type (`{"t", "v"}`) by its value.
 fn plain(value: &Value) -> String {
+    let value = value.get("v").filter(|_| value.get("t").is_some()).unwrap_or(value);
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

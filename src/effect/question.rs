@@ -2,23 +2,33 @@
 
 use serde_json::Value;
 
-use super::perform::Begun;
+use super::perform::{Begun, End};
+use super::replay::Turn;
 use super::{Effect, Effects, Ended, Stop, Test};
-use crate::journal::{Event, QuestionKind};
+use crate::journal::{ACCEPT, DO_ANYWAY, Event, How, QuestionKind};
 use crate::operator::{Answer, Evidence, NoAnswer, Question};
 
 impl Effects {
     /// Asks one question as an effect of its own. "No" and "stop" latch a stop; every other answer is returned.
     pub fn ask(&self, effect: &Effect, question: &Question) -> Result<Answer, Ended> {
-        let begun = self.begin(effect)?;
-        let answer = self.answer(effect, &begun, question)?;
-        self.finished(effect, &begun, Value::String(word(&answer).to_owned()), false, false)?;
-        match answer {
-            Answer::No | Answer::Stop => {
-                let stop = Stop::Refused(effect.summary.clone());
-                self.stop(stop.clone());
-                Err(Ended::Stop(stop))
+        let before = match self.turn(effect)? {
+            Turn::Replayed(recorded) => {
+                let word = self.replayed::<Value>(effect, &recorded)?;
+                return Ok(understood(question, word.as_str().unwrap_or_default()));
             }
+            Turn::TakenUp(recorded, How::Answered) => recorded.answer.clone().map(|answer| (recorded.effect, answer)),
+            Turn::TakenUp(..) | Turn::Live => None,
+        };
+        // what keeps a change from being made does not keep a question from being asked
+        let _ = self.hold(effect)?;
+        let begun = self.begin(effect, false, before.as_ref().map(|(again, _)| *again))?;
+        let answer = match before {
+            Some((_, word)) => understood(question, &word),
+            None => self.answer(effect, &begun, question)?,
+        };
+        self.finished(effect, &begun, Value::String(word(&answer).to_owned()), End::default())?;
+        match answer {
+            Answer::No | Answer::Stop => Err(self.ended(Stop::Refused(effect.summary.clone()))),
             answer => Ok(answer),
         }
     }
@@ -36,22 +46,21 @@ impl Effects {
         match self.answer(effect, begun, &Question::TooEarly { text: text.clone(), evidence })? {
             Answer::Accept => Ok(true),
             Answer::DoAnyway => Ok(false),
-            _ => {
-                let stop = Stop::Refused(text);
-                self.stop(stop.clone());
-                Err(Ended::Stop(stop))
-            }
+            _ => Err(self.ended(Stop::Refused(text))),
         }
     }
 
-    fn answer(&self, effect: &Effect, begun: &Begun, question: &Question) -> Result<Answer, Ended> {
+    pub(super) fn answer(&self, effect: &Effect, begun: &Begun, question: &Question) -> Result<Answer, Ended> {
         let (id, kind, text, choices, typed, irreversible) = match question {
             Question::Confirm { id, text, typed, irreversible, .. } => {
-                (id.clone(), QuestionKind::Confirm, text, Vec::new(), typed.clone(), *irreversible)
+                (id.clone(), QuestionKind::Confirm, text.as_str(), Vec::new(), typed.clone(), *irreversible)
             }
-            Question::Ask { id, text, choices, .. } => (id.clone(), QuestionKind::Ask, text, choices.clone(), None, false),
-            Question::Manual { id, title, .. } => (id.clone(), QuestionKind::Manual, title, Vec::new(), None, false),
-            Question::TooEarly { text, .. } => (None, QuestionKind::TooEarly, text, Vec::new(), None, false),
+            Question::Ask { id, text, choices, .. } => (id.clone(), QuestionKind::Ask, text.as_str(), choices.clone(), None, false),
+            Question::Manual { id, title, .. } => (id.clone(), QuestionKind::Manual, title.as_str(), Vec::new(), None, false),
+            Question::TooEarly { text, .. } => (None, QuestionKind::TooEarly, text.as_str(), Vec::new(), None, false),
+            Question::InDoubt { text, .. } => (None, QuestionKind::InDoubt, text.as_str(), Vec::new(), None, false),
+            // no effect asks these: `choose` does
+            Question::Failed { .. } | Question::Reason => (None, QuestionKind::Ask, "", Vec::new(), None, false),
         };
         let step = self.step();
         self.emit(&Event::Question {
@@ -59,7 +68,7 @@ impl Effects {
             step: step.clone(),
             id: id.clone(),
             kind,
-            text: text.clone(),
+            text: text.to_owned(),
             choices,
             typed,
             irreversible,
@@ -69,28 +78,37 @@ impl Effects {
                 self.emit(&Event::Answer { effect: begun.id, step, id, answer: word(&answer).to_owned(), by: by.to_string() })?;
                 Ok(answer)
             }
-            Err(NoAnswer::Interrupted) => {
-                self.stop(Stop::Interrupted);
-                Err(Ended::Stop(Stop::Interrupted))
-            }
+            Err(NoAnswer::Interrupted) => Err(self.ended(Stop::Interrupted)),
             Err(why) => {
                 let help = miette::Diagnostic::help(&why).map(|help| format!("; {help}")).unwrap_or_default();
-                let stop = Stop::NoAnswer(format!("`{}`: {why}{help}", effect.summary));
-                self.stop(stop.clone());
-                Err(Ended::Stop(stop))
+                Err(self.ended(Stop::NoAnswer(format!("`{}`: {why}{help}", effect.summary))))
             }
         }
     }
 }
 
+/// The word of an answer in the record.
 fn word(answer: &Answer) -> &str {
     match answer {
         Answer::Yes => "yes",
         Answer::No => "no",
         Answer::Choice(choice) => choice,
         Answer::Done => "done",
-        Answer::Accept => "accept",
-        Answer::DoAnyway => "do it anyway",
+        Answer::Accept => ACCEPT,
+        Answer::DoAnyway => DO_ANYWAY,
+        Answer::Happened => "it happened",
         Answer::Stop => "stop",
+        Answer::Retry => "retry",
+        Answer::ByHand => "made by hand",
+        Answer::Text(text) => text,
+    }
+}
+
+/// The answer that a word in the record was. What stops a run is never replayed.
+fn understood(question: &Question, word: &str) -> Answer {
+    match question {
+        Question::Ask { .. } => Answer::Choice(word.to_owned()),
+        Question::Manual { .. } => Answer::Done,
+        _ => Answer::Yes,
     }
 }

@@ -30,6 +30,22 @@ pub enum JournalError {
         #[source]
         source: std::io::Error,
     },
+    /// The record cannot be read.
+    #[error("cannot read the record `{path}`")]
+    #[diagnostic(code(cutover::journal::read), help("name the run folder, the one that holds `journal.jsonl`, or see `cutover runs`"))]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A line that cannot come there: a bug, and the run stops before it does more.
+    #[error("the record `{path}` refuses a line: {illegal}")]
+    #[diagnostic(code(cutover::journal::illegal), help("this is a mistake of the program: keep the run folder and report it"))]
+    Illegal { path: PathBuf, illegal: super::Illegal },
+    /// Another process runs on this site.
+    #[error("another run of this site is under way: {}", holder.as_ref().map_or_else(|| format!("`{}` is locked", path.display()), |holder| holder.to_string()))]
+    #[diagnostic(code(cutover::journal::held), help("talk to whoever runs it; when that process is gone, the site is free at once"))]
+    Held { holder: Option<Box<super::Holder>>, path: PathBuf },
     /// No place to put runs is known.
     #[error("no folder for the record of runs is known")]
     #[diagnostic(code(cutover::journal::no_folder), help("name one: `--journal DIR`"))]

@@ -1,4 +1,5 @@
-//! What is written down, and what every report is made from. Version 1; a field is added, never renamed or reused.
+//! What is written down, and what every report is made from. Version 1; a field is added, never renamed or reused. A record
+//! without the fields that a resume needs (the copies of its scripts) can be read and shown, not resumed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +33,68 @@ pub enum QuestionKind {
     Manual,
     /// A `done_when` was true before the change.
     TooEarly,
+    /// The record cannot tell whether a change was made, and neither can a test.
+    InDoubt,
+}
+
+/// What the operator chose when the run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chosen {
+    /// The effect is performed again; without one, what was read since the last change is read again.
+    Retry,
+    /// The operator made the change, or says that it is made.
+    ByHand,
+    Stop,
+}
+
+/// What a failed change left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// What is known to be changed is all that is.
+    #[default]
+    Known,
+    /// It may have been made in part.
+    Unknown,
+    /// It may have been made, or may still be.
+    InDoubt,
+}
+
+/// How a change whose end was not known came to be taken as made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolved {
+    /// its `done_when` is true
+    InForce,
+    /// the operator says that it happened
+    SaidSo,
+    /// the operator did it by hand
+    ByHand,
+}
+
+/// A failed test's own error, as the script saw it instead of the effect's failure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RaisedInstead {
+    /// the failure of this effect, a read of the test
+    Failure(u64),
+    /// what was thrown
+    Value(Value),
+}
+
+/// A text that the run was begun with: its runbook, a module, the site file. The copy lies in the run folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// as it was shown to people
+    pub name: String,
+    /// path within the run folder, with `/`
+    pub copy: String,
+    /// digest of the text
+    pub blake3: String,
+    /// as an import writes it; none for the runbook and the site file
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
 }
 
 /// One message or error record of a server or shell: as its own tools print it, and its parts.
@@ -56,6 +119,15 @@ pub struct Kept {
     pub path: String,
     /// what it is for
     pub about: String,
+    /// the site's server that it is run on, if it is a script
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// the command that runs it there
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// what running it does not undo
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<String>,
     /// title of the step after which it is of no use any more
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
@@ -78,6 +150,61 @@ pub enum Event {
         unattended: bool,
         /// connections weaker than verified TLS 1.2, each in one sentence
         weak: Vec<String>,
+        /// digest of the site's name and its servers' addresses: the same in each copy of its file
+        #[serde(default)]
+        site_id: String,
+        /// absolute
+        #[serde(default)]
+        site_file: String,
+        /// absolute; none for the runbook that is built into the program
+        #[serde(default)]
+        runbook_file: Option<String>,
+        /// the runbook first, then its modules, then the site file
+        #[serde(default)]
+        sources: Vec<Source>,
+        /// `--set`, each
+        #[serde(default)]
+        set: Vec<String>,
+        /// the command line without the program's name
+        #[serde(default)]
+        arguments: Vec<String>,
+        /// unfinished runs of the same site that this one was begun in spite of (`--new`)
+        #[serde(default)]
+        instead_of: Vec<String>,
+    },
+    /// The run goes on, perhaps on another machine: what the record has is replayed, not performed.
+    Resumed {
+        program: String,
+        operator: String,
+        host: String,
+        folder: String,
+        unattended: bool,
+        /// how many effects and notes of the record stay as they are; what came after them is taken anew
+        replays: usize,
+        /// the effect whose end is not known and which is taken up
+        taken_up: Option<u64>,
+        /// what is not as it was when the run began: files, the program's version
+        differs: Vec<String>,
+        /// bytes that a crash left of a line, and that were cut
+        cut: u64,
+        #[serde(default)]
+        arguments: Vec<String>,
+    },
+    /// A signal asked the run to stop: once after the effect in flight, twice at once.
+    Interrupted {
+        times: u8,
+    },
+    /// The run failed, and the operator at the terminal chose what to do.
+    Choice {
+        /// the effect that failed; none if the runbook itself gave up
+        effect: Option<u64>,
+        chosen: Chosen,
+        /// why a change counts as made by hand
+        reason: Option<String>,
+        by: String,
+        /// as in `resumed`
+        replays: usize,
+        taken_up: Option<u64>,
     },
     StepStarted {
         step: String,
@@ -92,8 +219,25 @@ pub enum Event {
         arguments: Value,
         file: String,
         line: usize,
+        /// the call's bytes in that file
+        #[serde(default)]
+        start: usize,
+        #[serde(default)]
+        end: usize,
+        /// it has a `done_when`
+        #[serde(default)]
+        test: bool,
+        /// the effect whose end is not known and which this one takes up
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<u64>,
         /// the effect whose test (`done_when`, `wait_until`) this one is part of
         parent: Option<u64>,
+    },
+    /// The `done_when` was asked before the change, or need not be. Nothing was sent before this line was on disk.
+    EffectTested {
+        effect: u64,
+        /// the change was in force
+        done: bool,
     },
     EffectFinished {
         effect: u64,
@@ -106,6 +250,10 @@ pub enum Event {
         already_done: bool,
         /// a `done_when` said so after the change
         verified: bool,
+        /// its end was not known, and this settled it; the outcome is that of a change that was in force already
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolved: Option<Resolved>,
+        /// large ones lie in a file of their own: `{"file", "blake3", "bytes"}`
         outcome: Value,
         parent: Option<u64>,
     },
@@ -131,6 +279,22 @@ pub enum Event {
         /// the operator's next act
         #[serde(default)]
         help: Option<String>,
+        /// what failed, where the messages say why
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// what the message that decides means here
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        means: Option<String>,
+        /// what was changed for certain
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<String>,
+        #[serde(default)]
+        left: Left,
+        /// it gave up because the run was asked to stop
+        #[serde(default)]
+        stopped: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raised: Option<RaisedInstead>,
         parent: Option<u64>,
     },
     Question {
@@ -178,6 +342,9 @@ pub enum Event {
         /// files that the runbook kept for whoever goes on from here
         #[serde(default)]
         kept: Vec<Kept>,
+        /// the effect whose failure ended the run
+        #[serde(default)]
+        ended_by: Option<u64>,
     },
 }
 
@@ -186,8 +353,13 @@ impl Event {
     pub fn must_reach_disk(&self) -> bool {
         match self {
             Self::EffectStarted { class, .. } | Self::EffectFinished { class, .. } | Self::EffectFailed { class, .. } => class == "changes",
-            Self::RunStarted { .. } | Self::Answer { .. } | Self::RunFinished { .. } => true,
-            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } => false,
+            Self::RunStarted { .. }
+            | Self::Resumed { .. }
+            | Self::Choice { .. }
+            | Self::Answer { .. }
+            | Self::EffectTested { .. }
+            | Self::RunFinished { .. } => true,
+            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } | Self::Interrupted { .. } => false,
         }
     }
 

@@ -43,6 +43,12 @@ pub enum Question {
     Manual { id: Option<String>, title: String, instructions: String, evidence: Vec<Evidence> },
     /// A change that is in force before we made it: accept it, make it anyway, or stop.
     TooEarly { text: String, evidence: Vec<Evidence> },
+    /// A change that was begun and whose end nobody knows: it happened, do it again, or stop.
+    InDoubt { text: String, evidence: Vec<Evidence> },
+    /// The run failed, and why was drawn: try again, count a change as made by hand, or stop.
+    Failed { change: bool },
+    /// Why a change counts as made by hand.
+    Reason,
 }
 
 /// What was answered.
@@ -54,7 +60,12 @@ pub enum Answer {
     Choice(String),
     Done,
     Accept,
+    /// Also: do it again.
     DoAnyway,
+    Happened,
+    Retry,
+    ByHand,
+    Text(String),
     Stop,
 }
 
@@ -122,6 +133,11 @@ impl Operator {
     /// Says whether the servers proved to be a lab, which a site file's mark alone does not.
     pub fn set_lab(&self, lab: bool) {
         self.lab.store(lab, Ordering::Relaxed);
+    }
+
+    /// True if there is a person to ask.
+    pub fn attended(&self) -> bool {
+        !self.policy.yes && self.lines.is_some()
     }
 
     /// Asks, and waits for the answer as long as `stopped` stays false.

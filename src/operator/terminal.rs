@@ -24,10 +24,13 @@ pub fn render(question: &Question, width: usize, colour: bool) -> String {
     let width = width.max(NARROWEST);
     let mut out = String::new();
     let (text, evidence) = match question {
-        Question::Confirm { text, evidence, .. } | Question::Ask { text, evidence, .. } | Question::TooEarly { text, evidence } => {
-            (text, evidence)
-        }
-        Question::Manual { title, evidence, .. } => (title, evidence),
+        Question::Confirm { text, evidence, .. }
+        | Question::Ask { text, evidence, .. }
+        | Question::TooEarly { text, evidence }
+        | Question::InDoubt { text, evidence } => (text.as_str(), evidence.as_slice()),
+        Question::Manual { title, evidence, .. } => (title.as_str(), evidence.as_slice()),
+        Question::Failed { .. } => ("What now?", &[][..]),
+        Question::Reason => ("Who made the change, and how do you know that it is in force? The record keeps your words.", &[][..]),
     };
     for piece in evidence {
         draw_evidence(&mut out, piece, width, colour);
@@ -63,6 +66,10 @@ pub fn prompt(question: &Question, width: usize, colour: bool) -> String {
         Question::Ask { .. } => "Which? [number or ?]",
         Question::Manual { .. } => "Type `done` when it is done, `stop` to stop [done/stop/?]",
         Question::TooEarly { .. } => "Accept it, do it anyway, or stop? [a/d/S/?]",
+        Question::InDoubt { .. } => "It happened, do it again, or stop? [h/d/S/?]",
+        Question::Failed { change: true } => "Retry, mark it as done by hand, or stop? [r/m/S/?]",
+        Question::Failed { change: false } => "Retry, or stop? [r/S/?]",
+        Question::Reason => "Why? [Enter alone stops]",
     };
     let text = paragraph(text, width - 1);
     format!("{} ", styled(text.trim_end(), BOLD, colour))
@@ -103,6 +110,21 @@ pub(super) fn understand(question: &Question, line: &str) -> Heard {
         Question::TooEarly { .. } => again(
             "What this step is to bring about is already so, and this run did not do it. a takes it as done, d makes the change all the same, s or Enter stops the run here; nothing more is changed.",
         ),
+        Question::InDoubt { .. } if is(&["h", "it happened", "happened"]) => Heard::Answer(Answer::Happened),
+        Question::InDoubt { .. } if is(&["d", "do it again"]) => Heard::Answer(Answer::DoAnyway),
+        Question::InDoubt { .. } if no || is(&["s"]) => Heard::Answer(Answer::Stop),
+        Question::InDoubt { .. } => again(
+            "Look at the server first. h says that the change is in force, and the run goes on after it; d makes it again; s or Enter stops the run here; nothing more is changed.",
+        ),
+        Question::Failed { .. } if is(&["r", "retry"]) => Heard::Answer(Answer::Retry),
+        Question::Failed { change: true } if is(&["m", "mark it as done by hand", "mark"]) => Heard::Answer(Answer::ByHand),
+        Question::Failed { .. } if no || is(&["s"]) => Heard::Answer(Answer::Stop),
+        Question::Failed { change } => again(match change {
+            true => "r tries it again: remove the cause first. m counts it as made: make it by hand first, and say so. s or Enter stops the run here; it can be resumed from here.",
+            false => "r tries it again: remove the cause first. s or Enter stops the run here; it can be resumed from here.",
+        }),
+        Question::Reason if line.is_empty() => Heard::Answer(Answer::Stop),
+        Question::Reason => Heard::Answer(Answer::Text(line.to_owned())),
     }
 }
 

@@ -25,5 +25,7 @@ pub(super) fn answer(question: &Question, policy: &Policy, lab: bool) -> Result<
         Question::Manual { .. } if lab => Ok((Answer::Done, By::Yes)),
         Question::Manual { title, .. } => Err(NoAnswer::ByHand { title: title.clone() }),
         Question::TooEarly { .. } => Err(NoAnswer::TooEarly),
+        Question::InDoubt { .. } => Err(NoAnswer::InDoubt),
+        Question::Failed { .. } | Question::Reason => Err(NoAnswer::NoTerminal),
     }
 }

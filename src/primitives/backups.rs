@@ -1,5 +1,6 @@
 //! `backups`: what lies in a folder.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rhai::{Dynamic, ImmutableString};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::values::{Row, Rows, Time};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
-use crate::backups::{BackupsError, Listing, list};
+use crate::backups::{BackupsError, File, Listing, LogName, list};
 use crate::effect::{self, Cause, Outcome, Story};
 
 pub(super) const FOLDER: Parameter = Parameter::required("folder", Type::Text, "as this program sees it, absolute");
@@ -31,6 +32,16 @@ impl Outcome for Listing {
         let files: Vec<Value> =
             self.files.iter().map(|f| json!({ "name": f.name, "bytes": f.bytes, "modified": time(f.modified).to_string() })).collect();
         json!({ "files": files, "free_bytes": self.free_bytes })
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        let file = |file: &Value| {
+            let name = file["name"].as_str()?.to_owned();
+            let modified: jiff::Timestamp = file["modified"].as_str()?.parse().ok()?;
+            Some(File { log: LogName::parse(&name), bytes: file["bytes"].as_u64()?, modified: modified.into(), name })
+        };
+        let files = record["files"].as_array().and_then(|files| files.iter().map(file).collect());
+        let files = files.ok_or("its outcome is not a listing")?;
+        Ok(Self { folder: PathBuf::new(), files, free_bytes: record["free_bytes"].as_u64() })
     }
 }
 

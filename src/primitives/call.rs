@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ArgumentError, Raised, closure, duration, values};
@@ -12,6 +14,16 @@ use crate::effect::{Class, Effect, Effects, Place, Test};
 use crate::powershell::Session;
 use crate::sqlserver::Servers;
 use crate::sqlserver::headers::HeaderCache;
+
+/// An outcome that is plain data, as the record keeps it.
+pub(super) fn plain_record<T: Serialize>(outcome: &T) -> Value {
+    serde_json::to_value(outcome).expect("an outcome is plain data")
+}
+
+/// Such an outcome again.
+pub(super) fn plain_replay<T: DeserializeOwned>(record: Value) -> Result<T, String> {
+    serde_json::from_value(record).map_err(|error| format!("its outcome is not understood: {error}"))
+}
 
 /// What all calls of one run share.
 pub struct Run {
@@ -112,6 +124,7 @@ impl Call<'_, '_> {
             arguments: self.record(primitive.parameters),
             place: self.place.clone(),
             cancellable: true,
+            looks: false,
         }
     }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhai::Dynamic;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::backups::{blocking, count, row};
+use super::call::{plain_record, plain_replay};
 use super::sql::{ALREADY, DONE_WHEN, WITHIN};
 use super::values::Rows;
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::{Copied, CopyOptions, DEFAULT_WORKERS, copy};
-use crate::effect::{self, Outcome};
+use crate::effect::{self, Effect, Outcome, Work};
 
 pub static COPY_BACKUPS: Primitive = Primitive {
     name: "copy_backups",
@@ -48,13 +49,10 @@ impl Outcome for Copied {
         Self::default()
     }
     fn record(&self) -> Value {
-        json!({
-            "copied": self.copied.iter().map(|f| json!({ "name": f.name, "bytes": f.bytes, "blake3": f.blake3, "seconds": f.seconds })).collect::<Vec<_>>(),
-            "skipped": self.skipped.iter().map(|f| json!({ "name": f.name, "bytes": f.bytes })).collect::<Vec<_>>(),
-            "refused": self.refused.iter().map(|f| json!({ "name": f.name, "why": f.difference.to_string(), "needed": f.needed })).collect::<Vec<_>>(),
-            "grown": self.grown, "work": self.work, "passed_over": self.passed_over, "cleaned": self.cleaned,
-            "bytes": self.bytes, "seconds": self.seconds,
-        })
+        plain_record(self)
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        plain_replay(record)
     }
 }
 
@@ -72,12 +70,12 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     }
     let create = call.flag("create");
     let summary = format!("copy {} from {} to {}", options.matching, options.from.display(), options.to.display());
-    let effect = call.effect(&COPY_BACKUPS, effect::Class::Changes, None, summary);
+    let effect = Effect { looks: true, ..call.effect(&COPY_BACKUPS, effect::Class::Changes, None, summary) };
     let copied = call.with_test(|test| {
-        call.run.effects.perform(&effect, test, |report| async move {
+        call.run.effects.perform(&effect, test, |Work { report, cancel }| async move {
             let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
             let stopped = stop.0.clone();
-            blocking(move || {
+            let copying = blocking(move || {
                 if create {
                     make(&options.to);
                 }
@@ -86,8 +84,17 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                     report(format!("copying {} ({} of {} files)", p.name, p.files, p.files_total), fraction);
                 };
                 copy(&options, &progress, &stopped)
-            })
-            .await
+            });
+            let mut copying = std::pin::pin!(copying);
+            tokio::select! {
+                biased;
+                copied = &mut copying => copied,
+                // what is under way is taken away by whoever copies it, and then nothing half-done is left
+                () = cancel.cancelled() => {
+                    stop.0.store(true, Ordering::Relaxed);
+                    copying.await
+                }
+            }
         })
     })?;
     for name in &copied.grown {

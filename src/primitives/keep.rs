@@ -4,6 +4,7 @@ use rhai::Dynamic;
 
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::effect;
+use crate::journal::Kept;
 
 pub static KEEP: Primitive = Primitive {
     name: "keep",
@@ -15,6 +16,8 @@ pub static KEEP: Primitive = Primitive {
     options: &[
         Parameter::optional("about", Type::Text, "what it is for, in a fragment: the run's end then names the file"),
         Parameter::optional("expires_after", Type::Text, "with `about`: the title of the step after which the file is of no use any more"),
+        Parameter::optional("run_on", Type::Text, "with `about`: the site's server that the file is a T-SQL script for; the command that runs it is named too"),
+        Parameter::optional("leaves", Type::Text, "with `run_on`: what running it does not undo"),
     ],
     class: Class::Tells,
     returns: "the file's path",
@@ -38,7 +41,15 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     // the text is in the file; the record holds its digest
     let text = call.text(1);
     effect.arguments = serde_json::json!({ "name": name, "bytes": text.len(), "blake3": blake3::hash(text.as_bytes()).to_hex().as_str() });
-    let path = call.run.effects.keep(&effect, &name, &text, call.text_option("about"), call.text_option("expires_after"))?;
+    let kept = call.text_option("about").map(|about| Kept {
+        path: String::new(),
+        about,
+        server: call.text_option("run_on"),
+        command: None,
+        leaves: call.text_option("leaves"),
+        until: call.text_option("expires_after"),
+    });
+    let path = call.run.effects.keep(&effect, &name, &text, kept)?;
     Ok(path.display().to_string().into())
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use rhai::Dynamic;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::backups::{FOLDER, blocking, count, row};
+use super::call::{plain_record, plain_replay};
 use super::sql::{SERVER, server, told};
 use super::values::{Row, Rows, Time};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::list;
-use crate::effect::{self, Cause, Outcome, Story};
+use crate::effect::{self, Cause, Outcome, Story, Work};
 use crate::sqlserver::chain::{BackupSet, Gap, LeftOut};
 use crate::sqlserver::chain_failure::ChainFailure;
 use crate::sqlserver::headers::Listed;
@@ -109,7 +110,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let summary = format!("which log backups in {} come next for {}", request.folder.display(), request.database);
     let effect = call.effect(&LOG_CHAIN, effect::Class::Reads, Some(request.server.clone()), summary);
     let (instance, headers) = (request.instance(call), call.run.headers.clone());
-    let chain = call.run.effects.perform(&effect, None, |report| async move {
+    let chain = call.run.effects.perform(&effect, None, |Work { report, .. }| async move {
         let files = request.files().await?;
         let progress = |at: Progress<'_>| report(in_words(&at), None);
         plan(&instance, &request.order(&files), &headers, Hooks { stop: &|| false, progress: &progress }).await.map_err(cause)
@@ -131,7 +132,12 @@ impl Outcome for Chain {
         unreachable!("a read has no done_when")
     }
     fn record(&self) -> Value {
-        json!({ "plan": self.plan, "redo_lsn": self.redo.lsn, "unread": self.unread, "headers_asked": self.headers_asked, "loss": loss_record(&self.loss) })
+        let mut record = plain_record(self);
+        record["loss"] = loss_record(&self.loss);
+        record
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        plain_replay(record)
     }
 }
 

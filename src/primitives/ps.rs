@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rhai::{Dynamic, Map};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sql::{ALREADY, DONE_WHEN, TIMEOUT, WITHIN};
 use super::values::{Row, Rows, from_json, to_json};
 use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
-use crate::effect::{self, Cause, Outcome, Story};
+use crate::effect::{self, Cause, EffectError, Outcome, Story, Work};
 use crate::facts::cmdlets;
 use crate::journal::Said;
 use crate::powershell::{self, ShellFailure, check_parameters, shown};
@@ -43,7 +43,20 @@ impl Outcome for powershell::Reply {
         Self::default()
     }
     fn record(&self) -> Value {
-        Value::Array(self.objects.clone())
+        match self.warnings.is_empty() {
+            true => Value::Array(self.objects.clone()),
+            false => json!({ "objects": self.objects, "warnings": self.warnings }),
+        }
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        match record {
+            Value::Array(objects) => Ok(Self { objects, ..Self::default() }),
+            other => {
+                let warnings = other["warnings"].as_array().into_iter().flatten().filter_map(|w| w.as_str().map(str::to_owned)).collect();
+                let objects = other["objects"].as_array().cloned().ok_or("its outcome is not a list of objects")?;
+                Ok(Self { objects, warnings, ..Self::default() })
+            }
+        }
     }
 }
 
@@ -96,7 +109,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = warnings.clone();
     let reply = call.with_test(|test| {
-        call.run.effects.perform(&effect, test, |report| async move {
+        call.run.effects.perform(&effect, test, |Work { report, cancel }| async move {
             let mut hear = |record: &Answer| {
                 if let Answer::Warning { message } = record {
                     heard.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
@@ -105,12 +118,22 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                     report(message.clone(), None);
                 }
             };
-            session.invoke(&request, &mut hear).await.map_err(|failure| cause(failure, class))
+            let invoke = session.invoke(&request, &mut hear);
+            tokio::select! {
+                biased;
+                reply = invoke => reply.map_err(|failure| cause(failure, class)),
+                // dropped, the call ends its shell
+                () = cancel.cancelled() => Err(Cause { in_doubt: true, ..Cause::new(EffectError::CutOff) }),
+            }
         })
     });
-    // also of a call that failed: they often say why
-    for warning in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        call.run.effects.note(crate::journal::Level::Warn, warning)?;
+    // of a call that failed, too: they often say why
+    let warnings = match &reply {
+        Ok(reply) => reply.warnings.clone(),
+        Err(_) => std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner)),
+    };
+    for warning in warnings {
+        call.run.effects.note(crate::journal::Level::Warn, &warning)?;
     }
     let reply = reply?;
     Ok(Dynamic::from(Rows::of(reply.objects.iter().map(row).collect())))

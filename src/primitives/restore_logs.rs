@@ -1,14 +1,16 @@
 //! `restore_logs`: works out the chain, proves that there is no gap, applies it in order.
 
 use rhai::Dynamic;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::backups::{FOLDER, row};
+use super::call::{plain_record, plain_replay};
 use super::log_chain::{DATABASE, FOLDER_ON_SERVER, KEEP, Request, UNDO_FILE, cause, guid, in_words, left_out, loss_record, loss_row};
 use super::sql::{ALREADY, DONE_WHEN, SERVER, WITHIN};
 use super::values::{Rows, Time};
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
-use crate::effect::{self, Outcome};
+use crate::effect::{self, Effect, Outcome, Work};
 use crate::sqlserver::restore::{Hooks, Progress, Restored, apply, plan};
 
 pub static RESTORE_LOGS: Primitive = Primitive {
@@ -38,9 +40,11 @@ for line in done.loss.lines { note(line); }"#],
     run,
 };
 
+#[derive(Serialize, Deserialize)]
 struct Done {
+    #[serde(flatten)]
     restored: Restored,
-    family: Option<uuid::Uuid>,
+    family_guid: Option<uuid::Uuid>,
 }
 
 impl Outcome for Option<Done> {
@@ -48,12 +52,14 @@ impl Outcome for Option<Done> {
         None
     }
     fn record(&self) -> Value {
-        let Some(done) = self else { return Value::Null };
-        let Restored { applied, skipped, left_out, unread, last_lsn, headers_asked, loss, .. } = &done.restored;
-        json!({
-            "applied": applied, "skipped": skipped, "left_out": left_out, "unread": unread, "last_lsn": last_lsn, "headers_asked": headers_asked,
-            "family_guid": done.family.map(|guid| guid.to_string()), "loss": loss_record(loss),
-        })
+        let mut record = plain_record(self);
+        if let Some(done) = self {
+            record["loss"] = loss_record(&done.restored.loss);
+        }
+        record
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        plain_replay(record)
     }
 }
 
@@ -61,9 +67,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let request = Request::of(call)?;
     let summary = format!("apply the next log backups to {}", request.database);
     let effect = call.effect(&RESTORE_LOGS, effect::Class::Changes, Some(request.server.clone()), summary);
-    let (instance, headers, run) = (request.instance(call), call.run.headers.clone(), call.run.clone());
+    let effect = Effect { looks: true, ..effect };
+    let (mut instance, headers, run) = (request.instance(call), call.run.headers.clone(), call.run.clone());
     let done: Option<Done> = call.with_test(|test| {
-        call.run.effects.perform(&effect, test, |report| async move {
+        call.run.effects.perform(&effect, test, |Work { report, cancel }| async move {
+            instance.cancel = Some(cancel);
             let files = request.files().await?;
             let order = request.order(&files);
             let progress = |at: Progress<'_>| {
@@ -78,10 +86,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
             let hooks = Hooks { stop: &stop, progress: &progress };
             let chain = plan(&instance, &order, &headers, hooks).await.map_err(cause)?;
             let restored = apply(&instance, &order, &chain, hooks).await.map_err(cause)?;
-            Ok(Some(Done { restored, family: chain.plan.family }))
+            Ok(Some(Done { restored, family_guid: chain.plan.family }))
         })
     })?;
-    let Some(Done { restored, family }) = done else { return Ok(Dynamic::UNIT) };
+    let Some(Done { restored, family_guid }) = done else { return Ok(Dynamic::UNIT) };
     call.run.effects.set_loss(loss_record(&restored.loss));
     let applied = restored.applied.iter().map(|set| {
         row([
@@ -98,7 +106,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         ("left_out", Dynamic::from(left_out(&restored.left_out))),
         ("last_lsn", Dynamic::from(restored.last_lsn)),
         ("last_backup_finish", restored.last_backup_finish.map_or(Dynamic::UNIT, |at| Dynamic::from(Time::DateTime(at)))),
-        ("family_guid", guid(family)),
+        ("family_guid", guid(family_guid)),
         ("loss", Dynamic::from(loss_row(&restored.loss))),
     ])))
 }

@@ -6,7 +6,7 @@ use rhai::{Dynamic, Map};
 
 use super::values::{SqlResult, to_json, to_sql};
 use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
-use crate::effect::{self, Cause, Story};
+use crate::effect::{self, Cause, Story, Work};
 use crate::journal::Said;
 use crate::sqlserver::errors::{deciding, meaning};
 use crate::sqlserver::{Batch, Failure, Message, TimeLimit, Value};
@@ -138,7 +138,8 @@ pub(super) fn perform(
     let batch = Batch { text, parameters, time_limit, changes: class == effect::Class::Changes, ..Batch::default() };
     let servers = call.run.servers.clone();
     let result = call.with_test(|test| {
-        call.run.effects.perform(&effect, test, |report| async move {
+        call.run.effects.perform(&effect, test, |Work { report, cancel }| async move {
+            let batch = batch.cancelled_by(cancel);
             let batch = if long {
                 let hear = report.clone();
                 batch

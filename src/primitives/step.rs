@@ -19,8 +19,8 @@ pub static STEP: Primitive = Primitive {
 };
 
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
-    let began = call.run.effects.step_started(&call.text(0), &call.place)?;
+    call.run.effects.step_started(&call.text(0), &call.place)?;
     let value = closure::run(call.context, &call.closure(1), false);
-    call.run.effects.step_finished(began, value.is_ok() && call.run.effects.stopped().is_none())?;
+    call.run.effects.step_finished(value.is_ok() && call.run.effects.stopped().is_none())?;
     value.map_err(Raised::Script)
 }

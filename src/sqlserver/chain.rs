@@ -8,13 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::wire::lsn::Lsn;
 
 /// One backup set as RESTORE HEADERONLY describes it; one file may hold several.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BackupSet {
     /// File name without folder.
     pub file: Arc<str>,
@@ -29,18 +29,14 @@ pub struct BackupSet {
     /// `LastLSN`: the record *after* the last one in the set.
     pub last_lsn: Lsn,
     /// `FirstRecoveryForkID`
-    #[serde(serialize_with = "guid")]
     pub first_fork: Option<Uuid>,
     /// `RecoveryForkID`: differs from the first one when the set crosses a fork.
-    #[serde(serialize_with = "guid")]
     pub last_fork: Option<Uuid>,
     /// `ForkPointLSN`: where a set that crosses a fork leaves the old one.
     pub fork_point: Option<Lsn>,
     /// `FamilyGUID`: the same for a database and all its restored copies, for life.
-    #[serde(serialize_with = "guid")]
     pub family: Option<Uuid>,
     /// `BackupSetGUID`
-    #[serde(serialize_with = "guid")]
     pub set: Option<Uuid>,
     pub copy_only: bool,
     pub damaged: bool,
@@ -74,13 +70,6 @@ impl BackupSet {
     }
 }
 
-fn guid<S: Serializer>(value: &Option<Uuid>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
-    }
-}
-
 /// Where roll forward stands, and what a set must be of to carry it on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
@@ -95,7 +84,7 @@ pub struct Standing {
 }
 
 /// Why a set is not applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Reason {
     /// Ends at or before the redo point.
@@ -159,14 +148,14 @@ impl fmt::Display for Reason {
 }
 
 /// A set that is not applied, and why.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub set: Arc<BackupSet>,
     pub reason: Reason,
 }
 
 /// A hole in the chain: log that no usable set holds, although later log is at hand.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gap {
     /// First missing LSN: where roll forward would stand.
     pub from: Lsn,
@@ -231,7 +220,7 @@ pub(super) fn clock(time: DateTime) -> String {
 }
 
 /// Newer log that lies on a recovery fork which this chain does not take: somebody must decide before anything is applied.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
     /// The sets on the branch, by title.
     pub sets: Vec<String>,
@@ -242,7 +231,7 @@ pub struct Branch {
 }
 
 /// What to apply, and what not.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// In the order of application; each begins at or before where the one before it ends.
     pub apply: Vec<Arc<BackupSet>>,
@@ -251,15 +240,9 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// Redo point once `apply` is applied.
     pub end: Lsn,
-    #[serde(serialize_with = "plain_guid")]
     pub end_fork: Uuid,
     /// FamilyGUID that the chain is bound to.
-    #[serde(serialize_with = "guid")]
     pub family: Option<Uuid>,
-}
-
-fn plain_guid<S: Serializer>(value: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
 
 /// The sets that begin on one fork, handed out by reach: sorted by FirstLSN, moved to a heap once roll forward has reached

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use rust_decimal::prelude::ToPrimitive;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::chain::BackupSet;
@@ -54,7 +54,7 @@ pub(super) fn named_time(name: &str) -> Option<Timestamp> {
 }
 
 /// Why the sets in a file are not known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Trouble {
     /// 3201: the server cannot open it. `os`: the Windows error in the message.

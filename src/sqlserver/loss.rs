@@ -5,13 +5,13 @@
 use jiff::civil::{DateTime, DateTimeRound};
 use jiff::tz::Offset;
 use jiff::{RoundMode, SignedDuration, Timestamp, Unit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::chain::clock;
 use super::headers::stamp;
 
 /// What is lost when the database is recovered now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
     /// The last log backup in the chain; none if nobody knows it.
     pub last_file: Option<String>,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::chain_failure::{ChainFailure, World};
@@ -13,7 +14,7 @@ use super::value::{Row, Value};
 use crate::wire::lsn::Lsn;
 
 /// What the server says of the database.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Redo {
     pub lsn: Lsn,
     pub fork: Uuid,
@@ -23,7 +24,7 @@ pub struct Redo {
 }
 
 /// The last set that was restored, from `msdb..restorehistory` and `msdb..backupset`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastRestored {
     pub last_lsn: Option<Lsn>,
     pub fork: Option<Uuid>,

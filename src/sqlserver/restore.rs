@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -125,7 +125,7 @@ pub enum Progress<'a> {
 }
 
 /// A file whose headers are not known, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
     pub file: String,
     #[serde(flatten)]
@@ -135,7 +135,7 @@ pub struct Unread {
 }
 
 /// What would be applied, and all that is known about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chain {
     pub redo: Redo,
     pub plan: Plan,
@@ -147,7 +147,7 @@ pub struct Chain {
 }
 
 /// One log backup that was applied.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
     pub file: String,
     pub position: i64,
@@ -157,7 +157,7 @@ pub struct Applied {
 }
 
 /// What was done.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
     /// Empty is a success too: there was nothing to apply.
     pub applied: Vec<Applied>,

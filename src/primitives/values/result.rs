@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, Map};
+use serde_json::Value as Json;
 
+use super::convert::{decode, encode};
 use super::{Rows, from_sql};
 use crate::effect::Outcome;
 use crate::sqlserver::value::{Answer, Message, ResultSet};
@@ -47,16 +49,36 @@ impl Outcome for SqlResult {
         Self::default()
     }
 
-    fn record(&self) -> serde_json::Value {
+    fn record(&self) -> Json {
         serde_json::json!({
             "sets": self.0.sets.iter().map(|set| serde_json::json!({
                 "columns": set.columns.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
-                "rows": set.rows.iter().map(|row| row.0.values().map(super::to_json).collect::<Vec<_>>()).collect::<Vec<_>>(),
+                "rows": set.rows.iter().map(|row| row.0.values().map(encode).collect::<Vec<_>>()).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
             "affected": self.0.affected,
             "messages": self.0.messages,
             "status": self.0.status,
         })
+    }
+
+    fn replay(record: Json) -> Result<Self, String> {
+        let set = |set: &Json| -> Result<Rows, String> {
+            let columns = set["columns"].as_array().ok_or("a result set has no columns")?;
+            let columns: Vec<rhai::ImmutableString> = columns.iter().map(|c| c.as_str().unwrap_or_default().into()).collect();
+            let row = |row: &Json| -> Result<super::Row, String> {
+                let cells = row.as_array().filter(|cells| cells.len() == columns.len()).ok_or("a row does not fit its columns")?;
+                let cells = columns.iter().zip(cells).map(|(column, cell)| Ok((column.clone(), decode(cell)?)));
+                Ok(super::Row(Arc::new(cells.collect::<Result<_, String>>()?)))
+            };
+            let rows = set["rows"].as_array().into_iter().flatten().map(row).collect::<Result<Vec<_>, _>>()?;
+            Ok(Rows { columns: Arc::new(columns.clone()), rows: Arc::new(rows) })
+        };
+        Ok(Self(Arc::new(Inner {
+            sets: record["sets"].as_array().into_iter().flatten().map(set).collect::<Result<_, _>>()?,
+            affected: record["affected"].as_i64().unwrap_or_default(),
+            messages: serde_json::from_value(record["messages"].clone()).map_err(|error| format!("its messages are not understood: {error}"))?,
+            status: record["status"].as_i64().and_then(|status| i32::try_from(status).ok()),
+        })))
     }
 }
 

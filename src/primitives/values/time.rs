@@ -31,6 +31,16 @@ impl std::fmt::Display for Time {
 }
 
 impl Time {
+    /// A datetimeoffset from its text.
+    pub(super) fn offset(text: &str) -> Option<Self> {
+        let at = text.len().checked_sub(6)?;
+        let (local, offset) = (text.get(..at)?, text.get(at..)?);
+        let (sign, rest) = offset.split_at_checked(1)?;
+        let (hours, minutes) = rest.split_once(':')?;
+        let minutes = hours.parse::<i16>().ok()?.checked_mul(60)?.checked_add(minutes.parse::<i16>().ok()?)?;
+        Some(Self::Offset(local.parse().ok()?, if sign == "-" { -minutes } else { minutes }))
+    }
+
     /// The order of two times of one kind.
     pub fn order(self, other: Self) -> Option<Ordering> {
         match (self, other) {
