@@ -11,6 +11,7 @@ pub mod error;
 pub mod errors;
 pub mod headers;
 pub mod loss;
+pub mod orphans;
 pub mod redo;
 pub mod restore;
 mod servers;
