@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::catalog::Catalog;
 use super::media::{DataFile, Header};
+use super::statements::breaks::Break;
 use super::tds::Connections;
 use super::wirelog::WireLog;
 use crate::wire::lsn::Lsn;
@@ -263,6 +264,11 @@ pub struct Running {
     pub database: i32,
 }
 
+impl Running {
+    /// the command of whatever has no other
+    pub const SELECT: &str = "SELECT";
+}
+
 /// A session (`sys.dm_exec_sessions`); one that the scene put there has no connection behind it.
 #[derive(Clone, Debug)]
 pub struct SessionRow {
@@ -420,6 +426,8 @@ pub struct State {
     pub restores: u32,
     /// (nth, number): RESTORE LOG statements that fail although the set fits
     pub failing: Vec<(u32, i32)>,
+    /// connections that will break
+    pub breaks: Vec<Break>,
 }
 
 impl State {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
@@ -10,8 +11,13 @@ use miette::Diagnostic;
 use serde::Deserialize;
 
 use super::shell::ShellFault;
+use super::statements::breaks::{Break, When};
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/runbooks/scenarios");
+
+/// The servers that a lab serves, by the keys of its site file.
+pub const SERVERS: [&str; 2] = [BACKUP, "backup_mirror"];
+const BACKUP: &str = "backup";
 
 /// The scene and its faults. Log backups of mgc are counted from 1, oldest first; times are in seconds at pace 1.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -150,6 +156,68 @@ pub enum Fault {
     RestoreFails { nth: u32, number: i32 },
     /// the login is refused on this server
     LoginFails { server: String },
+    /// the nth batch or procedure call on this server whose text contains `text`, without regard to case, is carried out
+    /// whole; then the connection is cut before anything of its answer is sent
+    ReplyLost {
+        #[serde(default = "backup")]
+        server: String,
+        text: String,
+        #[serde(default = "first")]
+        nth: u32,
+    },
+    /// the connection is cut as soon as that batch begins; the server goes on with it, takes `seconds` longer than usual over
+    /// it, real ones at any pace, and then it takes effect
+    ConnectionCut {
+        #[serde(default = "backup")]
+        server: String,
+        text: String,
+        #[serde(default = "first")]
+        nth: u32,
+        seconds: f64,
+    },
+}
+
+fn backup() -> String {
+    BACKUP.to_owned()
+}
+
+fn first() -> u32 {
+    1
+}
+
+impl Fault {
+    /// The break of a connection that this is, and on which server.
+    pub fn as_break(&self) -> Option<(&str, Break)> {
+        let (server, text, nth, when) = match self {
+            Self::ReplyLost { server, text, nth } => (server, text, nth, When::Answering),
+            Self::ConnectionCut { server, text, nth, seconds } => {
+                (server, text, nth, When::Beginning(Duration::try_from_secs_f64(*seconds).unwrap_or_default()))
+            }
+            _ => return None,
+        };
+        Some((server, Break { text: text.to_lowercase(), left: *nth, when }))
+    }
+
+    /// What is wrong with a fault of a connection or of a login.
+    fn misplaced(&self) -> Option<String> {
+        if let Self::ReplyLost { server, .. } | Self::ConnectionCut { server, .. } = self
+            && !SERVERS.contains(&server.as_str())
+        {
+            return Some(format!("a fault names the server `{server}`; there are {}", SERVERS.join(" and ")));
+        }
+        match self {
+            Self::ReplyLost { text, .. } | Self::ConnectionCut { text, .. } if text.trim().is_empty() => {
+                Some("a cut connection needs the `text` of its batch".to_owned())
+            }
+            Self::ReplyLost { nth: 0, .. } | Self::ConnectionCut { nth: 0, .. } => {
+                Some("batches are counted from 1: `nth` must not be 0".to_owned())
+            }
+            Self::ConnectionCut { seconds, .. } if !(0.0..=86_400.0).contains(seconds) => {
+                Some("durations are between 0 and 86400 seconds".to_owned())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Why a scenario cannot be had.
@@ -228,6 +296,9 @@ impl Scenario {
             return Err("durations are between 0 and 86400 seconds".to_owned());
         }
         for fault in &self.faults {
+            if let Some(problem) = fault.misplaced() {
+                return Err(problem);
+            }
             let log = match fault {
                 Fault::MissingLog { log, .. }
                 | Fault::TruncatedLog { log, .. }
@@ -239,7 +310,7 @@ impl Scenario {
                 | Fault::CopyOnlyLog { log } => *log,
                 Fault::SeveralSets { log, last } if last > log => *last,
                 Fault::SeveralSets { .. } => return Err("several-sets needs `last` greater than `log`".to_owned()),
-                Fault::RestoreFails { .. } | Fault::LoginFails { .. } => continue,
+                Fault::RestoreFails { .. } | Fault::LoginFails { .. } | Fault::ReplyLost { .. } | Fault::ConnectionCut { .. } => continue,
             };
             if log == 0 || log > self.logs {
                 return Err(format!("a fault names log backup {log}; there are {}", self.logs));
@@ -271,5 +342,25 @@ mod tests {
         assert!(matches!(Scenario::parse("x", "logs = 3\napplied = 2\ncopied = 2"), Err(ScenarioError::Impossible { .. })));
         let faults = Scenario::parse("x", "[[fault]]\nkind = \"missing-log\"\nlog = 15\nplace = \"share\"\n").unwrap().faults;
         assert_eq!(faults, [Fault::MissingLog { log: 15, place: Place::Share }]);
+    }
+
+    #[test]
+    fn a_cut_connection_needs_a_server_a_text_and_a_count_that_can_be() {
+        let fault = |keys: &str| Scenario::parse("x", &format!("[[fault]]\n{keys}\n")).map(|scenario| scenario.faults);
+        let lost = fault("kind = \"reply-lost\"\ntext = \"WITH RECOVERY\"").unwrap();
+        assert_eq!(lost, [Fault::ReplyLost { server: "backup".into(), text: "WITH RECOVERY".into(), nth: 1 }]);
+        let cut = fault("kind = \"connection-cut\"\nserver = \"backup_mirror\"\ntext = \"KILL\"\nnth = 3\nseconds = 0.5").unwrap();
+        let expected = Break { text: "kill".into(), left: 3, when: When::Beginning(Duration::from_millis(500)) };
+        assert_eq!(cut[0].as_break(), Some(("backup_mirror", expected)));
+        for (keys, word) in [
+            ("kind = \"reply-lost\"\ntext = \"x\"\nserver = \"primary\"", "`primary`"),
+            ("kind = \"reply-lost\"\ntext = \" \"", "`text`"),
+            ("kind = \"connection-cut\"\ntext = \"x\"\nseconds = 1\nnth = 0", "`nth`"),
+            ("kind = \"connection-cut\"\ntext = \"x\"\nseconds = -1", "86400 seconds"),
+            ("kind = \"connection-cut\"\ntext = \"x\"", "seconds"),
+        ] {
+            let error = fault(keys).unwrap_err().to_string();
+            assert!(error.contains(word), "{keys}: {error}");
+        }
     }
 }

@@ -354,7 +354,11 @@ impl Scene<'_> {
                 header.last_lsn = log.header.last_lsn;
                 self.extra(log, at, &header)?;
             }
-            Fault::SeveralSets { .. } | Fault::RestoreFails { .. } | Fault::LoginFails { .. } => {}
+            Fault::SeveralSets { .. }
+            | Fault::RestoreFails { .. }
+            | Fault::LoginFails { .. }
+            | Fault::ReplyLost { .. }
+            | Fault::ConnectionCut { .. } => {}
         }
         Ok(())
     }

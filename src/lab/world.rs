@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::catalog::Catalog;
 use super::instance::{Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same};
-use super::scenario::{Fault, Scenario};
+use super::scenario::{self, Fault, Scenario};
 use super::scene::{self, Folders};
 use super::shell::{ChatSite, DatabaseView, Instances, Shell, ShellOptions, Store};
 use super::statements::Front;
@@ -92,8 +92,8 @@ struct Names {
 }
 
 const SERVERS: [Names; 2] = [
-    Names { key: "backup", machine: "DR-SQL-01", fqdn: "dr-sql-01.litwareinc.com" },
-    Names { key: "backup_mirror", machine: "DR-SQL-02", fqdn: "dr-sql-02.litwareinc.com" },
+    Names { key: scenario::SERVERS[0], machine: "DR-SQL-01", fqdn: "dr-sql-01.litwareinc.com" },
+    Names { key: scenario::SERVERS[1], machine: "DR-SQL-02", fqdn: "dr-sql-02.litwareinc.com" },
 ];
 const INSTANCE: &str = "RTC";
 const PRIMARY_FQDN: &str = "pchat-sql-01.litwareinc.com";
@@ -132,7 +132,9 @@ impl Lab {
         let mut random = fastrand::Rng::with_seed(lock(&world.random).u64(..));
         let empty = scene::empty_instance(&world, &mut random);
         let mut instances = BTreeMap::new();
-        for (names, state) in SERVERS.iter().zip([state, empty]) {
+        for (names, mut state) in SERVERS.iter().zip([state, empty]) {
+            let here = |fault: &Fault| fault.as_break().filter(|(server, _)| *server == names.key).map(|(_, planned)| planned);
+            state.breaks = options.scenario.faults.iter().filter_map(here).collect();
             let instance = new_instance(names, state, &options.scenario, &world, &folders, &password)?;
             instances.insert(names.key.to_owned(), Arc::new(instance));
         }

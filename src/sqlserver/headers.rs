@@ -229,6 +229,14 @@ pub(super) fn bit(row: &Row, column: &str) -> bool {
     int(row, column).is_some_and(|value| value != 0)
 }
 
+pub(super) fn float(row: &Row, column: &str) -> Option<f64> {
+    match row.get(column)? {
+        Value::Float(value) => Some(*value),
+        Value::Decimal(value) => value.to_f64(),
+        _ => None,
+    }
+}
+
 pub(super) fn lsn(row: &Row, column: &str) -> Option<Lsn> {
     match row.get(column)? {
         Value::Lsn(value) => Some(*value),

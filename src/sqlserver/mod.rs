@@ -1,6 +1,7 @@
 //! The SQL Server back end: connections over our own TLS, batches with all their messages, the log chain and its restore.
 //! Called by primitives; knows nothing of runbooks, effects or the site file.
 
+mod applock;
 mod batch;
 mod cells;
 pub mod chain;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod errors;
 pub mod headers;
 pub mod loss;
+pub mod orphans;
 pub mod redo;
 pub mod restore;
 mod servers;
@@ -17,6 +19,7 @@ mod tap;
 mod tls;
 pub mod value;
 
+pub use applock::{AppLock, Holder, Lost, Taken};
 pub use batch::{Batch, OnProgress, Progress, TimeLimit};
 pub use connection::{Connection, Password, Target};
 pub use error::Failure;

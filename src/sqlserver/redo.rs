@@ -55,11 +55,6 @@ const LAST: &str = "SELECT TOP (1) h.restore_history_id, h.restore_type, s.datab
                     WHERE h.destination_database_name = @database AND h.restore_type IN ('D', 'I', 'L') \
                     ORDER BY h.restore_history_id DESC";
 
-/// A RESTORE that a run of this program started: connections carry the program name `cutover <run>`.
-pub(super) const ORPHANS: &str = "SELECT r.session_id, r.command, s.program_name FROM sys.dm_exec_requests AS r \
-                                  JOIN sys.dm_exec_sessions AS s ON s.session_id = r.session_id \
-                                  WHERE r.command IN ('RESTORE LOG', 'RESTORE DATABASE') AND s.program_name LIKE 'cutover%'";
-
 /// What msdb says of the last restored set; none if it does not know or cannot be asked.
 pub(super) async fn last_restored<I: Instance>(instance: &I, database: &str) -> Option<LastRestored> {
     let answer = instance.read(LAST, vec![("database", Value::Text(database.to_owned()))], LIMIT).await.ok()?;

@@ -19,6 +19,7 @@ use super::chain_failure::{ChainFailure, World};
 use super::error::Failure;
 use super::headers::{self, HeaderCache, Listed, Read, Trouble};
 use super::loss::{Evidence, Loss};
+use super::orphans::{self, End, Orphan, Whose};
 use super::redo::{self, Redo};
 use super::value::{Answer, Value};
 use super::{Batch, OnMessage, Servers};
@@ -177,7 +178,7 @@ pub struct Restored {
 /// fork is part of the answer, see [`Chain::refusal`].
 pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCache, hooks: Hooks<'_>) -> Result<Chain, ChainFailure> {
     let world = World::before(order);
-    orphans(instance, hooks, &world).await?;
+    wait_for_orphans(instance, hooks, &world).await?;
     let redo = match redo::read(instance, order.server, order.database, &world, true).await {
         Err(ChainFailure::AlreadyRecovered { server, database, applied, .. }) => {
             let lost = never_applied(instance, order).await;
@@ -217,18 +218,16 @@ pub async fn plan<I: Instance>(instance: &I, order: &Order<'_>, cache: &HeaderCa
 }
 
 /// A RESTORE of an earlier run of ours goes on although its connection is gone: it is waited for, then the state is read.
-async fn orphans<I: Instance>(instance: &I, hooks: Hooks<'_>, world: &World) -> Result<(), ChainFailure> {
-    loop {
-        // who may not see other sessions is told nothing; then the redo point says what became of the orphan
-        let answer = instance.read(redo::ORPHANS, vec![], redo::LIMIT).await.unwrap_or_default();
-        let Some(row) = answer.sets.first().and_then(|set| set.rows.first()) else { return Ok(()) };
-        if (hooks.stop)() {
-            return Err(ChainFailure::Stopped { world: Box::new(world.clone()) });
+async fn wait_for_orphans<I: Instance>(instance: &I, hooks: Hooks<'_>, world: &World) -> Result<(), ChainFailure> {
+    let hear = |orphans: &[Orphan]| {
+        if let Some(Orphan { session, program, .. }) = orphans.first() {
+            (hooks.progress)(Progress::Waiting { session: *session, program });
         }
-        let session = headers::int(row, "session_id").unwrap_or_default();
-        let program = headers::text(row, "program_name").unwrap_or_default().trim_end();
-        (hooks.progress)(Progress::Waiting { session, program });
-        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    match orphans::until_none(instance, &Whose::AnyRestore, hooks.stop, &hear).await {
+        Ok(End::Stopped) => Err(ChainFailure::Stopped { world: Box::new(world.clone()) }),
+        // who may not see other sessions is told nothing; then the redo point says what became of the orphan
+        Ok(End::None | End::Over) | Err(_) => Ok(()),
     }
 }
 
@@ -507,8 +506,6 @@ struct Walk<'a, I> {
 const OVERLAP: usize = 2;
 /// A file may be shorter than its headers say by one part in so many before it is looked at more closely.
 const EXAGGERATION: u64 = 32;
-/// How often a RESTORE that is waited for is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A header over a slow line takes seconds; a dead share keeps the server waiting for minutes.
 const HEADER_LIMIT: Duration = Duration::from_secs(300);
 /// When the first few files of a folder cannot be opened for the same reason, the rest can't either.

@@ -1,5 +1,5 @@
-//! Quoting: the only two ways in which text from outside becomes part of a T-SQL text. Called by `parameters` and by
-//! every part that writes statements of its own.
+//! Quoting: the only ways in which text from outside becomes part of a T-SQL text, or of a pattern. Called by `parameters`
+//! and by every part that writes statements of its own.
 
 /// The longest identifier SQL Server accepts, in UTF-16 units (`sysname`).
 pub const IDENTIFIER_LIMIT: usize = 128;
@@ -32,6 +32,19 @@ pub fn quote_string(text: &str) -> String {
     quoted
 }
 
+/// What matches itself in a LIKE pattern without ESCAPE: `a_b` becomes `a[_]b`. The caller quotes or binds it.
+pub fn like_literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '[') {
+            pattern.extend(['[', c, ']']);
+        } else {
+            pattern.push(c);
+        }
+    }
+    pattern
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +58,10 @@ mod tests {
     #[test]
     fn apostrophes_are_doubled() {
         assert_eq!(quote_string("it's"), "N'it''s'");
+    }
+
+    #[test]
+    fn wildcards_in_a_pattern_mean_themselves() {
+        assert_eq!(like_literal("a_b%[c]"), "a[_]b[%][[]c]");
     }
 }

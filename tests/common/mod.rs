@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use cutover::lab::{Lab, LabOptions, Scenario};
+use cutover::sqlserver::{Password, Security, Servers, Target};
 use serde_json::Value;
 
 pub const CUTOVER: &str = env!("CARGO_BIN_EXE_cutover");
@@ -188,6 +190,61 @@ impl Drop for Serving {
         // a test that failed must not leave a lab behind
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Connections of the library's own to what a site file names; `program` is theirs.
+pub fn servers(site: &Path, program: &str) -> Servers {
+    let dir = site.parent().unwrap();
+    let text: toml::Table = std::fs::read_to_string(site).unwrap().parse().unwrap();
+    let target = |(key, server): (&String, &toml::Value)| {
+        let port = u16::try_from(server["port"].as_integer().unwrap()).unwrap();
+        let password = std::fs::read_to_string(dir.join(server["auth"]["password"]["file"].as_str().unwrap())).unwrap();
+        let user = server["auth"]["user"].as_str().unwrap();
+        let mut target = Target::new(key, server["server"].as_str().unwrap(), port, user, Password::known(password));
+        target.security = Security::Verify { ca: Some(dir.join(server["ca"].as_str().unwrap())) };
+        target.program = program.to_owned();
+        target
+    };
+    Servers::new(text["sql"].as_table().unwrap().iter().map(target))
+}
+
+/// A lab inside the test, for what no program has to run for.
+pub struct Site {
+    dir: tempfile::TempDir,
+    lab: Lab,
+}
+
+impl Site {
+    /// A small lab at pace 0; `scenario` is TOML.
+    pub async fn start(scenario: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LabOptions {
+            scenario: Scenario::parse("test", &format!("bytes = 3000\n{scenario}")).unwrap(),
+            seed: 7,
+            pace: 0.0,
+            dir: dir.path().join("lab"),
+            listen: std::net::Ipv4Addr::LOCALHOST.into(),
+            shell_program: CUTOVER.into(),
+        };
+        Self { lab: Lab::start(options).await.unwrap(), dir }
+    }
+
+    pub fn servers(&self, program: &str) -> Servers {
+        servers(self.lab.site_file(), program)
+    }
+
+    /// The lab's folder.
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().join("lab")
+    }
+
+    /// Closes the connections and the lab; what `world.json` says.
+    pub async fn stop(self, servers: impl IntoIterator<Item = Servers>) -> Value {
+        for servers in servers {
+            servers.close().await;
+        }
+        self.lab.stop().await.unwrap().0
     }
 }
 

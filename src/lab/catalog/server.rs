@@ -1,7 +1,7 @@
 //! The views of `sys`: databases, files, sessions, requests, mirroring, services, logins.
 
 use super::{IntoCell, Rows, Source, Table};
-use crate::lab::instance::{COLLATION, DatabaseState, SessionRow};
+use crate::lab::instance::{AppLock, COLLATION, DatabaseState, SessionRow, same};
 use crate::lab::tds::Cell;
 
 pub static TABLES: &[Table] = &[
@@ -532,16 +532,32 @@ fn locks(source: &Source<'_>, rows: &mut Rows<'_>) {
         ]);
     }
     for lock in &source.state.locks {
+        let mode = match lock.mode.as_str() {
+            "IntentShared" => "IS",
+            "Shared" => "S",
+            "Update" => "U",
+            "IntentExclusive" => "IX",
+            _ => "X",
+        };
         rows.row(&[
             ("resource_type", "APPLICATION".cell()),
             ("resource_subtype", "".cell()),
             ("resource_database_id", database_id(source, &lock.database).cell()),
-            ("resource_description", format!("0:[{}]:(lab)", lock.resource).cell()),
-            ("request_mode", if lock.mode == "Exclusive" { "X" } else { "S" }.cell()),
+            ("resource_description", lock_description(lock).cell()),
+            ("request_mode", mode.cell()),
             ("request_type", "LOCK".cell()),
             ("request_status", "GRANT".cell()),
             ("request_session_id", lock.session.cell()),
             ("request_owner_type", "SESSION".cell()),
         ]);
     }
+}
+
+/// "sys.dm_tran_locks": an application lock is described by its principal, the first 32 characters of its resource, and a
+/// hash of all of it. Which hash is the server's affair.
+fn lock_description(lock: &AppLock) -> String {
+    let shown: String = lock.resource.chars().take(32).collect();
+    let hash = lock.resource.bytes().fold(2_166_136_261u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+    let principal = if same(&lock.principal, "public") { 0 } else { 1 };
+    format!("{principal}:[{shown}]:({hash:08x})")
 }

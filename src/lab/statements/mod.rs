@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod backup;
+pub mod breaks;
 pub mod functions;
 pub mod query;
 pub mod restore;
@@ -11,7 +12,9 @@ pub mod run;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use self::breaks::{Break, Unheard, When};
 use self::run::Runner;
 use super::instance::{Instance, Running, same};
 use super::messages::{self, Raised};
@@ -82,6 +85,8 @@ pub struct Connection {
     pub transactions: i32,
     pub error: i32,
     pub rows: i64,
+    /// what its RESTORE takes besides its own time
+    pub hold: Option<Duration>,
 }
 
 impl Connection {
@@ -106,7 +111,89 @@ impl Connection {
         if let Some(row) = state.sessions.get_mut(&self.id) {
             row.last_start = now;
             row.transactions = self.transactions;
-            row.running = Some(Running { start: now, since: std::time::Instant::now(), command: "SELECT", percent: 0.0, database });
+            row.running = Some(Running { start: now, since: Instant::now(), command: Running::SELECT, percent: 0.0, database });
+        }
+    }
+
+    fn carry_out(&mut self, request: &Request, reply: &mut dyn Reply) {
+        match request {
+            Request::Batch { text, parameters } => {
+                let mut variables = Variables::default();
+                for parameter in parameters {
+                    if let Err(raised) = variables.declare(&parameter.name, parameter.ty, parameter.value.clone()) {
+                        reply.message(*raised);
+                        reply.done(None);
+                        return;
+                    }
+                }
+                let mut runner = Runner::new(self, reply, variables);
+                runner.batch(text);
+                let variables = std::mem::take(&mut runner.variables);
+                for parameter in parameters.iter().filter(|parameter| parameter.output) {
+                    if let Ok(variable) = variables.get(&parameter.name) {
+                        reply.output(&Parameter { value: variable.value.clone(), ..parameter.clone() });
+                    }
+                }
+            }
+            Request::Procedure { name, parameters } => {
+                let mut runner = Runner::new(self, reply, Variables::default());
+                let result = procedures::call_by_rpc(&mut runner, name, parameters);
+                match result {
+                    Ok(status) => reply.status(status),
+                    Err(failure) => runner.fail(failure),
+                }
+            }
+        }
+    }
+
+    /// Carries out a request whose connection breaks.
+    fn broken(&mut self, struck: &Break, request: &Request, reply: &mut dyn Reply) {
+        match struck.when {
+            When::Answering => {
+                self.carry_out(request, &mut Unheard(reply));
+                // the server is done before the client can come back and ask
+                self.end();
+                reply.cut();
+            }
+            When::Beginning(time) => {
+                let (command, own) = match request {
+                    Request::Batch { text, .. } => breaks::command(text, &struck.text),
+                    Request::Procedure { .. } => ("EXECUTE", false),
+                };
+                self.command(command);
+                reply.cut();
+                if own {
+                    self.hold = Some(time);
+                } else if !self.pass(time) {
+                    return;
+                }
+                self.carry_out(request, &mut Unheard(reply));
+                // a RESTORE that was refused at once has not taken it
+                if let Some(time) = self.hold.take() {
+                    self.pass(time);
+                }
+            }
+        }
+    }
+
+    /// Lets real time pass; false if the session was killed meanwhile.
+    fn pass(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while self.alive() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+        false
+    }
+
+    /// What `sys.dm_exec_requests` shows as the command.
+    pub fn command(&self, command: &'static str) {
+        let mut state = self.instance.lock();
+        if let Some(running) = state.sessions.get_mut(&self.id).and_then(|row| row.running.as_mut()) {
+            running.command = command;
         }
     }
 
@@ -145,36 +232,11 @@ impl Session for Connection {
             reply.message(*messages::killed());
             return;
         }
-        match request {
-            Request::Batch { text, parameters } => {
-                self.begin();
-                let mut variables = Variables::default();
-                for parameter in parameters {
-                    if let Err(raised) = variables.declare(&parameter.name, parameter.ty, parameter.value.clone()) {
-                        reply.message(*raised);
-                        reply.done(None);
-                        self.end();
-                        return;
-                    }
-                }
-                let mut runner = Runner::new(self, reply, variables);
-                runner.batch(text);
-                let variables = std::mem::take(&mut runner.variables);
-                for parameter in parameters.iter().filter(|parameter| parameter.output) {
-                    if let Ok(variable) = variables.get(&parameter.name) {
-                        reply.output(&Parameter { value: variable.value.clone(), ..parameter.clone() });
-                    }
-                }
-            }
-            Request::Procedure { name, parameters } => {
-                self.begin();
-                let mut runner = Runner::new(self, reply, Variables::default());
-                let result = procedures::call_by_rpc(&mut runner, name, parameters);
-                match result {
-                    Ok(status) => reply.status(status),
-                    Err(failure) => runner.fail(failure),
-                }
-            }
+        self.begin();
+        let struck = breaks::strike(&mut self.instance.lock().breaks, &breaks::shown(request));
+        match struck {
+            None => self.carry_out(request, reply),
+            Some(struck) => self.broken(&struck, request, reply),
         }
         self.end();
         if !self.alive() {
@@ -227,6 +289,7 @@ impl Engine for Front {
             transactions: 0,
             error: 0,
             rows: 0,
+            hold: None,
         }))
     }
 

@@ -5,7 +5,7 @@ mod read;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::civil::DateTime;
 
@@ -28,16 +28,29 @@ enum Leave {
     Standby(String),
 }
 
-pub fn run(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Failure> {
-    let (command, word) = match restore.kind {
+/// What `sys.dm_exec_requests` shows, and what the messages call it.
+pub fn command(kind: RestoreKind) -> (&'static str, &'static str) {
+    match kind {
         RestoreKind::Log => ("RESTORE LOG", "RESTORE LOG"),
         RestoreKind::Database => ("RESTORE DATABASE", "RESTORE DATABASE"),
         RestoreKind::HeaderOnly => ("RESTORE HEADERON", "RESTORE HEADERONLY"),
         RestoreKind::FileListOnly => ("RESTORE FILELIST", "RESTORE FILELIST"),
         RestoreKind::LabelOnly => ("RESTORE LABELONL", "RESTORE LABELONLY"),
         RestoreKind::VerifyOnly => ("RESTORE VERIFYON", "VERIFY DATABASE"),
-        RestoreKind::RewindOnly => return Err(messages::keyword_syntax("REWINDONLY").into()),
-    };
+        RestoreKind::RewindOnly => ("RESTORE REWINDON", "RESTORE REWINDONLY"),
+    }
+}
+
+/// True of what takes simulated time here, and so may take more of it.
+pub fn takes_time(kind: RestoreKind) -> bool {
+    matches!(kind, RestoreKind::Log | RestoreKind::Database)
+}
+
+pub fn run(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Failure> {
+    if restore.kind == RestoreKind::RewindOnly {
+        return Err(messages::keyword_syntax("REWINDONLY").into());
+    }
+    let (command, word) = command(restore.kind);
     runner.command(command);
     let result = match restore.kind {
         RestoreKind::Log | RestoreKind::Database if restore.from.is_empty() => change_state(runner, restore, word),
@@ -236,9 +249,9 @@ fn change_state(runner: &mut Runner<'_>, restore: &Restore, word: &str) -> Resul
     if leave == Leave::Recovery {
         // recovery is never cut short: not by an attention, not by a KILL, not by a lost connection
         runner.reply.flush();
-        let until = begun + instance.world.paced(instance.world.recovery_seconds);
+        let until = begun + instance.world.paced(instance.world.recovery_seconds) + held(runner);
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            std::thread::sleep(left.min(std::time::Duration::from_millis(50)));
+            std::thread::sleep(left.min(Duration::from_millis(50)));
             progress(runner, begun, until);
         }
     }
@@ -248,6 +261,11 @@ fn change_state(runner: &mut Runner<'_>, restore: &Restore, word: &str) -> Resul
     runner.say(*messages::backup_done(word, 0, seconds, 0.0));
     runner.reply.done(None);
     Ok(())
+}
+
+/// How much longer than usual it takes.
+fn held(runner: &mut Runner<'_>) -> Duration {
+    runner.connection.hold.take().unwrap_or_default()
 }
 
 fn progress(runner: &mut Runner<'_>, begun: Instant, until: Instant) {
@@ -461,7 +479,7 @@ fn overwritable(state: &State, name: &str, set: &Header, replace: bool, session:
 /// Lets the simulated time of a restore pass, with progress; false if it was cut short.
 fn pass(runner: &mut Runner<'_>, begun: Instant, stats: Option<i64>, log: bool) -> bool {
     let world = Arc::clone(&runner.connection.instance.world);
-    let all = world.paced(if log { world.restore_seconds } else { world.restore_seconds * 4.0 });
+    let all = world.paced(if log { world.restore_seconds } else { world.restore_seconds * 4.0 }) + held(runner);
     let step = stats.unwrap_or(10);
     let mut percent = step;
     runner.reply.flush();

@@ -207,7 +207,8 @@ impl<'a> Runner<'a> {
             if flow != Flow::Next {
                 return Ok(flow);
             }
-            if self.reply.cancelled() && !self.reply.disconnected() {
+            // an attention, or the client is gone: what runs goes on to its end, what follows is not begun
+            if self.reply.cancelled() {
                 return Ok(Flow::End);
             }
         }
@@ -516,10 +517,7 @@ impl<'a> Runner<'a> {
 
     /// What `sys.dm_exec_requests` shows as the command.
     pub fn command(&mut self, command: &'static str) {
-        let mut state = self.connection.instance.lock();
-        if let Some(running) = state.sessions.get_mut(&self.connection.id).and_then(|row| row.running.as_mut()) {
-            running.command = command;
-        }
+        self.connection.command(command);
     }
 
     fn raiserror(&mut self, arguments: &[Expression]) -> Result<(), Failure> {
