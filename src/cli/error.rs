@@ -57,6 +57,38 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    #[error("the run `{run}` of this site began a change and is not finished")]
+    #[diagnostic(
+        code(cutover::cli::unfinished),
+        help("go on with it: `cutover resume {run}` (its record: {}). To begin anew in spite of it, add `--new`: what it left half-way is met again", folder.display())
+    )]
+    Unfinished { run: String, folder: PathBuf },
+    #[error("there is no run `{run}` in `{}`", runs.display())]
+    #[diagnostic(code(cutover::cli::no_such_run), help("{help}"))]
+    NoSuchRun { run: String, runs: PathBuf, help: String },
+    #[error("there is no unfinished run in `{}`", runs.display())]
+    #[diagnostic(
+        code(cutover::cli::no_unfinished),
+        help("`cutover runs` lists what is there; name another folder of runs with `--journal DIR`, or a run by its folder")
+    )]
+    NoUnfinished { runs: PathBuf },
+    #[error("there is nothing to resume in `{}`: {why}", folder.display())]
+    #[diagnostic(code(cutover::cli::nothing_to_resume), help("`cutover runs` lists what can be resumed"))]
+    NothingToResume { folder: PathBuf, why: String },
+    #[error("the record in `{}` is not as it was written: {problem}", folder.display())]
+    #[diagnostic(
+        code(cutover::cli::bad_record),
+        help(
+            "`cutover runs verify` tells all that is wrong. Nothing goes on from a record that cannot be believed: find out by hand how far the run was, then begin anew with `cutover run --new`"
+        )
+    )]
+    BadRecord { folder: PathBuf, problem: String },
+    #[error("the site file `{}` of that run is not there", path.display())]
+    #[diagnostic(
+        code(cutover::cli::site_gone),
+        help("name the site file of this machine with `--site FILE`; a copy of the old one is `{}`", copy.display())
+    )]
+    SiteGone { path: PathBuf, copy: PathBuf },
     #[error("there is nothing called `{name}`")]
     #[diagnostic(code(cutover::cli::no_such_name), help("{help}"))]
     NoSuchName { name: String, help: String },
@@ -79,6 +111,13 @@ impl CliError {
             | Self::NothingToRun { .. }
             | Self::Folder { .. }
             | Self::NoSite
+            | Self::Unfinished { .. }
+            | Self::NoSuchRun { .. }
+            | Self::NoUnfinished { .. }
+            | Self::NothingToResume { .. }
+            | Self::BadRecord { .. }
+            | Self::SiteGone { .. }
+            | Self::Journal(crate::journal::JournalError::Held { .. })
             | Self::NotEmpty { .. }
             | Self::NoSuchName { .. } => exit::USAGE,
             Self::Journal(_) | Self::Lab(_) | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,

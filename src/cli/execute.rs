@@ -1,12 +1,13 @@
-//! One run from start to end: site, script, record, evaluation, exit code. Used by `run` and `rehearse`.
+//! One run from start to end: site, script, record, evaluation, exit code. Used by `run`, `rehearse` and `resume`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
-use super::{CliError, Format, exit};
+use super::guard::Locks;
+use super::{CliError, Format, exit, record};
 use crate::effect::{Cancel, Effects, Setup, Stop};
-use crate::host::{self, Ended};
-use crate::journal::{Event, Journal, RunOutcome, runs_folder};
+use crate::host::{self, Ended, RunError};
+use crate::journal::{Attempt, Chosen, Journal, Kept, Lock, RunOutcome, runs_folder};
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
@@ -16,14 +17,25 @@ use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Batch, Failure, Password, Security, Servers, Target, Value};
 
 /// What the command line asks of a run.
-pub(super) struct Asked<'a> {
-    pub(super) runbook: Source<'a>,
-    pub(super) journal: Option<PathBuf>,
+pub(super) struct Asked {
     pub(super) yes: bool,
     pub(super) approve: Vec<String>,
     pub(super) format: Format,
     /// The record goes away with a rehearsal that is not kept.
     pub(super) passing: bool,
+    /// The servers go away with the command: there is nothing to resume afterwards.
+    pub(super) rehearsal: bool,
+}
+
+/// A run that is about to begin, or to go on: everything that was found and made before the first effect.
+pub(super) struct Ready {
+    pub(super) script: Arc<Script>,
+    pub(super) journal: Journal,
+    /// its first event
+    pub(super) begun: record::Begun,
+    pub(super) attempt: Attempt,
+    /// holds the site
+    pub(super) lock: Lock,
 }
 
 /// A runbook that is there at all; looked for before anything takes its time.
@@ -39,27 +51,31 @@ pub(super) fn load_site(file: &Path, overrides: &[String]) -> Result<Site, CliEr
     Ok(Site::read(file, overrides)?)
 }
 
-/// Runs a runbook against a site; returns the exit code.
-pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &Asked<'_>) -> Result<u8, CliError> {
-    site.check_secrets()?;
+/// Reads a runbook with everything it imports.
+pub(super) fn load_script(site: &Site, runbook: Source<'_>) -> Result<Arc<Script>, CliError> {
     let options = script::Options { site_stdlib: site.stdlib.clone(), names: host::names(PRIMITIVES) };
-    let script = Arc::new(Script::load(asked.runbook, &options)?);
-    let runbook = script.runbook().name.clone();
+    let script = Script::load(runbook, &options)?;
     if script.does_nothing() {
-        return Err(CliError::NothingToRun { runbook });
+        return Err(CliError::NothingToRun { runbook: script.runbook().name.clone() });
     }
-    let stem = Path::new(&runbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Arc::new(script))
+}
 
-    let runs = match (&asked.journal, &site.journal) {
-        (Some(folder), _) | (None, Some(folder)) => folder.clone(),
-        (None, None) => runs_folder()?,
+/// Where the runs of a site are kept.
+pub(super) fn runs_of(site: &Site, journal: Option<&PathBuf>) -> Result<PathBuf, CliError> {
+    let runs = match journal.or(site.journal.as_ref()) {
+        Some(folder) => folder.clone(),
+        None => runs_folder()?,
     };
     // absolute, so that what is said of it can be copied into another window
-    let runs = std::path::absolute(&runs).unwrap_or(runs);
-    let journal = Journal::create(&runs, &stem, jiff::Timestamp::now())?;
-    let (run_name, folder) = (journal.run(), journal.folder().to_owned());
+    Ok(std::path::absolute(&runs).unwrap_or(runs))
+}
 
-    let servers = Servers::new(site.sql.values().map(|server| target(server, &run_name)));
+/// Runs a script against a site; returns the exit code.
+pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Ready, asked: &Asked) -> Result<u8, CliError> {
+    let Ready { script, journal, begun, attempt, lock } = ready;
+    let folder = journal.folder().to_owned();
+    let servers = Servers::new(site.sql.values().map(|server| target(server, &begun.run)));
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style::of_stderr();
@@ -67,9 +83,16 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
         Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour, asked.format == Format::Human);
     let human = Arc::new(Human::new(style, asked.passing));
     let cancel = Cancel::default();
-    let aside = human.clone();
-    super::watch_signals(&cancel, runtime, move |text| aside.aside(text));
-    let (heard, progressed, format) = (human.clone(), human.clone(), asked.format);
+    let listener: Arc<OnceLock<Weak<Run>>> = Arc::default();
+    let (aside, told) = (human.clone(), listener.clone());
+    super::watch_signals(&cancel, runtime, move |times, text| {
+        aside.aside(text);
+        if let Some(run) = told.get().and_then(Weak::upgrade) {
+            run.effects.interrupted(times);
+        }
+    });
+    let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.run.clone(), record::who()));
+    let (heard, again, progressed, format) = (human.clone(), human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,
         operator,
@@ -79,11 +102,16 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
             Format::Human => heard.event(event),
             Format::Json => report::json::event(event, at),
         }),
+        on_replay: Box::new(move |replayed| match format {
+            Format::Human => again.replayed(replayed),
+            Format::Json => report::json::replayed(replayed),
+        }),
         on_progress: Arc::new(move |progress| {
             if format == Format::Human {
                 progressed.progress(&progress);
             }
         }),
+        guard: locks.clone(),
     });
     let run = Arc::new(Run {
         effects,
@@ -100,51 +128,84 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, asked: &As
         }),
         headers: Default::default(),
     });
-    let begun = run.effects.run_started(&Event::RunStarted {
-        run: run_name,
-        folder: folder.display().to_string(),
-        runbook,
-        site: site.name.clone(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        operator: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
-        host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
-        lab,
-        unattended: asked.yes,
-        weak: site.weak(),
-    });
-    let ended = match begun {
-        Ok(()) => host::evaluate(&script, run.clone(), site.view().into(), PRIMITIVES),
+    let _ = listener.set(Arc::downgrade(&run));
+    run.effects.begin_attempt(attempt);
+    let ended = match run.effects.run_started(&begun.event(&folder, lab, asked.yes, site)) {
+        Ok(()) => evaluate(&script, &run, site, &human, &style),
         Err(_) => Ended::Stopped(run.effects.stopped().unwrap_or(Stop::Interrupted), None),
     };
     runtime.block_on(async {
         if let Some(shell) = &run.shell {
             shell.session.close().await;
         }
+        locks.release().await;
         servers.close().await;
     });
-    let (outcome, code) = match &ended {
-        Ended::Finished => (RunOutcome::Done, exit::DONE),
-        Ended::Failed(error) if error.failure.as_ref().is_some_and(|f| f.in_doubt) => (RunOutcome::InDoubt, exit::IN_DOUBT),
-        Ended::Failed(_) | Ended::Stopped(Stop::NoRecord(_) | Stop::IndirectCall(_), _) => (RunOutcome::Failed, exit::FAILED),
-        Ended::Stopped(Stop::InDoubt(_), _) => (RunOutcome::InDoubt, exit::IN_DOUBT),
-        Ended::Stopped(..) => (RunOutcome::Stopped, exit::STOPPED),
-    };
+    let (outcome, code) = outcome_of(&ended);
     human.pause();
-    match &ended {
-        Ended::Finished => {}
-        Ended::Failed(error) => {
-            human.draws(error.failure.as_ref().map(|failure| failure.effect));
-            let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
-            report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
-            report::explained(error.as_ref(), &error.words(), &style);
-        }
-        Ended::Stopped(stop, _) => {
-            let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
-            report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop)))));
+    let ended_by = match &ended {
+        Ended::Failed(error) => error.failure.as_ref().map(|failure| failure.effect).filter(|effect| *effect > 0),
+        _ => None,
+    };
+    if let Ended::Stopped(stop, _) = &ended {
+        let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
+        match stop {
+            Stop::Diverged(divergence) => {
+                report::error(&super::divergence::Diverged::new(divergence, &script, &folder, &begun.sources), &style)
+            }
+            stop => report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop))))),
         }
     }
-    run.effects.run_finished(outcome, code);
+    run.effects.run_finished(outcome, code, ended_by, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
+    if outcome != RunOutcome::Done && !asked.rehearsal && format == Format::Human {
+        report::talk(&style.wrapped(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string()))));
+    }
+    drop(lock);
     Ok(code)
+}
+
+/// Evaluates the script, again and again as long as somebody at the terminal wants a failure tried once more.
+fn evaluate(script: &Arc<Script>, run: &Arc<Run>, site: &Site, human: &Human, style: &Style) -> Ended {
+    loop {
+        let mut ended = host::evaluate(script, run.clone(), site.view().into(), PRIMITIVES);
+        if let Ended::Finished = &ended
+            && let Err(stop) = run.effects.end_attempt()
+        {
+            run.effects.stop(stop.clone());
+            ended = Ended::Stopped(stop, None);
+        }
+        let Ended::Failed(error) = &ended else { return ended };
+        human.pause();
+        failed(error, run, human, style);
+        // what the runbook itself gets wrong stays wrong until it is edited
+        let tries = error.failure.is_some();
+        match run.effects.choose(error.failure.as_ref()) {
+            Ok(Some(Chosen::Retry | Chosen::ByHand)) if tries => {}
+            Ok(_) => return ended,
+            Err(_) => return Ended::Stopped(run.effects.stopped().unwrap_or(Stop::Interrupted), None),
+        }
+    }
+}
+
+/// Draws a failure where it stands in the runbook.
+fn failed(error: &RunError, run: &Run, human: &Human, style: &Style) {
+    human.draws(error.failure.as_ref().map(|failure| failure.effect));
+    let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
+    report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
+    report::explained(error, &error.words(), style);
+}
+
+fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {
+    match ended {
+        Ended::Finished => (RunOutcome::Done, exit::DONE),
+        Ended::Failed(error) if error.failure.as_ref().is_some_and(|f| f.in_doubt) => (RunOutcome::InDoubt, exit::IN_DOUBT),
+        Ended::Stopped(Stop::Diverged(_) | Stop::BadRecord(_) | Stop::Held(_), _) => (RunOutcome::Failed, exit::USAGE),
+        Ended::Failed(_) | Ended::Stopped(Stop::NoRecord(_) | Stop::IndirectCall(_) | Stop::LockLost(_), _) => {
+            (RunOutcome::Failed, exit::FAILED)
+        }
+        Ended::Stopped(Stop::InDoubt(_), _) => (RunOutcome::InDoubt, exit::IN_DOUBT),
+        Ended::Stopped(..) => (RunOutcome::Stopped, exit::STOPPED),
+    }
 }
 
 /// Why a run stopped, and the next act.
@@ -153,16 +214,39 @@ fn stopped(stop: &Stop) -> String {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
         Stop::Interrupted => "stopped as asked; nothing is half-done".to_owned(),
-        Stop::InDoubt(what) => format!("in doubt: {what}. Find out which, before anything else is done"),
+        Stop::InDoubt(what) => format!("in doubt: {what}. Find out which, before anything else is done; a resume looks first"),
         Stop::IndirectCall(name) => {
             format!(
                 "`{name}` was called by its name as text or through a variable: write the call out in the runbook, so that it can be seen"
             )
         }
         Stop::NoRecord(why) => {
-            format!("stopped before the next change: {why}. Nothing is changed without a record; give another folder with `--journal DIR`")
+            format!(
+                "stopped before the next change: {why}. Nothing is changed without a record; free that disk, or move the run folder to another, and resume the run there"
+            )
         }
+        Stop::BadRecord(why) => {
+            format!("the record cannot be replayed: {why}. `cutover runs verify` tells what else is not as it was written")
+        }
+        Stop::Held(who) => format!("another run is under way: {who}. Talk to whoever that is; nothing was changed here"),
+        Stop::LockLost(why) => format!("stopped before the next change: {why}"),
+        Stop::Diverged(_) => "the runbook goes another way than the record".to_owned(),
     }
+}
+
+/// A kept script with the command that runs it on its server, as `sqlcmd` takes it.
+fn with_command(kept: Kept, site: &Site) -> Kept {
+    let Some(server) = kept.server.as_ref().and_then(|key| site.sql.get(key)) else { return kept };
+    let Auth::Sql { user, .. } = &server.auth;
+    let command =
+        format!("sqlcmd -S tcp:{},{} -U {} -d master -b -i {}", server.server, server.port, shell_word(user), shell_word(&kept.path));
+    Kept { command: Some(command), ..kept }
+}
+
+/// A word as a shell takes it.
+pub(super) fn shell_word(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:\\,@+=".contains(c));
+    if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
 /// One server of the site as the back end connects to it.

@@ -1,12 +1,17 @@
 //! The command line: one file a subcommand. Wires the rooms together and turns what comes of a run into an exit code.
 
+mod divergence;
 mod docs;
 mod error;
 mod execute;
 pub mod exit;
+mod guard;
 mod lab;
+mod record;
 mod rehearse;
+mod resume;
 mod run;
+mod runs;
 
 use std::ffi::OsString;
 
@@ -29,6 +34,10 @@ struct Cli {
 enum Command {
     /// Run a runbook against a real site.
     Run(run::RunArgs),
+    /// Go on with a run that was stopped, failed or died.
+    Resume(resume::ResumeArgs),
+    /// List runs, show one, or prove that its record is as it was written.
+    Runs(runs::RunsArgs),
     /// Run a runbook against the embedded lab: nothing real is touched.
     Rehearse(rehearse::RehearseArgs),
     /// Serve the lab for any client until Ctrl-C.
@@ -75,6 +84,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     log_to_stderr();
     let done = match cli.command {
         Command::Run(arguments) => run::main(&arguments),
+        Command::Resume(arguments) => resume::main(&arguments),
+        Command::Runs(arguments) => runs::main(&arguments),
         Command::Rehearse(arguments) => rehearse::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
         Command::Docs(arguments) => docs::main(&arguments),
@@ -99,8 +110,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(CliError::Runtime)
 }
 
-/// Counts Ctrl-C, SIGTERM and a closed terminal into `cancel`, and tells the operator what a second one does.
-fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime, say: impl Fn(&str) + Send + 'static) {
+/// Counts Ctrl-C, SIGTERM and a closed terminal into `cancel`, and tells the operator what a second Ctrl-C does.
+fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime, heard: impl Fn(u8, &str) + Send + 'static) {
     let cancel = cancel.clone();
     let guard = runtime.enter();
     let signals = Signals::listen();
@@ -111,14 +122,27 @@ fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runti
     };
     runtime.spawn(async move {
         loop {
-            signals.next().await;
-            match cancel.request() {
-                1 => say("   stopping after what is under way; once more cuts it off"),
-                2 => say("   cutting off what is under way"),
+            let times = match signals.next().await {
+                // Ctrl-C is a person, who may mean it
+                Heard::Interrupt => cancel.request(),
+                Heard::Ended => usize::from(cancel.request_once()),
+            };
+            match times {
+                1 => heard(1, "   stopping after what is under way; once more cuts it off"),
+                2 => heard(2, "   cutting off what is under way"),
                 _ => {}
             }
         }
     });
+}
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// Ctrl-C, Ctrl-Break
+    Interrupt,
+    /// SIGTERM, SIGHUP, a closed console: once, however often it comes
+    Ended,
 }
 
 /// Ctrl-C, SIGTERM and hang-up; Ctrl-C, Ctrl-Break and a closed console on Windows. Listened to from its making on, so that
@@ -133,12 +157,12 @@ impl Signals {
         Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Heard {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = interrupt.recv() => Heard::Interrupt,
+            _ = terminate.recv() => Heard::Ended,
+            _ = hangup.recv() => Heard::Ended,
         }
     }
 }
@@ -153,11 +177,11 @@ impl Signals {
         Ok(Self(ctrl_c()?, ctrl_break()?, ctrl_close()?))
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Heard {
         tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
-            _ = self.2.recv() => {}
+            _ = self.0.recv() => Heard::Interrupt,
+            _ = self.1.recv() => Heard::Interrupt,
+            _ = self.2.recv() => Heard::Ended,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::execute::{Asked, execute, load_site, runbook_file};
+use super::execute::{Asked, execute, load_script, load_site, runbook_file};
 use super::lab::{Folder, LabChoice, start};
-use super::{CliError, Format};
+use super::{CliError, Format, record};
 use crate::report;
 use crate::script::{Source, stdlib};
 
@@ -44,15 +44,12 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
     let runtime = super::runtime()?;
     let lab = runtime.block_on(start(&arguments.lab, dir, "127.0.0.1".parse().expect("an address")))?;
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
-        let asked = Asked {
-            runbook: source,
-            journal: Some(dir.join("runs")),
-            yes: arguments.yes,
-            approve: Vec::new(),
-            format: arguments.format,
-            passing: arguments.keep.is_none(),
-        };
-        execute(&runtime, &site, &asked)
+        site.check_secrets()?;
+        let script = load_script(&site, source)?;
+        let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
+        let asked =
+            Asked { yes: arguments.yes, approve: Vec::new(), format: arguments.format, passing: arguments.keep.is_none(), rehearsal: true };
+        execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know
     runtime.block_on(lab.stop())?;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::execute::{Asked, execute, load_site, runbook_file};
-use super::{CliError, Format};
+use super::execute::{Asked, execute, load_script, load_site, runbook_file};
+use super::{CliError, Format, record};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'")]
@@ -27,6 +27,9 @@ pub struct RunArgs {
     /// Approve the irreversible question of this id, with --yes.
     #[arg(long, value_name = "ID")]
     pub approve: Vec<String>,
+    /// Begin anew although an unfinished run of this site has begun a change; else `cutover resume` goes on with that.
+    #[arg(long)]
+    pub new: bool,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -39,16 +42,13 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
         None => find_site(&arguments.runbook)?,
     };
     let site = load_site(&site_file, &arguments.set)?;
+    site.check_secrets()?;
+    let script = load_script(&site, runbook)?;
+    let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
-    let asked = Asked {
-        runbook,
-        journal: arguments.journal.clone(),
-        yes: arguments.yes,
-        approve: arguments.approve.clone(),
-        format: arguments.format,
-        passing: false,
-    };
-    execute(&runtime, &site, &asked)
+    let asked =
+        Asked { yes: arguments.yes, approve: arguments.approve.clone(), format: arguments.format, passing: false, rehearsal: false };
+    execute(&runtime, &site, ready, &asked)
 }
 
 /// `site.toml` beside the runbook, else in the current folder.

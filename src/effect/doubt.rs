@@ -21,7 +21,13 @@ impl Effects {
                 }
                 let (done, _) = match self.ask_test(begun, test) {
                     Err(Ended::Script(error)) => {
-                        return Err(self.untested(effect, begun, error, "its `done_when` failed: it is not known whether it was made", None));
+                        return Err(self.untested(
+                            effect,
+                            begun,
+                            error,
+                            "its `done_when` failed: it is not known whether it was made",
+                            None,
+                        ));
                     }
                     asked => asked?,
                 };

@@ -16,7 +16,8 @@ pub trait Guard: Send + Sync {
 
     /// Waits until a server is through with statements that this run sent over connections which are gone. The error says
     /// why that cannot be known. Ends early once `stop` is true.
-    fn wait_out<'a>(&'a self, server: &'a str, report: Report, stop: &'a (dyn Fn() -> bool + Send + Sync)) -> Later<'a, Result<(), String>>;
+    fn wait_out<'a>(&'a self, server: &'a str, report: Report, stop: &'a (dyn Fn() -> bool + Send + Sync))
+    -> Later<'a, Result<(), String>>;
 }
 
 /// Why a run may not go on, or may only with a word.

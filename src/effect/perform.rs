@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{Guard, Unheld};
 use super::replay::{OnReplay, Turn};
 use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
-use crate::journal::{Change, Event, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome};
+use crate::journal::{
+    Change, Event, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome,
+};
 use crate::operator::Operator;
 
 /// What is about to be done, in words and data; secrets never in it.
@@ -197,7 +199,11 @@ pub(super) struct Begun {
 enum Settled {
     /// It is in force all the same: the answer was lost, not the change.
     InForce,
-    Failed { cause: Cause, made: Option<String>, left: Left },
+    Failed {
+        cause: Cause,
+        made: Option<String>,
+        left: Left,
+    },
 }
 
 /// How often a test is asked again.
@@ -665,7 +671,14 @@ impl Effects {
     }
 
     /// The test itself failed: the effect is at its end, and the test's own failure goes on.
-    pub(super) fn untested(&self, effect: &Effect, begun: &Begun, mut error: Box<EvalAltResult>, message: &str, made: Option<String>) -> Ended {
+    pub(super) fn untested(
+        &self,
+        effect: &Effect,
+        begun: &Begun,
+        mut error: Box<EvalAltResult>,
+        message: &str,
+        made: Option<String>,
+    ) -> Ended {
         if effect.class == Class::Changes {
             tell(&mut error, &format!("`{}`: {message}", effect.summary));
         }

@@ -203,7 +203,9 @@ impl Effects {
     /// The recorded end of an effect.
     pub(super) fn replayed<T: Outcome>(&self, effect: &Effect, recorded: &Recorded) -> Result<T, Ended> {
         match &recorded.ended {
-            Some(journal::Ended::Finished { already_done: true, .. } | journal::Ended::Finished { resolved: Some(_), .. }) => Ok(T::already()),
+            Some(journal::Ended::Finished { already_done: true, .. } | journal::Ended::Finished { resolved: Some(_), .. }) => {
+                Ok(T::already())
+            }
             Some(journal::Ended::Finished { outcome, .. }) => {
                 let folder = self.folder();
                 let value = journal::outcome(&folder, outcome).and_then(T::replay);
@@ -221,9 +223,7 @@ impl Effects {
             None => Ended::Failure(Box::new(self.recorded_failure(recorded.effect, &recorded.primitive, failed, &effect.place))),
             Some(RaisedInstead::Value(value)) => thrown(rhai::serde::to_dynamic(value).unwrap_or(Dynamic::UNIT)),
             Some(RaisedInstead::Failure(child)) => match self.journal().history().failure(*child).cloned() {
-                Some((primitive, failed)) => {
-                    thrown(Dynamic::from(self.recorded_failure(*child, &primitive, &failed, &effect.place)))
-                }
+                Some((primitive, failed)) => thrown(Dynamic::from(self.recorded_failure(*child, &primitive, &failed, &effect.place))),
                 None => thrown(failed.message.clone().into()),
             },
         }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::run::evaluate_within;
 use super::{Ended, evaluate, names};
-use crate::effect::{Cancel, Effects, Failure, Setup, Stop};
+use crate::effect::{Alone, Cancel, Effects, Failure, Setup, Stop};
 use crate::journal::Journal;
 use crate::operator::Operator;
 use crate::primitives::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Run, Type};
@@ -112,7 +112,9 @@ fn setup(folder: &Path) -> Arc<Run> {
             runtime: handle,
             cancel: Cancel::default(),
             on_event: Box::new(|_, _| {}),
+            on_replay: Box::new(|_| {}),
             on_progress: Arc::new(|_| {}),
+            guard: Arc::new(Alone),
         }),
         servers: crate::sqlserver::Servers::new([]),
         shell: None,

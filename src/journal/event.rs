@@ -359,7 +359,9 @@ impl Event {
             | Self::Answer { .. }
             | Self::EffectTested { .. }
             | Self::RunFinished { .. } => true,
-            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } | Self::Interrupted { .. } => false,
+            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } | Self::Interrupted { .. } => {
+                false
+            }
         }
     }
 

@@ -191,6 +191,8 @@ impl Journal {
         for n in 2.. {
             let failed = |source| JournalError::Write { path: path.clone(), source };
             match OpenOptions::new().create_new(true).write(true).open(&path) {
+                // it was kept before, and the record did not come to say so
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && is_text(&path, text) => break,
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => path = self.folder.join(format!("{name}.{n}")),
                 Err(e) => return Err(failed(e)),
                 Ok(mut file) => {
@@ -213,6 +215,10 @@ impl Journal {
         file.write_all(text).and_then(|()| file.sync_data()).map_err(failed)?;
         Ok(blake3::hash(text).to_hex().to_string())
     }
+}
+
+fn is_text(path: &Path, text: &str) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
 }
 
 /// One line with its end.

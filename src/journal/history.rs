@@ -134,9 +134,14 @@ pub struct History {
 enum Last {
     #[default]
     Cut,
-    Failed { by: Option<u64> },
+    Failed {
+        by: Option<u64>,
+    },
     Stopped,
-    Chosen { effect: Option<u64>, chosen: Chosen },
+    Chosen {
+        effect: Option<u64>,
+        chosen: Chosen,
+    },
 }
 
 /// Evidence older than this is read again before a question or a change that a resume comes to.
@@ -151,7 +156,20 @@ impl History {
         match event {
             Event::EffectStarted { parent: Some(_), .. } | Event::EffectFinished { parent: Some(_), .. } => {}
             Event::EffectStarted {
-                effect, step, primitive, class, server, summary, arguments, file, line, start, end, test, again, ..
+                effect,
+                step,
+                primitive,
+                class,
+                server,
+                summary,
+                arguments,
+                file,
+                line,
+                start,
+                end,
+                test,
+                again,
+                ..
             } => {
                 let recorded = Recorded {
                     effect: *effect,
@@ -207,12 +225,8 @@ impl History {
                 {
                     self.changed.push(open.change);
                 }
-                let ended = Ended::Finished {
-                    outcome: outcome.clone(),
-                    already_done: *already_done,
-                    verified: *verified,
-                    resolved: *resolved,
-                };
+                let ended =
+                    Ended::Finished { outcome: outcome.clone(), already_done: *already_done, verified: *verified, resolved: *resolved };
                 self.last_of(*effect, |recorded| recorded.ended = Some(ended));
             }
             Event::EffectFailed { effect, primitive, parent, .. } => {
@@ -381,9 +395,7 @@ impl History {
     fn without_stale_reads(&self, end: usize, all: bool, now: Option<Timestamp>) -> usize {
         let trailing = self.items[..end].iter().rev().take_while(|item| item.effect().is_none_or(|effect| effect.class == "reads"));
         let first = end - trailing.count();
-        let stale = |effect: &Recorded| {
-            all || now.is_some_and(|now| now.duration_since(effect.at).unsigned_abs() > STALE)
-        };
+        let stale = |effect: &Recorded| all || now.is_some_and(|now| now.duration_since(effect.at).unsigned_abs() > STALE);
         let found = self.items[first..end].iter().position(|item| item.effect().is_some_and(|effect| stale(effect)));
         found.map_or(end, |found| first + found)
     }
@@ -414,9 +426,8 @@ fn refused(asked: &Recorded, answer: Option<&str>) -> bool {
 }
 
 fn failed(event: &Event) -> Failed {
-    let Event::EffectFailed {
-        message, number, in_doubt, code, messages, state, help, title, means, made, left, stopped, raised, ..
-    } = event
+    let Event::EffectFailed { message, number, in_doubt, code, messages, state, help, title, means, made, left, stopped, raised, .. } =
+        event
     else {
         return Failed::default();
     };

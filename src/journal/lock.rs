@@ -63,9 +63,18 @@ impl Lock {
             Err(TryLockError::Error(error)) => tracing::warn!(%error, path = %path.display(), "the folder of runs does not lock files"),
         }
         let died = holder_of(&beside);
+        let lock = Self { _file: file, holder: beside };
+        lock.note(holder)?;
+        Ok((lock, died))
+    }
+
+    /// Says for whom it is held.
+    ///
+    /// # Errors
+    /// The note beside the lock cannot be written.
+    pub fn note(&self, holder: &Holder) -> Result<(), JournalError> {
         let text = serde_json::to_vec(holder).unwrap_or_default();
-        std::fs::write(&beside, text).map_err(failed(&beside))?;
-        Ok((Self { _file: file, holder: beside }, died))
+        std::fs::write(&self.holder, text).map_err(|source| JournalError::Write { path: self.holder.clone(), source })
     }
 
     /// Who holds a site now; none if nobody does.

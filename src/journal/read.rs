@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::file::{FILE, FIRST};
@@ -18,8 +19,8 @@ pub struct Line {
     pub event: Event,
 }
 
-/// The first line that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line that is not as it was written, or names a file that is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bad {
     /// from 1
     pub line: usize,
@@ -140,30 +141,29 @@ fn spilled(value: &Value) -> Option<(&str, &str)> {
     Some((file, map.get("blake3")?.as_str()?))
 }
 
-/// What is wrong with a record and the files beside it, each in one sentence; the first bad line first. Empty: all is as
-/// it was written.
-pub fn problems(folder: &Path, read: &Read) -> Vec<String> {
+/// What is wrong with a record and the files beside it; the first bad line first. Empty: all is as it was written.
+pub fn problems(folder: &Path, read: &Read) -> Vec<Bad> {
     let mut problems = Vec::new();
     if let Some(Bad { line, why }) = &read.bad {
-        problems.push(format!("line {line}: {why}. Nothing from there on can be believed"));
+        problems.push(Bad { line: *line, why: format!("{why}. Nothing from there on can be believed") });
     }
     if read.torn > 0 {
-        let line = read.lines.len() + 1;
-        problems.push(format!("line {line}: it has no end ({} bytes), as a crash leaves it; a resume cuts it", read.torn));
+        let why = format!("it has no end ({} bytes), as a crash leaves it; a resume cuts it", read.torn);
+        problems.push(Bad { line: read.lines.len() + 1, why });
     }
-    for line in &read.lines {
-        match &line.event {
+    for Line { number, event, .. } in &read.lines {
+        let mut bad = |why: String| problems.push(Bad { line: *number, why });
+        match event {
             Event::EffectFinished { outcome: value, .. } if spilled(value).is_some() => {
                 if let Err(why) = outcome(folder, value) {
-                    problems.push(format!("line {}: {why}", line.number));
+                    bad(why);
                 }
             }
             Event::RunStarted { sources, .. } => {
                 for source in sources {
                     let path = folder.join(&source.copy);
-                    let same = std::fs::read(&path).is_ok_and(|text| blake3::hash(&text).to_hex().as_str() == source.blake3);
-                    if !same {
-                        problems.push(format!("line {}: the copy `{}` is gone or not as it was written", line.number, path.display()));
+                    if !std::fs::read(&path).is_ok_and(|text| blake3::hash(&text).to_hex().as_str() == source.blake3) {
+                        bad(format!("the copy `{}` is gone or not as it was written", path.display()));
                     }
                 }
             }

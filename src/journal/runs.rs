@@ -69,6 +69,16 @@ impl Summary {
         })
     }
 
+    /// Looks around a run for what its own record does not say: whether it runs now, and whether a later one was begun instead.
+    pub fn look(&mut self, folder: &Path) {
+        let Some(runs) = folder.parent() else { return };
+        if let Ok(found) = list(runs)
+            && let Some(same) = found.into_iter().find(|other| other.run == self.run)
+        {
+            (self.running, self.abandoned) = (same.running, same.abandoned);
+        }
+    }
+
     /// True while beginning the same procedure anew would meet what this run left half-way.
     pub fn is_unfinished_change(&self) -> bool {
         self.resumable && self.began_change && !self.abandoned

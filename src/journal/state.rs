@@ -68,7 +68,7 @@ pub fn next(state: &State, event: &Event) -> Result<State, Illegal> {
         (Phase::Running, Event::EffectTested { effect, .. }) => in_flight(*effect),
         (Phase::Running, Event::EffectFinished { effect, .. } | Event::EffectFailed { effect, .. }) => {
             after.flight.pop();
-            in_flight(*effect)
+            innermost.is_some_and(|flight| flight.effect == *effect && !flight.asked)
         }
         (Phase::Running, Event::Question { effect, .. }) => {
             ask(&mut after, true);
@@ -83,7 +83,7 @@ pub fn next(state: &State, event: &Event) -> Result<State, Illegal> {
             if *chosen != Chosen::Stop {
                 rewind(&mut after);
             }
-            true
+            state.flight.is_empty()
         }
         (Phase::Running, Event::RunFinished { outcome, .. }) => {
             after.phase = Phase::Ended(*outcome);

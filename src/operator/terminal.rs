@@ -120,7 +120,9 @@ pub(super) fn understand(question: &Question, line: &str) -> Heard {
         Question::Failed { change: true } if is(&["m", "mark it as done by hand", "mark"]) => Heard::Answer(Answer::ByHand),
         Question::Failed { .. } if no || is(&["s"]) => Heard::Answer(Answer::Stop),
         Question::Failed { change } => again(match change {
-            true => "r tries it again: remove the cause first. m counts it as made: make it by hand first, and say so. s or Enter stops the run here; it can be resumed from here.",
+            true => {
+                "r tries it again: remove the cause first. m counts it as made: make it by hand first, and say so. s or Enter stops the run here; it can be resumed from here."
+            }
             false => "r tries it again: remove the cause first. s or Enter stops the run here; it can be resumed from here.",
         }),
         Question::Reason if line.is_empty() => Heard::Answer(Answer::Stop),

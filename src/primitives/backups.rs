@@ -37,11 +37,19 @@ impl Outcome for Listing {
         let file = |file: &Value| {
             let name = file["name"].as_str()?.to_owned();
             let modified: jiff::Timestamp = file["modified"].as_str()?.parse().ok()?;
-            Some(File { log: LogName::parse(&name), bytes: file["bytes"].as_u64()?, modified: modified.into(), name })
+            Some(File { log: LogName::parse(&name), bytes: file["bytes"].as_u64()?, modified: since_epoch(modified)?, name })
         };
         let files = record["files"].as_array().and_then(|files| files.iter().map(file).collect());
         let files = files.ok_or("its outcome is not a listing")?;
         Ok(Self { folder: PathBuf::new(), files, free_bytes: record["free_bytes"].as_u64() })
+    }
+}
+
+fn since_epoch(at: jiff::Timestamp) -> Option<SystemTime> {
+    let since = at.duration_since(jiff::Timestamp::UNIX_EPOCH);
+    match since.is_negative() {
+        false => SystemTime::UNIX_EPOCH.checked_add(since.unsigned_abs()),
+        true => SystemTime::UNIX_EPOCH.checked_sub(since.unsigned_abs()),
     }
 }
 

@@ -16,7 +16,11 @@ pub static KEEP: Primitive = Primitive {
     options: &[
         Parameter::optional("about", Type::Text, "what it is for, in a fragment: the run's end then names the file"),
         Parameter::optional("expires_after", Type::Text, "with `about`: the title of the step after which the file is of no use any more"),
-        Parameter::optional("run_on", Type::Text, "with `about`: the site's server that the file is a T-SQL script for; the command that runs it is named too"),
+        Parameter::optional(
+            "run_on",
+            Type::Text,
+            "with `about`: the site's server that the file is a T-SQL script for; the command that runs it is named too",
+        ),
         Parameter::optional("leaves", Type::Text, "with `run_on`: what running it does not undo"),
     ],
     class: Class::Tells,

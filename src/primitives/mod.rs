@@ -28,6 +28,7 @@ mod wait_until;
 mod warn;
 
 pub use call::{Call, Run, Shell};
+pub use sql::cause as sql_cause;
 
 /// What a call may do to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -169,7 +169,7 @@ fn short(value: &serde_json::Value) -> String {
 }
 
 /// A SQL failure as an effect's.
-pub(super) fn cause(failure: Failure) -> Cause {
+pub fn cause(failure: Failure) -> Cause {
     Cause {
         number: failure.number(),
         in_doubt: failure.in_doubt(),

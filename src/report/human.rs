@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::Style;
-use crate::journal::{Change, Event, Level, Progress, RunOutcome};
+use crate::effect::Replayed;
+use crate::journal::{Change, Chosen, Ended, Event, Level, Progress, RunOutcome};
 
 /// Prints the events of one run to standard error.
 pub struct Human {
@@ -133,6 +134,31 @@ impl Human {
         }
     }
 
+    /// Prints what the record has and is not done again: dimmed.
+    pub fn replayed(&self, replayed: &Replayed<'_>) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = match replayed {
+            Replayed::Step(title) => format!("\n{}", wrap(title, "", self.style.width)),
+            Replayed::Note(level, text) => {
+                let word = if *level == Level::Warn { "warning" } else { "note   " };
+                wrap(&format!("{word} {text}"), "   ", self.style.width)
+            }
+            Replayed::Effect(recorded) => match (&recorded.ended, recorded.class.as_str()) {
+                (Some(Ended::Finished { outcome, .. }), "asks") => {
+                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", self.style.width)
+                }
+                (Some(Ended::Failed(_)), class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "failed, before"),
+                (_, class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "before"),
+            },
+        };
+        Self::say(&state, &self.style.paint("2", &text));
+    }
+
+    /// An effect's line without colours of its own, as it is dimmed whole.
+    fn plain_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
+        effect_line(&Style { colour: false, ..self.style }, class, server, summary, tail)
+    }
+
     fn line(&self, state: &mut State, event: &Event) -> Option<String> {
         let style = &self.style;
         match event {
@@ -146,6 +172,30 @@ impl Human {
                     text.push_str(&format!("\n{}", wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width)));
                 }
                 Some(text)
+            }
+            Event::Resumed { folder, program, operator, host, unattended, differs, cut, .. } => {
+                state.folder.clone_from(folder);
+                let alone = if *unattended { ", unattended (--yes)" } else { "" };
+                let mut text = format!("cutover {program}: {}", style.paint("1", "going on with a run"));
+                text.push_str(&format!("\nby {operator} on {host}{alone}\nrecord: {folder}"));
+                for differs in differs {
+                    text.push_str(&format!("\n{}", wrap(&format!("{} {differs}", style.paint("33;1", "differs:")), "", style.width)));
+                }
+                if *cut > 0 {
+                    let torn = format!("the record ended in the middle of a line, as a crash leaves it: {cut} bytes were cut");
+                    text.push_str(&format!("\n{}", wrap(&torn, "", style.width)));
+                }
+                Some(text)
+            }
+            // said when the signal was heard
+            Event::Interrupted { .. } | Event::EffectTested { .. } => None,
+            Event::Choice { chosen, by, .. } => {
+                let word = match chosen {
+                    Chosen::Retry => "retry",
+                    Chosen::ByHand => "marked as done by hand",
+                    Chosen::Stop => "stop",
+                };
+                Some(format!("   {} {word} ({by})", style.paint("36", "choice ")))
             }
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
             Event::EffectStarted { effect, class, summary, parent: None, .. } => {
@@ -197,7 +247,7 @@ impl Human {
                 let word = if *ok { style.paint("32", "done in") } else { style.paint("31", "ended after") };
                 Some(format!("   {word} {}", seconds(*ms)))
             }
-            Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, perhaps, kept } => {
+            Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, perhaps, kept, .. } => {
                 if let Some(bar) = state.bar.take() {
                     bar.finish_and_clear();
                 }
@@ -232,6 +282,13 @@ impl Human {
                 if *outcome != RunOutcome::Done {
                     for kept in kept.iter().filter(|_| !self.passing) {
                         text.push_str(&format!("\n{}", wrap(&format!("{}: {}", kept.path, kept.about), "", style.width)));
+                        // in one line, so that it can be copied
+                        text.extend(kept.command.iter().map(|command| format!("\n  to run it: {command}")));
+                        let leaves = kept
+                            .leaves
+                            .iter()
+                            .map(|leaves| wrap_hanging(&format!("it does not undo: {leaves}"), "  ", "    ", style.width));
+                        text.extend(leaves.map(|line| format!("\n{line}")));
                     }
                 }
                 text.push_str(&match self.passing {
@@ -261,23 +318,27 @@ impl Human {
     }
 
     fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        let word = match class {
-            "changes" => self.style.paint("35;1", "CHANGE "),
-            "tells" => self.style.paint("34", "keep   "),
-            _ => self.style.paint("2", "read   "),
-        };
-        let server = server.map(|s| format!("{s}: ")).unwrap_or_default();
-        let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
-        // one line an effect, long statements cut: the record has them whole
-        let room = self.style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
-        let summary = match class {
-            "changes" => summary.to_owned(),
-            // the word says it already
-            "tells" => summary.trim_start_matches("keep ").to_owned(),
-            _ => cut(summary, room),
-        };
-        wrap(&format!("{word} {server}{summary}{tail}"), "   ", self.style.width)
+        effect_line(&self.style, class, server, summary, tail)
     }
+}
+
+/// One line an effect, long statements cut: the record has them whole.
+fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
+    let word = match class {
+        "changes" => style.paint("35;1", "CHANGE "),
+        "tells" => style.paint("34", "keep   "),
+        _ => style.paint("2", "read   "),
+    };
+    let server = server.map(|s| format!("{s}: ")).unwrap_or_default();
+    let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
+    let room = style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
+    let summary = match class {
+        "changes" => summary.to_owned(),
+        // the word says it already
+        "tells" => summary.trim_start_matches("keep ").to_owned(),
+        _ => cut(summary, room),
+    };
+    wrap(&format!("{word} {server}{summary}{tail}"), "   ", style.width)
 }
 
 /// What an outcome says in a few words.
@@ -297,11 +358,11 @@ fn outcome_in_words(primitive: &str, outcome: &Value) -> Vec<String> {
     }
 }
 
-fn plural(n: usize, what: &str) -> String {
+pub(super) fn plural(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     match ms {
         0..1000 => format!("{ms} ms"),
         1000..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
@@ -325,7 +386,7 @@ pub(super) fn wrap(text: &str, indent: &str, width: usize) -> String {
 }
 
 /// As [`wrap`], with an indentation of its own for the lines after the first.
-fn wrap_hanging(text: &str, indent: &str, hanging: &str, width: usize) -> String {
+pub(super) fn wrap_hanging(text: &str, indent: &str, hanging: &str, width: usize) -> String {
     let mut out = String::new();
     for (n, line) in text.lines().enumerate() {
         if n > 0 {

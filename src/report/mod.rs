@@ -4,6 +4,7 @@
 pub mod human;
 pub mod json;
 mod moving;
+pub mod runs;
 mod style;
 
 pub use style::Style;

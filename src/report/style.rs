@@ -30,6 +30,15 @@ impl Style {
         Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live }
     }
 
+    /// As standard output is: data is never coloured, and at a terminal as wide as that.
+    pub fn of_stdout() -> Self {
+        if !std::io::stdout().is_terminal() {
+            return Self::PLAIN;
+        }
+        let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0);
+        Self { width: width.map_or(80, usize::from).clamp(40, 400), ..Self::PLAIN }
+    }
+
     /// A diagnostic drawn on its source text.
     pub fn render(&self, diagnostic: &dyn Diagnostic) -> String {
         let theme = GraphicalTheme {

@@ -141,6 +141,16 @@ impl Site {
         read::read_text(path.into(), text, overrides)
     }
 
+    /// What tells this site from others, in each copy of its file: a digest of its name and its servers' addresses.
+    pub fn id(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.name.as_bytes());
+        for server in self.sql.values() {
+            hasher.update(format!("\0{}\0{}\0{}", server.key, server.server.to_lowercase(), server.port).as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// What a runbook sees as the constant `site`: the keys of `[site]`, `backups`, `vars`, and of every server its names.
     /// Never a secret, nor anything a runbook could log in with.
     pub fn view(&self) -> Map<String, Value> {

@@ -76,7 +76,8 @@ impl Outcome for SqlResult {
         Ok(Self(Arc::new(Inner {
             sets: record["sets"].as_array().into_iter().flatten().map(set).collect::<Result<_, _>>()?,
             affected: record["affected"].as_i64().unwrap_or_default(),
-            messages: serde_json::from_value(record["messages"].clone()).map_err(|error| format!("its messages are not understood: {error}"))?,
+            messages: serde_json::from_value(record["messages"].clone())
+                .map_err(|error| format!("its messages are not understood: {error}"))?,
             status: record["status"].as_i64().and_then(|status| i32::try_from(status).ok()),
         })))
     }

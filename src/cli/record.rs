@@ -1,0 +1,164 @@
+//! The record of a run before its first effect: its folder, the copies of what it was begun with, and its first event.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::CliError;
+use super::execute::{Ready, runs_of};
+use crate::journal::{self, Attempt, Event, Holder, Journal, Lock, Source, Summary};
+use crate::script::{Kind, Script};
+use crate::site::Site;
+
+/// What the first event of a run, or of its going on, says.
+pub(super) struct Begun {
+    /// name of the run; connections carry it
+    pub(super) run: String,
+    pub(super) sources: Vec<Source>,
+    start: Start,
+}
+
+enum Start {
+    New { runbook: String, runbook_file: Option<String>, set: Vec<String>, instead_of: Vec<String> },
+    Resumed { replays: usize, taken_up: Option<u64>, differs: Vec<String>, cut: u64 },
+}
+
+/// Who runs this, and where.
+pub(super) fn operator() -> (String, String) {
+    (whoami::username().unwrap_or_else(|_| "unknown".to_owned()), whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()))
+}
+
+/// operator@host
+pub(super) fn who() -> String {
+    let (operator, host) = operator();
+    format!("{operator}@{host}")
+}
+
+pub(super) fn holder(run: &str) -> Holder {
+    let (operator, host) = operator();
+    Holder { run: run.to_owned(), operator, host, process: std::process::id(), since: jiff::Timestamp::now() }
+}
+
+fn arguments() -> Vec<String> {
+    std::env::args().skip(1).collect()
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+impl Begun {
+    /// The event itself.
+    pub(super) fn event(&self, folder: &Path, lab: bool, unattended: bool, site: &Site) -> Event {
+        let (operator, host) = operator();
+        let (program, folder) = (env!("CARGO_PKG_VERSION").to_owned(), folder.display().to_string());
+        match &self.start {
+            Start::New { runbook, runbook_file, set, instead_of } => Event::RunStarted {
+                run: self.run.clone(),
+                folder,
+                runbook: runbook.clone(),
+                site: site.name.clone(),
+                program,
+                operator,
+                host,
+                lab,
+                unattended,
+                weak: site.weak(),
+                site_id: site.id(),
+                site_file: absolute(&site.path),
+                runbook_file: runbook_file.clone(),
+                sources: self.sources.clone(),
+                set: set.clone(),
+                arguments: arguments(),
+                instead_of: instead_of.clone(),
+            },
+            Start::Resumed { replays, taken_up, differs, cut } => Event::Resumed {
+                program,
+                operator,
+                host,
+                folder,
+                unattended,
+                replays: *replays,
+                taken_up: *taken_up,
+                differs: differs.clone(),
+                cut: *cut,
+                arguments: arguments(),
+            },
+        }
+    }
+}
+
+/// Makes the record of a new run. Refuses while another run holds the site, or has left a change half-way (unless `new`).
+pub(super) fn create(site: &Site, script: Arc<Script>, journal: Option<&PathBuf>, set: &[String], new: bool) -> Result<Ready, CliError> {
+    let runs = runs_of(site, journal)?;
+    let runbook = script.runbook().name.clone();
+    let stem = Path::new(&runbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let (lock, _died) = Lock::take(&runs, &site.id(), &holder(&stem))?;
+    let unfinished: Vec<Summary> =
+        journal::list(&runs)?.into_iter().filter(|run| run.site_id == site.id() && run.is_unfinished_change()).collect();
+    if let (Some(last), false) = (unfinished.last(), new) {
+        return Err(CliError::Unfinished { run: last.run.clone(), folder: last.folder.clone() });
+    }
+    let journal = Journal::create(&runs, &stem, jiff::Timestamp::now())?;
+    lock.note(&holder(&journal.run()))?;
+    let sources = copies(&journal, &script, site)?;
+    let begun = Begun {
+        run: journal.run(),
+        sources,
+        start: Start::New {
+            runbook_file: script.runbook().path.as_deref().map(absolute),
+            runbook,
+            set: set.to_vec(),
+            instead_of: unfinished.into_iter().map(|run| run.run).collect(),
+        },
+    };
+    Ok(Ready { script, journal, begun, attempt: Attempt::default(), lock })
+}
+
+/// Goes on with a record.
+pub(super) fn resume(
+    script: Arc<Script>,
+    mut journal: Journal,
+    lock: Lock,
+    run: String,
+    sources: Vec<Source>,
+    (differs, cut): (Vec<String>, u64),
+) -> Ready {
+    let _ = &mut journal;
+    let attempt = journal.history().resume(jiff::Timestamp::now());
+    let start = Start::Resumed {
+        replays: attempt.replayed.len(),
+        taken_up: attempt.taken_up.as_ref().map(|(recorded, _)| recorded.effect),
+        differs,
+        cut,
+    };
+    Ready { script, journal, begun: Begun { run, sources, start }, attempt, lock }
+}
+
+/// Name of the site file's copy in a run folder.
+pub(super) const SITE: &str = "site.toml";
+
+/// What of a script lies under which name in a run folder: the runbook, then its modules, so that they find each other.
+pub(super) fn texts(script: &Script) -> Vec<(String, Option<String>, String, Arc<str>)> {
+    let copied = |file: &crate::script::SourceFile| {
+        let copy = match (&file.module, file.kind) {
+            (Some(module), _) => format!("script/{module}.rhai"),
+            (None, Kind::Runbook | Kind::Beside | Kind::Site | Kind::Embedded) => {
+                let name = Path::new(&file.name).file_name().map(|n| n.to_string_lossy().into_owned());
+                format!("script/{}", name.unwrap_or_else(|| "runbook.rhai".to_owned()))
+            }
+        };
+        (file.name.clone(), file.module.clone(), copy, file.text.clone())
+    };
+    script.files.iter().map(copied).collect()
+}
+
+fn copies(journal: &Journal, script: &Script, site: &Site) -> Result<Vec<Source>, CliError> {
+    let mut sources = Vec::new();
+    for (name, module, copy, text) in texts(script) {
+        let blake3 = journal.copy(&copy, text.as_bytes())?;
+        sources.push(Source { name, copy, blake3, module });
+    }
+    let blake3 = journal.copy(SITE, site.text.as_bytes())?;
+    sources.push(Source { name: site.path.display().to_string(), copy: SITE.to_owned(), blake3, module: None });
+    Ok(sources)
+}
