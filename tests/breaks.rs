@@ -63,7 +63,8 @@ async fn the_nth_batch_with_the_text_is_the_one_on_its_own_server_only() {
     let site = Site::start(fault).await;
     let servers = site.servers(PROGRAM);
     let add = |name: &str| {
-        let text = "PRINT 'first'; EXEC msdb.dbo.sp_add_schedule @schedule_name = @name; EXEC msdb.dbo.sp_add_schedule @schedule_name = N'b'";
+        let text =
+            "PRINT 'first'; EXEC msdb.dbo.sp_add_schedule @schedule_name = @name; EXEC msdb.dbo.sp_add_schedule @schedule_name = N'b'";
         Batch::change(text).bind("name", name)
     };
     for key in ["backup", "backup", "backup_mirror"] {
