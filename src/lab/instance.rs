@@ -426,6 +426,8 @@ pub struct State {
     pub restores: u32,
     /// (nth, number): RESTORE LOG statements that fail although the set fits
     pub failing: Vec<(u32, i32)>,
+    /// the monitor server of log shipping died with the primary
+    pub monitor_silent: bool,
     /// connections that will break
     pub breaks: Vec<Break>,
 }

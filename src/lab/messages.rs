@@ -107,6 +107,7 @@ messages! {
     job_not_running(name: &str) = 22022, 16, 1, "SQLServerAgent Error: Request to stop job {name} refused because the job is not currently running.";
     job_running(name: &str) = 22022, 16, 1, "SQLServerAgent Error: Request to run job {name} refused because the job is already running.";
     login_failed(user: &str) = 18456, 14, 1, "Login failed for user '{user}'.";
+    no_monitor() = 32054, 16, 1, "There was an error establishing a link to the remote monitor server.";
     secondary_exists(name: &str) = 32013, 16, 1, "A log shipping entry already exists for secondary database {name}. ";
     primary_exists(server: &str, name: &str) = 32012, 16, 1, "A secondary entry already exists for primary {server}.{name}.";
     not_secondary(name: &str) = 32014, 16, 1, "Database {name} does not exist as log shipping secondary.";

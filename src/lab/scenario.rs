@@ -156,6 +156,8 @@ pub enum Fault {
     RestoreFails { nth: u32, number: i32 },
     /// the login is refused on this server
     LoginFails { server: String },
+    /// the monitor server of log shipping does not answer: what talks to it fails
+    MonitorSilent,
     /// the nth batch or procedure call on this server whose text contains `text`, without regard to case, is carried out
     /// whole; then the connection is cut before anything of its answer is sent
     ReplyLost {
@@ -310,7 +312,11 @@ impl Scenario {
                 | Fault::CopyOnlyLog { log } => *log,
                 Fault::SeveralSets { log, last } if last > log => *last,
                 Fault::SeveralSets { .. } => return Err("several-sets needs `last` greater than `log`".to_owned()),
-                Fault::RestoreFails { .. } | Fault::LoginFails { .. } | Fault::ReplyLost { .. } | Fault::ConnectionCut { .. } => continue,
+                Fault::RestoreFails { .. }
+                | Fault::LoginFails { .. }
+                | Fault::MonitorSilent
+                | Fault::ReplyLost { .. }
+                | Fault::ConnectionCut { .. } => continue,
             };
             if log == 0 || log > self.logs {
                 return Err(format!("a fault names log backup {log}; there are {}", self.logs));

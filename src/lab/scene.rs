@@ -95,6 +95,7 @@ pub fn backup_instance(scenario: &Scenario, world: &World, folders: &Folders) ->
     scene.backup_databases(&mut state, &logs);
     scene.log_shipping(&mut state, &logs);
     scene.sessions(&mut state);
+    state.monitor_silent = scenario.faults.contains(&Fault::MonitorSilent);
     state.failing = scenario
         .faults
         .iter()
@@ -357,6 +358,7 @@ impl Scene<'_> {
             Fault::SeveralSets { .. }
             | Fault::RestoreFails { .. }
             | Fault::LoginFails { .. }
+            | Fault::MonitorSilent
             | Fault::ReplyLost { .. }
             | Fault::ConnectionCut { .. } => {}
         }

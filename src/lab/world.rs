@@ -506,8 +506,15 @@ fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Val
                 })
             })
             .collect();
-        let jobs: Vec<Value> =
-            state.jobs.iter().map(|job| json!({ "name": job.name, "enabled": job.enabled, "running": job.is_running() })).collect();
+        let jobs: Vec<Value> = state
+            .jobs
+            .iter()
+            .map(|job| {
+                let schedules = state.schedules.iter().filter(|schedule| schedule.enabled && job.schedules.contains(&schedule.id));
+                let schedules: Vec<&str> = schedules.map(|schedule| schedule.name.as_str()).collect();
+                json!({ "name": job.name, "enabled": job.enabled, "running": job.is_running(), "schedules": schedules })
+            })
+            .collect();
         servers.insert(
             key.clone(),
             json!({

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::{Arguments, Procedure};
 use crate::lab::catalog::{IntoCell, columns, next_run, run_clock, run_day};
-use crate::lab::instance::{Instance, Schedule, same};
+use crate::lab::instance::{Access, Instance, Schedule, SecondaryDatabase, same};
 use crate::lab::messages::{self, Raised, message};
 use crate::lab::statements::Failure;
+use crate::lab::statements::admin;
 use crate::lab::statements::restore::{apply_next, row};
 use crate::lab::statements::run::Runner;
 use crate::lab::tds::Cell;
@@ -163,30 +164,55 @@ fn copy_files(instance: &Instance, source: &str, destination: &str, id: uuid::Uu
     Ok(())
 }
 
-/// sqllogship -restore: every file in the order of names, those applied already being skipped.
+/// sqllogship -restore, for every database of the secondary.
 fn restore_files(instance: &Instance, destination: &str, id: uuid::Uuid) -> Result<(), String> {
-    let folder = instance.paths.resolve(destination).ok_or_else(|| format!("Could not find the folder {destination}."))?;
-    let databases: Vec<String> = {
+    let databases: Vec<SecondaryDatabase> = {
         let state = instance.lock();
-        state.secondary_databases.iter().filter(|row| row.secondary == id).map(|row| row.name.clone()).collect()
+        state.secondary_databases.iter().filter(|row| row.secondary == id).cloned().collect()
     };
-    for database in databases {
-        for name in backups_in(&folder)? {
-            let device = format!("{destination}\\{name}");
-            match apply_next(instance, &database, &device, &folder.join(&name), "LITWAREINC\\sqlagent") {
-                Ok(at) => {
-                    let mut state = instance.lock();
-                    if let Some(row) = state.secondary_databases.iter_mut().find(|row| same(&row.name, &database)) {
-                        row.last_restored = Some((device, at));
-                    }
+    for row in databases {
+        if row.disconnect_users {
+            shut(instance, &row.name);
+        }
+        let restored = restore_next(instance, destination, &row);
+        if let Some(database) = instance.lock().database_mut(&row.name).filter(|database| row.disconnect_users && database.in_standby) {
+            database.access = Access::Multi;
+        }
+        restored?;
+    }
+    Ok(())
+}
+
+/// Every file in the order of names, those applied already being skipped; leaves the database as its row says.
+fn restore_next(instance: &Instance, destination: &str, row: &SecondaryDatabase) -> Result<(), String> {
+    let folder = instance.paths.resolve(destination).ok_or_else(|| format!("Could not find the folder {destination}."))?;
+    let undo = row.restore_mode.then(|| format!("{destination}\\{}.tuf", row.name));
+    for name in backups_in(&folder)? {
+        let device = format!("{destination}\\{name}");
+        match apply_next(instance, &row.name, &device, &folder.join(&name), undo.as_deref(), "LITWAREINC\\sqlagent") {
+            Ok(at) => {
+                let mut state = instance.lock();
+                if let Some(row) = state.secondary_databases.iter_mut().find(|other| same(&other.name, &row.name)) {
+                    row.last_restored = Some((device, at));
                 }
-                // an earlier file is skipped, as is one of another database
-                Err(raised) if matches!(raised.number, 4326 | 3154 | 3141) => {}
-                Err(raised) => return Err(format!("Could not apply log backup file '{device}': {}", raised.text)),
             }
+            // an earlier file is skipped, as is one of another database
+            Err(raised) if matches!(raised.number, 4326 | 3154 | 3141) => {}
+            Err(raised) => return Err(format!("Could not apply log backup file '{device}': {}", raised.text)),
         }
     }
     Ok(())
+}
+
+/// Ends those who read a standby, and keeps the door shut behind them: who reconnects at once would be in the way again.
+fn shut(instance: &Instance, database: &str) {
+    let now = instance.world.local();
+    let mut state = instance.lock();
+    let Some(found) = state.database_mut(database).filter(|found| found.in_standby) else { return };
+    found.access = Access::Single;
+    for reader in state.users_of(database, 0) {
+        admin::end(instance, &mut state, reader, now);
+    }
 }
 
 fn backups_in(folder: &Path) -> Result<Vec<String>, String> {

@@ -62,6 +62,14 @@ fn in_master(arguments: &Arguments) -> Result<(), Failure> {
     if same(&arguments.context, "master") { Ok(()) } else { Err(messages::must_be_in_master().into()) }
 }
 
+/// The procedures tell the monitor server what they do, unless they are told not to; one that is this server always answers.
+fn tell_monitor(state: &State, server: &str, monitor: &str, arguments: &Arguments) -> Result<(), Failure> {
+    if state.monitor_silent && !same(server, monitor) && !arguments.bit("@ignoreremotemonitor").unwrap_or(false) {
+        return Err(messages::no_monitor().into());
+    }
+    Ok(())
+}
+
 /// Removes a secondary_id with its jobs, once its last database is gone.
 fn drop_secondary(state: &mut State, id: uuid::Uuid) {
     let Some(at) = state.secondaries.iter().position(|secondary| secondary.id == id) else { return };
@@ -80,6 +88,10 @@ fn delete_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result
     let Some(at) = state.secondary_databases.iter().position(|row| same(&row.name, &name)) else {
         return Err(messages::not_secondary(&name).into());
     };
+    let secondary = state.secondary_databases[at].secondary;
+    if let Some(row) = state.secondaries.iter().find(|row| row.id == secondary) {
+        tell_monitor(&state, &runner.connection.instance.server, &row.monitor, arguments)?;
+    }
     let row = state.secondary_databases.remove(at);
     if !state.secondary_databases.iter().any(|other| other.secondary == row.secondary) {
         drop_secondary(&mut state, row.secondary);
@@ -116,9 +128,15 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
     let guids = [instance.world.guid(), instance.world.guid(), instance.world.guid()];
     let [id, copy, restore] = guids;
     let mut state = instance.lock();
-    if find_primary(&state, arguments)?.is_some() {
-        return Err(messages::primary_exists(&server, &database).into());
+    if let Some(at) = find_primary(&state, arguments)? {
+        let id = state.secondaries[at].id;
+        if state.secondary_databases.iter().any(|row| row.secondary == id) || !arguments.bit("@overwrite").unwrap_or(false) {
+            return Err(messages::primary_exists(&server, &database).into());
+        }
+        drop_secondary(&mut state, id);
     }
+    let monitor = arguments.text("@monitor_server").unwrap_or_else(|| instance.server.clone());
+    tell_monitor(&state, &instance.server, &monitor, arguments)?;
     for (name, guid, switch) in [("@copy_job_name", copy, "copy"), ("@restore_job_name", restore, "restore")] {
         let name = arguments.required(name)?;
         if state.job(&name).is_some() {
@@ -149,7 +167,7 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
         retention: arguments.int("@file_retention_period").unwrap_or(14_420),
         copy_job: copy,
         restore_job: restore,
-        monitor: arguments.text("@monitor_server").unwrap_or_else(|| instance.server.clone()),
+        monitor,
         monitor_mode: arguments.bit("@monitor_server_security_mode").unwrap_or(true),
         last_copied: None,
     });
@@ -168,8 +186,12 @@ fn add_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i3
     let Some(at) = find_primary(&state, arguments)? else {
         return Err(messages::no_primary_here(&server, &database).into());
     };
-    if state.secondary_databases.iter().any(|row| same(&row.name, &name)) {
-        return Err(messages::secondary_exists(&name).into());
+    tell_monitor(&state, &runner.connection.instance.server, &state.secondaries[at].monitor, arguments)?;
+    if let Some(at) = state.secondary_databases.iter().position(|row| same(&row.name, &name)) {
+        if !arguments.bit("@overwrite").unwrap_or(false) {
+            return Err(messages::secondary_exists(&name).into());
+        }
+        state.secondary_databases.remove(at);
     }
     let secondary = state.secondaries[at].id;
     let number = |name: &str, default: i32| arguments.int(name).unwrap_or(default);

@@ -43,7 +43,7 @@ pub fn kill(runner: &mut Runner<'_>, kill: &Kill) -> Result<(), Failure> {
 }
 
 /// Ends a session: at once when it is idle, as soon as it notices when it runs something.
-fn end(instance: &crate::lab::instance::Instance, state: &mut State, target: u16, now: jiff::civil::DateTime) {
+pub fn end(instance: &crate::lab::instance::Instance, state: &mut State, target: u16, now: jiff::civil::DateTime) {
     let running = state.sessions.get(&target).is_some_and(|row| row.running.is_some());
     if running {
         if let Some(row) = state.sessions.get_mut(&target) {

@@ -586,8 +586,17 @@ fn report(runner: &mut Runner<'_>, word: &str, name: &str, set: &Set, begun: Ins
     runner.reply.done(None);
 }
 
-/// What a restore job of log shipping does with one file: applies it if it is the next, silently.
-pub fn apply_next(instance: &Instance, database: &str, device: &str, path: &Path, user: &str) -> Result<DateTime, Raised> {
+/// What a restore job of log shipping does with one file: applies it if it is the next, silently. `standby`: the undo file,
+/// if the database is to be read afterwards.
+pub fn apply_next(
+    instance: &Instance,
+    database: &str,
+    device: &str,
+    path: &Path,
+    standby: Option<&str>,
+    user: &str,
+) -> Result<DateTime, Raised> {
+    let leave = standby.map_or(Leave::NoRecovery, |undo| Leave::Standby(undo.to_owned()));
     let (media, sets) = open(device, path)?;
     let now = instance.world.local();
     for set in &sets {
@@ -599,6 +608,7 @@ pub fn apply_next(instance: &Instance, database: &str, device: &str, path: &Path
         }
         media::verify(path, set).map_err(|error| unreadable(device, &error))?;
         apply(instance, database, device, &media, set, &[], false, false, user);
+        finish_state(instance, database, &leave, instance.world.guid())?;
     }
     Ok(now)
 }

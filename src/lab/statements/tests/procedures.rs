@@ -99,6 +99,23 @@ fn jobs_are_disabled_started_and_stopped() {
     assert_eq!(stage.instance.lock().database("mgc").expect("mgc").logs_applied, 24);
 }
 
+/// The restore job needs a standby alone: it ends the readers only if its row says so, and lets them in again afterwards.
+#[test]
+fn the_restore_job_does_with_readers_what_its_row_says() {
+    let standby = "standby = true\nreaders = 2\nreaders-reconnect = true\n";
+    let job = "EXEC msdb.dbo.sp_start_job N'LSRestore_PCHAT-SQL-01_mgc'";
+    let shown = "SELECT state_desc, is_in_standby, user_access_desc FROM sys.databases WHERE name = 'mgc'";
+    for (disconnect, applied) in [(false, 12), (true, 16)] {
+        let mut stage = Stage::with(standby);
+        stage.instance.lock().secondary_databases[0].disconnect_users = disconnect;
+        assert_eq!(stage.run(job).errors(), [0; 0]);
+        assert_eq!(stage.run(shown).table(), "ONLINE | 1 | MULTI_USER");
+        let state = stage.instance.lock();
+        assert_eq!(state.database("mgc").expect("mgc").logs_applied, applied);
+        assert_eq!(state.jobs[1].history.last().map(|last| last.succeeded), Some(disconnect));
+    }
+}
+
 #[test]
 fn an_application_lock_keeps_others_out_of_its_database_only() {
     let mut stage = Stage::quiet();
