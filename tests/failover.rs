@@ -54,7 +54,7 @@ fn the_stock_failover_in_the_lab_ends_as_the_document_says() {
     let first_answer = events.iter().find(|e| e["event"] == "answer").unwrap()["at"].as_str().unwrap().to_owned();
     let wire = statements(&world, "kept/wire.jsonl");
     let first_change =
-        wire.iter().find(|line| !text(line).starts_with("SET LANGUAGE") && classify(text(line)).class == Class::Changes).unwrap();
+        wire.iter().find(|line| !common::is_housekeeping(text(line)) && classify(text(line)).class == Class::Changes).unwrap();
     let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
     assert!(at(first_change["at"].as_str().unwrap()) >= at(&first_answer), "{first_change}");
 
@@ -103,8 +103,7 @@ fn without_a_terminal_and_without_yes_nothing_is_changed_and_the_run_stops() {
     world.cutover("rehearse --keep @/kept --pace 0").exits(3).says("nobody answered").says("nothing was changed");
     let wire = statements(&world, "kept/wire.jsonl");
     assert!(!wire.is_empty());
-    let changes: Vec<&str> =
-        wire.iter().map(text).filter(|t| !t.starts_with("SET LANGUAGE") && classify(t).class == Class::Changes).collect();
+    let changes: Vec<&str> = wire.iter().map(text).filter(|t| !common::is_housekeeping(t) && classify(t).class == Class::Changes).collect();
     assert_eq!(changes, Vec::<&str>::new());
 }
 

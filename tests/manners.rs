@@ -330,11 +330,11 @@ fn a_run_that_stopped_after_step_1_is_begun_again_and_reaches_the_end() {
     world.cutover(&format!("run {runbook} --site lab/site.toml --yes")).exits(1).says("the telephone rang");
     // unattended, nobody can say whether the removal was ours
     let runbook = edited(&world, "preflight", "id: \"removed-before\",", "id: \"removed-before\" ,");
-    let stopped = world.cutover(&format!("run {runbook} --site lab/site.toml --yes")).exits(3);
+    let stopped = world.cutover(&format!("run {runbook} --new --site lab/site.toml --yes")).exits(3);
     stopped.says("has no default that `--yes` could take").says("nothing was changed");
     let runbook =
         edited(&world, "preflight", "id: \"removed-before\",", "id: \"removed-before\", \"default\": \"it was removed before: go on\",");
-    world.cutover(&format!("run {runbook} --site lab/site.toml --yes")).exits(0).says("it is removed already");
+    world.cutover(&format!("run {runbook} --new --site lab/site.toml --yes")).exits(0).says("it is removed already");
     lab.stop();
     let end = world.json("lab/world.json");
     assert_eq!((&end["servers"]["backup"]["databases"]["mgc"]["state"], &end["pool"]["state"]), (&"ONLINE".into(), &"FailedOver".into()));
@@ -366,8 +366,8 @@ fn nobody_to_ask_is_said_with_what_to_do_and_the_evidence_is_shown() {
     Shall we?
 
     in the step `Ask`
-    stopped: nobody answered. `Shall we?`: there is no terminal to ask at; run it at a terminal, or with
-    `--yes`, and `--approve ID` for what cannot be undone
+    stopped: nobody answered. `Shall we?`: there is no terminal to ask at; run or resume it at a terminal,
+    or with `--yes`, and `--approve ID` for what cannot be undone
 
     nothing was changed
     the rehearsal's record and lab are removed now; `--keep DIR` keeps them

@@ -74,7 +74,7 @@ impl Scene {
 
     /// Runs a runbook to its failure; the script that it kept.
     fn fails(&self, runbook: &Path) -> String {
-        let line = format!("run {} --site {} --yes", runbook.display(), self.lab.site().display());
+        let line = format!("run {} --new --site {} --yes", runbook.display(), self.lab.site().display());
         self.world.cutover(&line).exits(1).says("undo-step-1.sql");
         let runs = std::fs::read_dir(self.world.path("lab/runs")).unwrap().map(|run| run.unwrap().path().join("undo-step-1.sql"));
         std::fs::read_to_string(runs.filter(|file| file.exists()).max().unwrap()).unwrap()
@@ -240,7 +240,7 @@ fn a_standby_is_a_standby_again() {
 #[test]
 fn once_the_database_is_online_it_refuses() {
     let scene = Scene::new("[[shell-fault]]\nkind = \"cms-read-only\"\n");
-    let line = format!("run {} --site {} --yes", scene.stock().display(), scene.lab.site().display());
+    let line = format!("run {} --new --site {} --yes", scene.stock().display(), scene.lab.site().display());
     let ended = scene.world.cutover(&line).exits(1);
     assert!(!ended.stderr.contains("this brings log shipping back"), "it has expired: {}", ended.stderr);
     let run = std::fs::read_dir(scene.world.path("lab/runs")).unwrap().next().unwrap().unwrap().path();

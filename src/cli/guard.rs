@@ -1,5 +1,6 @@
-//! The guard of a run: the application lock on each server that it changes, held from the first question or change to the
-//! end, proven before every change and once a minute; and the wait for what a lost connection left behind.
+//! The guard of a run: the application lock on each server that it changes, looked at before the first questions, held from
+//! the first change to the end, proven before every change and once a minute; and the wait for what a lost connection left
+//! behind.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::effect::{Cause, Guard, Later, Report, Unheld};
-use crate::sqlserver::{AppLock, Servers, Taken, orphans};
+use crate::sqlserver::{AppLock, Holder, Servers, Taken, orphans};
 
 /// The server whose database is failed over; every site has it.
 const MAIN: &str = "backup";
@@ -65,9 +66,21 @@ impl Locks {
                 held.locks.insert(server.to_owned(), (lock, ping));
                 Ok(())
             }
-            Ok(Taken::Theirs(holder)) => Err(Unheld::Theirs(format!("{} on `{server}` is held by {holder}", self.database))),
+            Ok(Taken::Theirs(holder)) => Err(self.theirs(server, &holder)),
             Err(failure) => Err(Unheld::Failed(Box::new(crate::primitives::sql_cause(failure)))),
         }
+    }
+
+    async fn look(&self, server: &str) -> Result<(), Unheld> {
+        match AppLock::look(&self.servers, server, &self.database).await {
+            Ok(None) => Ok(()),
+            Ok(Some(holder)) => Err(self.theirs(server, &holder)),
+            Err(failure) => Err(Unheld::Failed(Box::new(crate::primitives::sql_cause(failure)))),
+        }
+    }
+
+    fn theirs(&self, server: &str, holder: &Holder) -> Unheld {
+        Unheld::Theirs(format!("{} on `{server}` is held by {holder}", self.database))
     }
 }
 
@@ -75,7 +88,13 @@ impl Guard for Locks {
     fn hold<'a>(&'a self, server: Option<&'a str>, changes: bool) -> Later<'a, Result<(), Unheld>> {
         Box::pin(async move {
             let mut held = self.held.lock().await;
-            match self.take(&mut held, MAIN).await {
+            // a question changes nothing: who is asked is told at once if somebody else is at it, and takes nothing yet
+            let main = match changes {
+                true => self.take(&mut held, MAIN).await,
+                false if held.locks.contains_key(MAIN) => Ok(()),
+                false => self.look(MAIN).await,
+            };
+            match main {
                 // what is to be changed there will not be reached either, and says so itself
                 Err(Unheld::Failed(cause)) if server != Some(MAIN) || !changes => {
                     if !std::mem::replace(&mut held.said, true) {

@@ -18,7 +18,7 @@ pub use error::EffectError;
 pub use guard::{Alone, Guard, Later, Unheld};
 pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test, Work};
 pub use place::{Frame, Place};
-pub use replay::{Called, Divergence, OnReplay, Replayed};
+pub use replay::{Called, Divergence, OnReplay};
 pub use story::Story;
 
 /// What an effect does to the world.

@@ -9,15 +9,7 @@ use serde_json::Value;
 
 use super::perform::{Effect, Outcome};
 use super::{Effects, Ended, Failure, Place, Stop, Story};
-use crate::journal::{self, Attempt, Failed, How, Item, Level, RaisedInstead, Recorded};
-
-/// What is told of a replay.
-#[derive(Clone, Copy, Debug)]
-pub enum Replayed<'a> {
-    Step(&'a str),
-    Effect(&'a Recorded),
-    Note(Level, &'a str),
-}
+use crate::journal::{self, Attempt, Failed, How, Item, Level, RaisedInstead, Recorded, Replayed};
 
 /// Told of what is replayed, in its order.
 pub type OnReplay = Box<dyn Fn(&Replayed<'_>) + Send + Sync>;

@@ -4,9 +4,8 @@
 use std::time::Instant;
 
 use super::perform::{OpenStep, millis};
-use super::replay::Replayed;
 use super::{Cause, EffectError, Effects, Ended, Place};
-use crate::journal::Event;
+use crate::journal::{Event, Replayed};
 
 impl Effects {
     /// Opens a step; its title must be new.

@@ -80,6 +80,14 @@ impl Item {
     }
 }
 
+/// What a replay tells, in its order; shown, never recorded.
+#[derive(Clone, Copy, Debug)]
+pub enum Replayed<'a> {
+    Step(&'a str),
+    Effect(&'a Recorded),
+    Note(Level, &'a str),
+}
+
 /// What is known of the effect that the next evaluation takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {

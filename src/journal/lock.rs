@@ -30,17 +30,32 @@ impl std::fmt::Display for Holder {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    path: PathBuf,
     holder: PathBuf,
 }
 
 /// Where the lock of a site lies in a folder of runs.
 fn paths(runs: &Path, site_id: &str) -> (PathBuf, PathBuf) {
-    let name = format!("site-{}", site_id.get(..16).unwrap_or(site_id));
+    let name = format!(".site-{}", site_id.get(..16).unwrap_or(site_id));
     (runs.join(format!("{name}.lock")), runs.join(format!("{name}.holder.json")))
 }
 
 fn holder_of(path: &Path) -> Option<Holder> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// True if the open file is the one that has this name now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: std::io::Result<std::fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
+    id(file.metadata()) == id(std::fs::metadata(path))
+}
+
+/// A file that is open keeps its name.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 impl Lock {
@@ -55,15 +70,22 @@ impl Lock {
             move |source| JournalError::Write { path, source }
         };
         std::fs::create_dir_all(runs).map_err(|source| JournalError::Folder { path: runs.to_owned(), source })?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Held { holder: holder_of(&beside).map(Box::new), path }),
-            // some file servers know no locks: the lock on the SQL Server is left
-            Err(TryLockError::Error(error)) => tracing::warn!(%error, path = %path.display(), "the folder of runs does not lock files"),
-        }
+        let file = loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
+            match file.try_lock() {
+                // whoever held it before may have taken the name away meanwhile: what we hold then is nobody's
+                Ok(()) if is_at(&file, &path) => break file,
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(JournalError::Held { holder: holder_of(&beside).map(Box::new), path }),
+                Err(TryLockError::Error(error)) => {
+                    // some file servers know no locks: the lock on the SQL Server is left
+                    tracing::warn!(%error, path = %path.display(), "the folder of runs does not lock files");
+                    break file;
+                }
+            }
+        };
         let died = holder_of(&beside);
-        let lock = Self { _file: file, holder: beside };
+        let lock = Self { _file: file, path, holder: beside };
         lock.note(holder)?;
         Ok((lock, died))
     }
@@ -90,9 +112,11 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // the lock itself goes with the file; its name stays, or somebody could hold a file that is not there any more
-        if let Err(error) = std::fs::remove_file(&self.holder) {
-            tracing::debug!(%error, "the note on who holds the site stays");
+        // taken away while it is still held; the lock itself goes with the file
+        for path in [&self.holder, &self.path] {
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::debug!(%error, path = %path.display(), "it stays");
+            }
         }
     }
 }
@@ -117,10 +141,10 @@ mod tests {
         let Err(JournalError::Held { holder: held, .. }) = Lock::take(dir.path(), "abc", &holder("two")) else { panic!() };
         assert_eq!(held.as_deref(), Some(&holder("one")));
         assert!(Lock::take(dir.path(), "another", &holder("two")).is_ok());
-        // a process that dies leaves its note behind
-        let (file, note) = (paths(dir.path(), "abc").0, std::fs::read(paths(dir.path(), "abc").1).unwrap());
+        // a process that dies leaves its note behind, one that ends leaves nothing
+        let note = std::fs::read(paths(dir.path(), "abc").1).unwrap();
         drop(lock);
-        assert!(file.exists());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         std::fs::write(paths(dir.path(), "abc").1, note).unwrap();
         assert_eq!(Lock::holder(dir.path(), "abc"), None);
         let (_lock, died) = Lock::take(dir.path(), "abc", &holder("three")).unwrap();

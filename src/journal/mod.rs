@@ -16,7 +16,7 @@ mod tests;
 pub use error::JournalError;
 pub use event::{Change, Chosen, Event, Kept, Left, Level, Progress, QuestionKind, RaisedInstead, Resolved, RunOutcome, Said, Source};
 pub use file::{FILE, Journal, LARGE, runs_folder};
-pub use history::{Attempt, Ended, Failed, History, How, Item, Recorded, STALE};
+pub use history::{Attempt, Ended, Failed, History, How, Item, Recorded, Replayed, STALE};
 pub use lock::{Holder, Lock};
 pub use read::{Bad, Line, Read, of_bytes, outcome, problems, read};
 pub use runs::{Summary, list};

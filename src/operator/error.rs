@@ -15,7 +15,7 @@ pub enum NoAnswer {
     #[error("there is no terminal to ask at")]
     #[diagnostic(
         code(cutover::operator::no_terminal),
-        help("resume it at a terminal, or with `--yes`, and `--approve ID` for what cannot be undone")
+        help("run or resume it at a terminal, or with `--yes`, and `--approve ID` for what cannot be undone")
     )]
     NoTerminal,
 

@@ -9,8 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::Style;
-use crate::effect::Replayed;
-use crate::journal::{Change, Chosen, Ended, Event, Level, Progress, RunOutcome};
+use crate::journal::{Change, Chosen, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
 pub struct Human {

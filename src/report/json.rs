@@ -1,7 +1,6 @@
 //! `--format json`: one versioned event a line on standard output, as the record has it.
 
-use crate::effect::Replayed;
-use crate::journal::Event;
+use crate::journal::{Event, Replayed};
 
 /// Prints one event.
 pub fn event(event: &Event, at: jiff::Timestamp) {

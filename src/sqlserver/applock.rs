@@ -40,6 +40,8 @@ const TAKE: &str = "DECLARE @result int; \
 
 const MODE: &str = "SELECT APPLOCK_MODE('public', @resource, 'Session') AS mode;";
 
+const TEST: &str = "SELECT APPLOCK_TEST('public', @resource, 'Exclusive', 'Session') AS free;";
+
 const RELEASE: &str = "EXEC sp_releaseapplock @Resource = @resource, @LockOwner = 'Session';";
 
 const HOLDER: &str = "SELECT s.session_id, s.login_name, s.host_name, s.program_name, s.login_time FROM sys.dm_tran_locks AS l \
@@ -122,15 +124,8 @@ impl AppLock {
         // the lock lives in the database it is taken in: everybody's must be the same
         let own = Target { program, database: "master".into(), ..Target::clone(target) };
         let mut connection = Connection::open(&Arc::new(own)).await?;
-        let names = connection.run(&Batch::read(NAMES).bind("database", database).within(PROOF)).await?;
         let unreadable = |detail: String| Failure::Unreadable { server: key.into(), detail, in_doubt: false };
-        let row = names.rows().first();
-        let (Some(server_name), Some(database)) =
-            (row.and_then(|row| text(row, "server_name")), row.and_then(|row| text(row, "database_name")))
-        else {
-            return Err(unreadable("the server does not say its name".into()));
-        };
-        let resource = cut(&format!("cutover: {database} on {server_name}"), RESOURCE_LENGTH);
+        let resource = resource_of(&mut connection, key, database).await?;
         let take = Batch::read(TAKE).bind("resource", resource.as_str()).bind("patience", PATIENCE_MS).within(TAKING);
         match connection.run(&take).await?.integer() {
             // at once, or after others let go
@@ -141,6 +136,17 @@ impl AppLock {
             Some(-1) => Ok(Taken::Theirs(Holder::find(&mut connection, &resource, &target.program).await)),
             Some(other) => Err(unreadable(format!("sp_getapplock gave {other}"))),
             None => Err(unreadable("sp_getapplock gave nothing".into())),
+        }
+    }
+
+    /// Who holds the lock on a database now, without asking for it; none if it is free or ours. Only reads.
+    pub async fn look(servers: &Servers, key: &str, database: &str) -> Result<Option<Holder>, Failure> {
+        let mut connection = servers.open(key).await?;
+        let resource = resource_of(&mut connection, key, database).await?;
+        let test = Batch::read(TEST).bind("resource", resource.as_str()).within(PROOF);
+        match connection.run(&test).await?.integer() {
+            Some(0) => Ok(Some(Holder::find(&mut connection, &resource, &servers.target(key)?.program).await)),
+            _ => Ok(None),
         }
     }
 
@@ -185,6 +191,16 @@ impl AppLock {
             // it ends with the session, which is closed next
             tracing::debug!(server = self.server, %error, "the lock was not released in words");
         }
+    }
+}
+
+/// The name of the lock, made of the names that the server itself uses.
+async fn resource_of(connection: &mut Connection, key: &str, database: &str) -> Result<String, Failure> {
+    let names = connection.run(&Batch::read(NAMES).bind("database", database).within(PROOF)).await?;
+    let row = names.rows().first();
+    match (row.and_then(|row| text(row, "server_name")), row.and_then(|row| text(row, "database_name"))) {
+        (Some(server_name), Some(database)) => Ok(cut(&format!("cutover: {database} on {server_name}"), RESOURCE_LENGTH)),
+        _ => Err(Failure::Unreadable { server: key.into(), detail: "the server does not say its name".into(), in_doubt: false }),
     }
 }
 

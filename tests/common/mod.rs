@@ -138,7 +138,7 @@ impl World {
     pub fn sent(&self) -> Vec<String> {
         let lines = self.lines("kept/wire.jsonl");
         let texts = lines.iter().filter(|line| line["kind"] == "batch" || line["kind"] == "rpc").map(|line| line["text"].as_str().unwrap());
-        texts.filter(|text| !text.starts_with("SET LANGUAGE") && !text.contains("'Edition'")).map(str::to_owned).collect()
+        texts.filter(|text| !is_housekeeping(text)).map(str::to_owned).collect()
     }
 
     /// A JSON file of the world.
@@ -246,6 +246,12 @@ impl Site {
         }
         self.lab.stop().await.unwrap().0
     }
+}
+
+/// What every connection, every unattended run and the lock of every run send.
+pub fn is_housekeeping(text: &str) -> bool {
+    let own = ["SET LANGUAGE", "SELECT APPLOCK_", "DECLARE @result int; EXEC @result = sp_getapplock"];
+    own.iter().any(|own| text.starts_with(own)) || text.contains("'Edition'") || text.contains("COALESCE((SELECT name FROM sys.databases")
 }
 
 /// The repository's file.
