@@ -460,7 +460,7 @@ impl Effects {
             outcome,
             parent: begun.parent,
         })?;
-        self.state().made = None;
+        self.settled(begun);
         Ok(())
     }
 
@@ -469,9 +469,16 @@ impl Effects {
         match self.emit(&event) {
             Err(ended) => ended,
             Ok(()) => {
-                self.state().made = None;
+                self.settled(begun);
                 self.refused(begun.id, effect.primitive, cause, &effect.place)
             }
+        }
+    }
+
+    /// The end of an effect is recorded; that of a read in its test is not its own.
+    fn settled(&self, begun: &Begun) {
+        if begun.parent.is_none() {
+            self.state().made = None;
         }
     }
 
@@ -539,9 +546,14 @@ impl Effects {
             return Ok(T::already());
         }
         let worked = self.work(effect, &begun, work)?;
-        self.state().ending = effect.class == Class::Changes;
+        // only reads are part of a test, and what they are part of is still to end
+        if effect.class == Class::Changes {
+            self.state().ending = true;
+        }
         let ended = self.conclude(effect, &begun, test, worked);
-        self.state().ending = false;
+        if effect.class == Class::Changes {
+            self.state().ending = false;
+        }
         ended
     }
 
@@ -568,7 +580,8 @@ impl Effects {
                     let doubt = (left == Left::InDoubt && self.cancel.requested())
                         .then(|| format!("`{}` failed: {}; it may or may not be in force", effect.summary, cause.diagnostic));
                     let failed = self.failed(effect, begun, cause, made, left);
-                    if let Some(doubt) = doubt {
+                    if let (Some(doubt), Ended::Failure(_)) = (doubt, &failed) {
+                        self.unlatch();
                         self.stop(Stop::InDoubt(doubt));
                     }
                     return Err(failed);
