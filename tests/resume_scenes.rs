@@ -91,6 +91,12 @@ fn lines(folder: &Path) -> Vec<Value> {
     std::fs::read_to_string(folder.join("journal.jsonl")).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// True once a record in the lab's folder of runs holds a word.
+fn said(scene: &Scene, word: &str) -> bool {
+    let runs = std::fs::read_dir(scene.world.path("lab/runs")).into_iter().flatten().flatten();
+    runs.filter_map(|run| std::fs::read_to_string(run.path().join("journal.jsonl")).ok()).any(|text| text.contains(word))
+}
+
 // ---- what is wrong with a record ----
 
 #[test]
@@ -316,16 +322,12 @@ fn without_a_test_an_unattended_run_stays_in_doubt_and_nothing_is_sent_again() {
 
 #[test]
 fn a_statement_of_a_killed_run_is_waited_out_by_the_resume() {
-    let mut scene = Scene::new("recovery_seconds = 4.0\n", "--pace 1");
+    let mut scene = Scene::new("recovery-seconds = 4.0\n", "--pace 1");
     scene.world.write("book.rhai", RECOVER);
     let mut child =
         scene.world.command("run @/book.rhai --site @/lab/site.toml --yes").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // about to be sent, and then a little time on its way
-    let runs = scene.world.path("lab/runs");
-    common::wait_for("the change to be sent", || {
-        let journals = std::fs::read_dir(&runs).into_iter().flatten().flatten().map(|run| run.path().join("journal.jsonl"));
-        journals.filter_map(|file| std::fs::read_to_string(file).ok()).any(|text| text.contains("effect_tested"))
-    });
+    common::wait_for("the change to be sent", || said(&scene, "effect_tested"));
     std::thread::sleep(Duration::from_millis(700));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -395,7 +397,7 @@ fn of_two_runs_on_one_machine_the_second_is_told_who_runs_the_first() {
     scene.world.write("wait.rhai", "wait_until(\"nothing\", \"1m\", || query(\"backup\", \"SELECT 1 AS one\").value() == 2);");
     let mut first =
         scene.world.command("run @/wait.rhai --site @/lab/site.toml --yes").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    common::wait_for("the first run", || std::fs::read_dir(scene.world.path("lab/runs")).is_ok_and(|runs| runs.count() >= 3));
+    common::wait_for("the first run", || said(&scene, "effect_started"));
     let second = scene.run(TWO_CHANGES, "").exits(2).says("another run of this site is under way");
     let (operator, _) = (&second.stderr, ());
     assert!(operator.contains(&format!("process {}", first.id())), "{operator}");
@@ -484,7 +486,7 @@ note(`still ${rows.len()} rows, the last ${rows[-1]}`);
     std::fs::write(folder.join("effect-1.json"), &side[..side.len() - 1]).unwrap();
     scene.resume(&folder, "").exits(2).says("is not as it was written");
     std::fs::write(folder.join("effect-1.json"), side).unwrap();
-    scene.resume(&folder, "").exits(0).says("still 3125 rows, the last");
+    scene.resume(&folder, "").exits(0).says("still 7776 rows, the last");
     assert_eq!(scene.sent("CROSS JOIN"), 1);
 }
 
