@@ -85,10 +85,10 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     let cancel = Cancel::default();
     let listener: Arc<OnceLock<Weak<Run>>> = Arc::default();
     let (aside, told) = (human.clone(), listener.clone());
-    super::watch_signals(&cancel, runtime, move |times, text| {
+    super::watch_signals(&cancel, runtime, move |text| {
         aside.aside(text);
         if let Some(run) = told.get().and_then(Weak::upgrade) {
-            run.effects.interrupted(times);
+            run.effects.interrupted();
         }
     });
     let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.run.clone(), record::who()));
@@ -153,7 +153,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
             Stop::Diverged(divergence) => {
                 report::error(&super::divergence::Diverged::new(divergence, &script, &folder, &begun.sources), &style)
             }
-            stop => report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop))))),
+            stop => report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop, run.effects.half_done()))))),
         }
     }
     run.effects.run_finished(outcome, code, ended_by, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
@@ -209,10 +209,11 @@ fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {
 }
 
 /// Why a run stopped, and the next act.
-fn stopped(stop: &Stop) -> String {
+fn stopped(stop: &Stop, half_done: bool) -> String {
     match stop {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
+        Stop::Interrupted if half_done => "stopped as asked; what failed before may be half-done".to_owned(),
         Stop::Interrupted => "stopped as asked; nothing is half-done".to_owned(),
         Stop::InDoubt(what) => format!("in doubt: {what}. Find out which, before anything else is done; a resume looks first"),
         Stop::IndirectCall(name) => {

@@ -111,7 +111,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 }
 
 /// Counts Ctrl-C, SIGTERM and a closed terminal into `cancel`, and tells the operator what a second Ctrl-C does.
-fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime, heard: impl Fn(u8, &str) + Send + 'static) {
+fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runtime, heard: impl Fn(&str) + Send + 'static) {
     let cancel = cancel.clone();
     let guard = runtime.enter();
     let signals = Signals::listen();
@@ -128,8 +128,8 @@ fn watch_signals(cancel: &crate::effect::Cancel, runtime: &tokio::runtime::Runti
                 Heard::Ended => usize::from(cancel.request_once()),
             };
             match times {
-                1 => heard(1, "   stopping after what is under way; once more cuts it off"),
-                2 => heard(2, "   cutting off what is under way"),
+                1 => heard("   stopping after what is under way; once more cuts it off"),
+                2 => heard("   cutting off what is under way"),
                 _ => {}
             }
         }

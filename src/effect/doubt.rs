@@ -47,7 +47,7 @@ impl Effects {
     /// Waits until the server is through with what a lost connection left behind; none if no server is concerned.
     pub(super) fn wait_out(&self, effect: &Effect, begun: &Begun) -> Option<Result<(), String>> {
         let server = effect.server.as_deref()?;
-        let stop = || self.cancel.requested();
+        let stop = || self.stopped().is_some();
         Some(self.runtime.block_on(self.guard.wait_out(server, self.reporter(begun.id), &stop)))
     }
 

@@ -140,6 +140,8 @@ pub struct Effects {
     pub(super) on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
     pub(super) guard: Arc<dyn Guard>,
     state: Mutex<State>,
+    /// how many requests to stop are recorded
+    interrupted: Mutex<u8>,
     began: Instant,
 }
 
@@ -153,6 +155,8 @@ pub(super) struct State {
     pub tests: Vec<(u64, Vec<String>)>,
     /// the change whose work is done and whose end is not recorded yet
     made: Option<Change>,
+    /// a change was sent and comes to its end: its test is a part of it, and a first request to stop waits for it
+    ending: bool,
     pub kept: Vec<Kept>,
     loss: Option<Value>,
     /// the innermost step that ended with a failure or a stop
@@ -225,6 +229,7 @@ impl Effects {
             on_progress: setup.on_progress,
             guard: setup.guard,
             state: Mutex::default(),
+            interrupted: Mutex::default(),
             began: Instant::now(),
         }
     }
@@ -240,7 +245,8 @@ impl Effects {
     /// Set once the run is to stop; the host ends the script at its next operation.
     pub fn stopped(&self) -> Option<Stop> {
         let mut state = self.state();
-        if state.latch.is_none() && self.cancel.requested() {
+        let heeded = if state.ending { self.cancel.forced() } else { self.cancel.requested() };
+        if state.latch.is_none() && heeded {
             state.latch = Some(Stop::Interrupted);
         }
         state.latch.clone()
@@ -302,10 +308,23 @@ impl Effects {
         self.emit(event)
     }
 
-    /// A signal asked the run to stop for the nth time. Called by whoever hears signals, while the run goes on.
-    pub fn interrupted(&self, times: u8) {
-        // when the record cannot take it, the run stops all the same
-        let _ = self.emit(&Event::Interrupted { times });
+    /// Records that the run was asked to stop, as often as it was. Called by whoever hears signals, while the run goes on,
+    /// and before its end: what is cut off may end the run before the signal is recorded.
+    pub fn interrupted(&self) {
+        let mut recorded = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = u8::from(self.cancel.requested()) + u8::from(self.cancel.forced());
+        while *recorded < asked {
+            *recorded += 1;
+            // when the record cannot take it, the run stops all the same
+            let _ = self.emit(&Event::Interrupted { times: *recorded });
+        }
+    }
+
+    /// True if something that this run sent may have been made, or may have been made in part.
+    pub fn half_done(&self) -> bool {
+        let journal = self.journal();
+        let history = journal.history();
+        !history.in_doubt().is_empty() && self.state().made.is_none() || !history.perhaps().is_empty()
     }
 
     /// True once a change was begun in this run, whatever became of it.
@@ -315,6 +334,7 @@ impl Effects {
 
     /// The run's last event. `kept` finds the command that runs a kept script.
     pub fn run_finished(&self, outcome: RunOutcome, exit: u8, ended_by: Option<u64>, kept: impl Fn(Kept) -> Kept) {
+        self.interrupted();
         let event = {
             let state = self.state();
             let journal = self.journal();
@@ -518,28 +538,52 @@ impl Effects {
             self.finished(effect, &begun, Value::Null, end)?;
             return Ok(T::already());
         }
-        let outcome = match self.work(effect, &begun, work)? {
+        let worked = self.work(effect, &begun, work)?;
+        self.state().ending = effect.class == Class::Changes;
+        let ended = self.conclude(effect, &begun, test, worked);
+        self.state().ending = false;
+        ended
+    }
+
+    /// The work is over: finds out what it left, and records the end.
+    fn conclude<T: Outcome>(
+        &self,
+        effect: &Effect,
+        begun: &Begun,
+        mut test: Option<Test<'_>>,
+        worked: Result<T, Cause>,
+    ) -> Result<T, Ended> {
+        let outcome = match worked {
             Ok(outcome) => outcome,
-            Err(cause) => match self.settle(effect, &begun, test.as_mut(), cause) {
+            Err(cause) => match self.settle(effect, begun, test.as_mut(), cause) {
                 Settled::InForce => {
                     let text = format!("`{}`: its answer was lost, and its `done_when` is true: it is in force", effect.summary);
                     self.emit(&Event::Note { step: self.step(), level: Level::Warn, text })?;
                     let end = End { already_done: false, verified: true, resolved: Some(Resolved::InForce) };
-                    self.finished(effect, &begun, Value::Null, end)?;
+                    self.finished(effect, begun, Value::Null, end)?;
                     return Ok(T::already());
                 }
-                Settled::Failed { cause, made, left } => return Err(self.failed(effect, &begun, cause, made, left)),
+                Settled::Failed { cause, made, left } => {
+                    // asked to stop, the run ends as stopped, not as failed; the doubt must not go under in that
+                    let doubt = (left == Left::InDoubt && self.cancel.requested())
+                        .then(|| format!("`{}` failed: {}; it may or may not be in force", effect.summary, cause.diagnostic));
+                    let failed = self.failed(effect, begun, cause, made, left);
+                    if let Some(doubt) = doubt {
+                        self.stop(Stop::InDoubt(doubt));
+                    }
+                    return Err(failed);
+                }
             },
         };
         // whatever the test says, and also if it is never answered
         if effect.class == Class::Changes {
-            self.state().made = Some(change(effect, &begun));
+            self.state().made = Some(change(effect, begun));
         }
         let verified = match &mut test {
-            Some(test) => self.verify(effect, &begun, test)?,
+            Some(test) => self.verify(effect, begun, test)?,
             None => false,
         };
-        self.finished(effect, &begun, outcome.record(), End { verified, ..End::default() })?;
+        self.finished(effect, begun, outcome.record(), End { verified, ..End::default() })?;
         Ok(outcome)
     }
 

@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cutover::lab::{Lab, LabOptions, Scenario};
@@ -12,6 +13,16 @@ use cutover::sqlserver::{Password, Security, Servers, Target};
 use serde_json::Value;
 
 pub const CUTOVER: &str = env!("CARGO_BIN_EXE_cutover");
+
+/// Held while a process is started: one that is started while another thread opens a terminal would inherit it, and keep it
+/// open when it is to be closed.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Starts a process while no other is started.
+pub fn start<T>(starting: impl FnOnce() -> T) -> T {
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    starting()
+}
 
 /// A folder that goes away with the test.
 pub struct World {
@@ -102,7 +113,15 @@ impl World {
 
     /// Runs the program without a terminal; arguments are split at blanks, `@` stands for the world's folder.
     pub fn cutover(&self, arguments: &str) -> Ended {
-        Ended::of(&self.command(arguments).stdin(Stdio::null()).output().unwrap())
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ended::of(&start(|| command.spawn()).unwrap().wait_with_output().unwrap())
+    }
+
+    /// Arguments split at blanks; `@` stands for the world's folder.
+    pub fn arguments(&self, arguments: &str) -> Vec<String> {
+        let dir = self.dir.path().to_str().unwrap();
+        arguments.split_whitespace().map(|argument| argument.replace('@', dir)).collect()
     }
 
     /// As [`World::cutover`], killed by itself at a line of its record: `before:N`, `torn:N`, `after:N`.
@@ -123,7 +142,7 @@ impl World {
         let dir = self.dir.path().to_str().unwrap();
         let mut command = Command::new(CUTOVER);
         command
-            .args(arguments.split_whitespace().map(|a| a.replace('@', dir)))
+            .args(self.arguments(arguments))
             .current_dir(self.dir.path())
             .env("XDG_STATE_HOME", self.path("state"))
             .env("NO_COLOR", "1")
@@ -133,7 +152,9 @@ impl World {
 
     /// Starts a lab in `@/lab` and waits until it serves.
     pub fn lab(&self, arguments: &str) -> Serving {
-        let mut child = self.command(&format!("lab --keep @/lab {arguments}")).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(&format!("lab --keep @/lab {arguments}"));
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = start(|| command.spawn()).unwrap();
         let site = self.path("lab/site.toml");
         let began = Instant::now();
         while !site.exists() {
