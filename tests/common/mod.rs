@@ -139,7 +139,6 @@ impl World {
     }
 
     pub fn command(&self, arguments: &str) -> Command {
-        let dir = self.dir.path().to_str().unwrap();
         let mut command = Command::new(CUTOVER);
         command
             .args(self.arguments(arguments))
