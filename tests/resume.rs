@@ -94,6 +94,7 @@ fn began_with(lines: &[Value]) -> String {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the count of kills is for whoever looks")]
 fn killed_at_every_line_of_its_record_it_reaches_the_same_end_and_makes_every_change_once() {
     let whole = scene();
     let lab = whole.lab("--pace 0 --scenario @/scene.toml");
