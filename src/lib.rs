@@ -11,6 +11,8 @@
 //! only, and only cli uses lab. The leaves are [`wire`], [`tsql`] and [`facts`].
 
 pub mod backups;
+#[cfg(test)]
+mod cases;
 pub mod cli;
 pub mod effect;
 pub mod facts;

@@ -6,9 +6,8 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::{Ended, Serving, World, repository};
+use common::{Ended, Serving, Small, World, repository};
 use cutover::tsql::classify::{Class, classify};
 use serde_json::Value;
 
@@ -420,22 +419,6 @@ fn a_copy_folder_that_is_missing() {
 fn a_copy_folder_that_the_server_knows_by_another_path() {
     let case = site(|_, lab| lab.edit_site(|text| text.replace("'D:\\LogShip'", "'D:\\Elsewhere'")));
     case.exits(1).nothing_changed().drawn("copy_folder_by_another_path");
-}
-
-/// A small file system, gone with the test.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path, size: &str) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).status();
-        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 /// The stock runbook with a copy folder on a file system of this size; nothing if that cannot be had.

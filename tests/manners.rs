@@ -366,8 +366,8 @@ fn nobody_to_ask_is_said_with_what_to_do_and_the_evidence_is_shown() {
     Shall we?
 
     in the step `Ask`
-    stopped: nobody answered. `Shall we?`: there is no terminal to ask at; run or resume it at a terminal,
-    or with `--yes`, and `--approve ID` for what cannot be undone
+    stopped: nobody answered. `Shall we?`: there is no terminal to ask at; run or resume it at a
+    terminal, or with `--yes`, and `--approve ID` for what cannot be undone
 
     nothing was changed
     the rehearsal's record and lab are removed now; `--keep DIR` keeps them

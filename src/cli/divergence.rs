@@ -14,7 +14,8 @@ use crate::script::Script;
 #[derive(Debug)]
 pub(super) struct Diverged {
     message: String,
-    label: Option<LabeledSpan>,
+    /// the call, then who called that
+    labels: Vec<LabeledSpan>,
     script: Arc<Script>,
     recorded: RecordedCall,
     help: String,
@@ -30,21 +31,24 @@ struct RecordedCall {
 impl Diverged {
     pub(super) fn new(divergence: &Divergence, script: &Arc<Script>, folder: &Path, sources: &[Source]) -> Self {
         let recorded = &divergence.recorded;
-        let (message, label) = match &divergence.now {
+        let (message, labels) = match &divergence.now {
             Some(now) => {
-                let frame = now.place.frames.first();
-                let label = frame.map(|frame| script.label(frame.file, &(frame.start..frame.end)));
                 let message =
                     format!("the runbook goes another way than the record: here it calls `{}`: {}", now.primitive, cut(&now.summary));
-                (message, label.map(|span| LabeledSpan::new_primary_with_span(Some("called now".to_owned()), span)))
+                let spans = now.place.frames.iter().map(|frame| script.label(frame.file, &(frame.start..frame.end)));
+                let labels = spans.enumerate().map(|(n, span)| match n {
+                    0 => LabeledSpan::new_primary_with_span(Some("called now".to_owned()), span),
+                    _ => LabeledSpan::new_with_span(Some("from here".to_owned()), span),
+                });
+                (message, labels.collect())
             }
-            None => ("the runbook goes another way than the record: it ends, and the record goes on".to_owned(), None),
+            None => ("the runbook goes another way than the record: it ends, and the record goes on".to_owned(), Vec::new()),
         };
         let mut differences = divergence.differences();
         differences.insert(0, "nothing was done. Undo the edit of the runbook, its modules or the site file, and resume; or begin anew with `cutover run --new`".to_owned());
         Self {
             message,
-            label,
+            labels,
             script: Arc::clone(script),
             recorded: RecordedCall::new(recorded, folder, sources),
             help: differences.join("\n"),
@@ -96,7 +100,7 @@ impl Diagnostic for Diverged {
         Some(&*self.script)
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.label.clone().map(|label| Box::new(std::iter::once(label)) as Box<dyn Iterator<Item = LabeledSpan>>)
+        Some(Box::new(self.labels.iter().cloned()))
     }
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         Some(Box::new(std::iter::once(&self.recorded as &dyn Diagnostic)))

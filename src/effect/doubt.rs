@@ -2,7 +2,7 @@
 
 use super::perform::{Begun, Effect, Test};
 use super::{Effects, Ended, Failure, Stop};
-use crate::journal::{Chosen, Event, How, Resolved};
+use crate::journal::{Chosen, Event, How, Left, Resolved};
 use crate::operator::{Answer, Evidence, Question};
 
 impl Effects {
@@ -27,6 +27,7 @@ impl Effects {
                             error,
                             "its `done_when` failed: it is not known whether it was made",
                             None,
+                            Left::InDoubt,
                         ));
                     }
                     asked => asked?,

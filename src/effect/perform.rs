@@ -210,8 +210,8 @@ enum Settled {
     },
 }
 
-/// How often a test is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How often a test is asked again. The unit tests' worlds need no time.
+const ASK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
 
 /// How long work that is cut off may take to end properly: an attention is answered within 5 s or never.
 const CUT_OFF: Duration = Duration::from_secs(7);
@@ -605,7 +605,14 @@ impl Effects {
     fn is_in_force(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<bool, Ended> {
         let (done, reads) = match self.ask_test(begun, test) {
             Err(Ended::Script(error)) => {
-                return Err(self.untested(effect, begun, error, "its `done_when` failed before the change: nothing was sent", None));
+                return Err(self.untested(
+                    effect,
+                    begun,
+                    error,
+                    "its `done_when` failed before the change: nothing was sent",
+                    None,
+                    Left::Known,
+                ));
             }
             asked => asked?,
         };
@@ -735,12 +742,13 @@ impl Effects {
         mut error: Box<EvalAltResult>,
         message: &str,
         made: Option<String>,
+        left: Left,
     ) -> Ended {
         if effect.class == Class::Changes {
             tell(&mut error, &format!("`{}`: {message}", effect.summary));
         }
         let cause = Cause::new(Untested(message.to_owned()));
-        let event = self.failure_event(effect, begun, &cause, made, Left::Known, Some(raised(&error)));
+        let event = self.failure_event(effect, begun, &cause, made, left, Some(raised(&error)));
         self.emit(&event).err().unwrap_or(Ended::Script(error))
     }
 
@@ -764,7 +772,14 @@ impl Effects {
         loop {
             let (done, reads) = match self.ask_test(begun, test) {
                 Err(Ended::Script(error)) => {
-                    return Err(self.untested(effect, begun, error, "it was made, but its `done_when` failed: not verified", made()));
+                    return Err(self.untested(
+                        effect,
+                        begun,
+                        error,
+                        "it was made, but its `done_when` failed: not verified",
+                        made(),
+                        Left::Known,
+                    ));
                 }
                 asked => asked?,
             };
@@ -790,7 +805,7 @@ impl Effects {
         let report = self.reporter(begun.id);
         loop {
             let (done, reads) = match self.ask_test(&begun, test) {
-                Err(Ended::Script(error)) => return Err(self.untested(effect, &begun, error, "its condition failed", None)),
+                Err(Ended::Script(error)) => return Err(self.untested(effect, &begun, error, "its condition failed", None, Left::Known)),
                 asked => asked?,
             };
             if done {

@@ -1,5 +1,7 @@
 //! Runbook texts and what their errors look like, over small primitives of the tests' own.
 
+mod resume;
+
 use std::path::Path;
 use std::sync::Arc;
 

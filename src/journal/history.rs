@@ -33,6 +33,8 @@ pub struct Recorded {
     pub tested: Option<bool>,
     pub asked: Option<QuestionKind>,
     pub answer: Option<String>,
+    /// its test was true before it, and the operator wanted it made all the same: since then the test tells nothing
+    pub anyway: bool,
     /// when it began
     pub at: Timestamp,
     /// none: it was begun, and the record knows no more
@@ -179,6 +181,7 @@ impl History {
                 again,
                 ..
             } => {
+                let taken_up = again.and_then(|again| self.items.iter().filter_map(Item::effect).find(|item| item.effect == again));
                 let recorded = Recorded {
                     effect: *effect,
                     step: step.clone(),
@@ -196,6 +199,7 @@ impl History {
                     tested: None,
                     asked: None,
                     answer: None,
+                    anyway: taken_up.is_some_and(|before| before.anyway),
                     at,
                     ended: None,
                 };
@@ -225,7 +229,10 @@ impl History {
                 {
                     open.waits = false;
                 }
-                self.last_of(*effect, |recorded| recorded.answer = Some(answer.clone()));
+                self.last_of(*effect, |recorded| {
+                    recorded.anyway |= recorded.asked == Some(QuestionKind::TooEarly) && answer == super::DO_ANYWAY;
+                    recorded.answer = Some(answer.clone());
+                });
             }
             Event::EffectFinished { effect, already_done, verified, resolved, outcome, .. } => {
                 if let Some(open) = self.open.remove(effect)
@@ -373,7 +380,7 @@ impl History {
                     match retry {
                         Some((_, Chosen::ByHand)) => Some(How::Made(Resolved::ByHand)),
                         Some((_, Chosen::Retry)) if leftovers && !last.test => Some(How::Again),
-                        _ => leftovers.then_some(How::InDoubt),
+                        _ => leftovers.then(|| in_doubt(last)),
                     }
                 }
                 Some(Ended::Finished { outcome, .. }) if last.class == "asks" && refused(last, outcome.as_str()) => {
@@ -418,12 +425,16 @@ fn unfinished(last: &Recorded) -> Option<How> {
             // nothing is sent before the test was asked, or against its word
             (true, None, _) if !last.again => None,
             (true, Some(true), Some(super::ACCEPT)) => Some(How::Made(Resolved::InForce)),
-            (true, Some(true), Some(super::DO_ANYWAY)) => Some(How::InDoubtUntested),
-            (true, Some(true), _) => None,
-            _ => Some(How::InDoubt),
+            (true, Some(true), _) if !last.anyway => None,
+            _ => Some(in_doubt(last)),
         },
         _ => None,
     }
+}
+
+/// How a change is taken up that may have been made.
+fn in_doubt(last: &Recorded) -> How {
+    if last.anyway { How::InDoubtUntested } else { How::InDoubt }
 }
 
 /// True for the answers that stop a run. A choice may be called `stop`, too; then it is one of the choices.

@@ -325,6 +325,31 @@ fn what_a_resume_begins_with() {
             ]),
         ),
         (
+            "killed while a change made anyway began anew",
+            record(vec![vec![
+                begin(1, "changes", true, json!({})),
+                tested(1, true),
+                question(1, QuestionKind::TooEarly),
+                answer(1, DO_ANYWAY),
+                resumed(0, Some(1)),
+                begin(2, "changes", true, json!({ "again": 1 })),
+            ]]),
+        ),
+        (
+            "killed once it was about to be sent again",
+            record(vec![vec![
+                begin(1, "changes", true, json!({})),
+                tested(1, true),
+                question(1, QuestionKind::TooEarly),
+                answer(1, DO_ANYWAY),
+                resumed(0, Some(1)),
+                begin(2, "changes", true, json!({ "again": 1 })),
+                question(2, QuestionKind::InDoubt),
+                answer(2, DO_ANYWAY),
+                tested(2, false),
+            ]]),
+        ),
+        (
             "resumed and gone on",
             record(vec![
                 read(1).into(),
@@ -373,6 +398,8 @@ fn what_a_resume_begins_with() {
     the runbook gave up: 1
     killed before a taken up change began anew: 1 | 2 InDoubt
     killed while it began anew: 1 | 3 InDoubt
+    killed while a change made anyway began anew:  | 2 InDoubtUntested
+    killed once it was about to be sent again:  | 2 InDoubtUntested
     resumed and gone on: 1 3 4
     stale reads read again: 1 3 4
     ");

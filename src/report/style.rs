@@ -93,8 +93,8 @@ impl Style {
         let mut room = self.width;
         let lines: Vec<&str> = text.lines().collect();
         for (index, line) in lines.iter().enumerate() {
-            // miette's word before each of several errors; each stands on its own
-            let line = line.strip_prefix("Error: ").unwrap_or(line);
+            // miette's word before each of several; each stands on its own
+            let line = line.strip_prefix("Error: ").or_else(|| line.strip_prefix("Advice: ")).unwrap_or(line);
             let plain = strip(line);
             let bare = plain.trim_start();
             if bare.starts_with("╭─") {

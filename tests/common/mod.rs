@@ -36,6 +36,12 @@ pub struct Ended {
     pub stderr: String,
 }
 
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self::of(&output)
+    }
+}
+
 impl Ended {
     fn of(output: &Output) -> Self {
         Self {
@@ -118,7 +124,21 @@ impl World {
         arguments.split_whitespace().map(|argument| argument.replace('@', dir)).collect()
     }
 
-    fn command(&self, arguments: &str) -> Command {
+    /// As [`World::cutover`], killed by itself at a line of its record: `before:N`, `torn:N`, `after:N`.
+    pub fn dies(&self, arguments: &str, at: &str) -> Ended {
+        Ended::of(&self.command(arguments).env("CUTOVER_DIE", at).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// The one run folder in a folder of runs.
+    #[track_caller]
+    pub fn run_folder(&self, runs: &str) -> PathBuf {
+        let entries = std::fs::read_dir(self.path(runs)).unwrap().map(|entry| entry.unwrap().path());
+        let folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+        assert_eq!(folders.len(), 1, "{folders:?}");
+        folders[0].clone()
+    }
+
+    pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(CUTOVER);
         command
             .args(self.arguments(arguments))
@@ -265,6 +285,60 @@ impl Site {
             servers.close().await;
         }
         self.lab.stop().await.unwrap().0
+    }
+}
+
+/// A small file system, gone with the test.
+pub struct Small(PathBuf);
+
+impl Small {
+    pub fn mount(at: &Path, size: &str) -> Option<Self> {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at).status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Small {
+    /// Makes room.
+    pub fn grow(&self, size: &str) {
+        let grown = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0).status().unwrap();
+        assert!(grown.success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// How many cases of so many: a tenth, all of them with `CUTOVER_CASES=full`.
+pub fn cases(all: usize) -> usize {
+    if std::env::var("CUTOVER_CASES").is_ok_and(|cases| cases == "full") { all } else { all.div_ceil(10) }
+}
+
+/// Copies a folder with all that is in it; returns the copy.
+pub fn copy_folder(from: &Path, to: &Path) -> PathBuf {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            std::fs::copy(&path, &copy).unwrap();
+        }
+    }
+    to.to_owned()
+}
+
+/// Waits until something is so, for a minute at most.
+#[track_caller]
+pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
