@@ -15,7 +15,7 @@ use super::guard::{Guard, Unheld};
 use super::replay::{OnReplay, Turn};
 use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
 use crate::journal::{
-    Change, Event, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome,
+    Change, Event, History, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome,
 };
 use crate::operator::Operator;
 
@@ -167,6 +167,13 @@ pub(super) struct State {
 impl State {
     pub fn latch(&self) -> Option<Stop> {
         self.latch.clone()
+    }
+
+    /// What may or may not be made; not what is made and only has no end yet.
+    fn in_doubt(&self, history: &History) -> Vec<Change> {
+        let mut in_doubt = history.in_doubt();
+        in_doubt.retain(|change| Some(change) != self.made.as_ref());
+        in_doubt
     }
 
     pub fn latch_again(&mut self, stop: Stop) {
@@ -322,9 +329,9 @@ impl Effects {
 
     /// True if something that this run sent may have been made, or may have been made in part.
     pub fn half_done(&self) -> bool {
+        let state = self.state();
         let journal = self.journal();
-        let history = journal.history();
-        !history.in_doubt().is_empty() && self.state().made.is_none() || !history.perhaps().is_empty()
+        !state.in_doubt(journal.history()).is_empty() || !journal.history().perhaps().is_empty()
     }
 
     /// True once a change was begun in this run, whatever became of it.
@@ -339,18 +346,14 @@ impl Effects {
             let state = self.state();
             let journal = self.journal();
             let history = journal.history();
-            let (mut changed, mut in_doubt) = (history.changed().to_vec(), history.in_doubt());
-            if let Some(made) = &state.made {
-                in_doubt.retain(|change| change != made);
-                changed.push(made.clone());
-            }
+            let changed = history.changed().iter().chain(&state.made).cloned().collect();
             Event::RunFinished {
                 outcome,
                 exit,
                 ms: millis(self.began),
                 loss: state.loss.clone(),
                 changed,
-                in_doubt,
+                in_doubt: state.in_doubt(history),
                 perhaps: history.perhaps(),
                 kept: state.kept.iter().cloned().map(kept).collect(),
                 ended_by,
