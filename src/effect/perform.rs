@@ -539,7 +539,11 @@ impl Effects {
             return Ok(T::already());
         }
         let worked = self.work(effect, &begun, work)?;
-        self.state().ending = effect.class == Class::Changes;
+        // the reads of its test are effects, too, and end before it
+        if effect.class != Class::Changes {
+            return self.conclude(effect, &begun, test, worked);
+        }
+        self.state().ending = true;
         let ended = self.conclude(effect, &begun, test, worked);
         self.state().ending = false;
         ended
