@@ -331,10 +331,10 @@ const COPY: &str = r#"
     let done = copy_backups(#{ from: "@DIR/from", to: "@DIR/to", workers: 2 });
     note(`${done.copied.len()} copied`);"#;
 
-/// Files as large as a copy needs for a while; they take no room where they lie.
+/// Two files as large as a copy needs for a while; they take no room where they lie.
 fn large(scene: &Scene, mebibytes: u64) {
     std::fs::create_dir_all(scene.world.path("to")).unwrap();
-    for n in 1..=4 {
+    for n in 1..=2 {
         let path = scene.world.write(&format!("from/mgc_2026010203{n:02}00.trn"), "");
         std::fs::File::options().write(true).open(path).unwrap().set_len(mebibytes << 20).unwrap();
     }
@@ -351,18 +351,18 @@ fn names(scene: &Scene, folder: &str) -> Vec<String> {
 fn a_copy_is_finished_or_leaves_no_part_of_a_file() {
     let once = || {
         let scene = Scene::open("", COPY);
-        large(&scene, 96);
+        large(&scene, 256);
         let mut run = scene.run();
         run.shows("copying mgc_").types(CTRL_C).shows(HEARD);
-        run.ends().exits(3).says("4 copied, 0 skipped").says("stopped as asked");
+        run.ends().exits(3).says("2 copied, 0 skipped").says("stopped as asked");
         assert_story(&scene, &["interrupted 1", "finished copy_backups", "stopped 3"]);
         assert_eq!(names(&scene, "to"), names(&scene, "from"));
-        scene.resume().exits(0).says("4 copied");
+        scene.resume().exits(0).says("2 copied");
         scene.close();
     };
     let twice = || {
         let scene = Scene::open("", COPY);
-        large(&scene, 4096);
+        large(&scene, 1024);
         let mut run = scene.run();
         run.shows("copying mgc_").types(CTRL_C).shows(HEARD).types(CTRL_C);
         run.ends().exits(4).says("was cut off (copying mgc_");
@@ -370,7 +370,7 @@ fn a_copy_is_finished_or_leaves_no_part_of_a_file() {
         assert_eq!(names(&scene, "to"), [""; 0], "no part under its own name, and none under another");
         // what is left to do is worked out from what is there now
         large(&scene, 1);
-        scene.resume().exits(0).says("4 copied");
+        scene.resume().exits(0).says("2 copied");
         assert_eq!(names(&scene, "to"), names(&scene, "from"));
         scene.close();
     };
@@ -581,6 +581,62 @@ fn a_change_whose_answer_is_lost_after_ctrl_c_is_still_found_out_about() {
         assert_eq!((rest.sent(GATED_TEXT), rest.job_is_off()), (1, true));
     };
     both(tested, untested);
+}
+
+#[test]
+fn a_change_that_fails_after_ctrl_c_says_so() {
+    let scene = Scene::open("", &GATED.replace("@job_name = 'LSCopy_PCHAT-SQL-01_mgc'", "@job_name = 'Nightly'"));
+    let gate = scene.gate();
+    let mut run = scene.run();
+    scene.records("effect_tested", 1);
+    scene.server_is_at_it();
+    run.types(CTRL_C).shows(HEARD);
+    drop(gate);
+    run.shows("failed: ").shows("Nightly").shows("stopped as asked; nothing is half-done");
+    run.ends().exits(3).says("nothing was changed").says_not("What now?");
+    assert_story(&scene, &["interrupted 1", "failed sql stopped", "stopped 3"]);
+    scene.resume().exits(1).says("Nightly");
+    let rest = scene.close();
+    assert_eq!((rest.attentions(), rest.sent(GATED_TEXT)), (0, 2));
+}
+
+#[test]
+fn a_verification_goes_on_until_it_is_cut_off_and_the_change_stays_made() {
+    let other = "LSRestore_PCHAT-SQL-01_mgc";
+    let book = format!(
+        r#"sql("backup", "EXEC msdb.dbo.sp_update_job @job_name = '{JOB}', @enabled = 0", #{{}}, #{{ within: "1h",
+            done_when: || query("backup", "SELECT name FROM msdb.dbo.sysjobs WHERE name = '{other}' AND enabled = 0").rows.len() == 1 }});
+           note("went on");"#
+    );
+    let off = format!("EXEC msdb.dbo.sp_update_job @job_name = '{other}', @enabled = 0");
+    let shown = || {
+        let scene = Scene::open("", &book);
+        let mut run = scene.run();
+        // a look before the change, and one after it
+        scene.records("effect_finished", 2);
+        run.types(CTRL_C).shows(HEARD);
+        let looks = of(&scene.events(), "effect_finished").len();
+        scene.records("effect_finished", looks + 2);
+        scene.does(&off);
+        run.ends().exits(3).says("verified").says("already changed");
+        assert_eq!(story(&scene.events()).iter().rev().take(2).rev().collect::<Vec<_>>(), ["finished sql verified", "stopped 3"]);
+        scene.resume().exits(0).says("went on");
+        let rest = scene.close();
+        assert_eq!((rest.sent("EXEC msdb.dbo.sp_update_job @job_name = 'LSCopy"), rest.job_is_off()), (1, true));
+    };
+    let cut = || {
+        let scene = Scene::open("", &book);
+        let mut run = scene.run();
+        scene.records("effect_finished", 2);
+        run.types(CTRL_C).shows(HEARD).types(CTRL_C);
+        run.ends().exits(3).says("stopped as asked; nothing is half-done").says("already changed").says_not("may or may not");
+        scene.does(&off);
+        scene.resume().exits(0).says("went on");
+        assert_eq!(story(&scene.events()).iter().filter(|line| line.contains("in_force")).count(), 1, "{:?}", story(&scene.events()));
+        let rest = scene.close();
+        assert_eq!((rest.sent("EXEC msdb.dbo.sp_update_job @job_name = 'LSCopy"), rest.job_is_off()), (1, true));
+    };
+    both(shown, cut);
 }
 
 // ---- what to do about a failure ----

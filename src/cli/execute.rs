@@ -148,6 +148,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         _ => None,
     };
     if let Ended::Stopped(stop, _) = &ended {
+        human.draws(None);
         let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
         match stop {
             Stop::Diverged(divergence) => {

@@ -15,7 +15,7 @@ use super::guard::{Guard, Unheld};
 use super::replay::{OnReplay, Turn};
 use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
 use crate::journal::{
-    Change, Event, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome,
+    Change, Event, History, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome,
 };
 use crate::operator::Operator;
 
@@ -167,6 +167,13 @@ pub(super) struct State {
 impl State {
     pub fn latch(&self) -> Option<Stop> {
         self.latch.clone()
+    }
+
+    /// What may or may not be made; not what is made and only has no end yet.
+    fn in_doubt(&self, history: &History) -> Vec<Change> {
+        let mut in_doubt = history.in_doubt();
+        in_doubt.retain(|change| Some(change) != self.made.as_ref());
+        in_doubt
     }
 
     pub fn latch_again(&mut self, stop: Stop) {
@@ -322,9 +329,9 @@ impl Effects {
 
     /// True if something that this run sent may have been made, or may have been made in part.
     pub fn half_done(&self) -> bool {
+        let state = self.state();
         let journal = self.journal();
-        let history = journal.history();
-        !history.in_doubt().is_empty() && self.state().made.is_none() || !history.perhaps().is_empty()
+        !state.in_doubt(journal.history()).is_empty() || !journal.history().perhaps().is_empty()
     }
 
     /// True once a change was begun in this run, whatever became of it.
@@ -339,18 +346,14 @@ impl Effects {
             let state = self.state();
             let journal = self.journal();
             let history = journal.history();
-            let (mut changed, mut in_doubt) = (history.changed().to_vec(), history.in_doubt());
-            if let Some(made) = &state.made {
-                in_doubt.retain(|change| change != made);
-                changed.push(made.clone());
-            }
+            let changed = history.changed().iter().chain(&state.made).cloned().collect();
             Event::RunFinished {
                 outcome,
                 exit,
                 ms: millis(self.began),
                 loss: state.loss.clone(),
                 changed,
-                in_doubt,
+                in_doubt: state.in_doubt(history),
                 perhaps: history.perhaps(),
                 kept: state.kept.iter().cloned().map(kept).collect(),
                 ended_by,
@@ -460,7 +463,7 @@ impl Effects {
             outcome,
             parent: begun.parent,
         })?;
-        self.state().made = None;
+        self.settled(begun);
         Ok(())
     }
 
@@ -469,9 +472,16 @@ impl Effects {
         match self.emit(&event) {
             Err(ended) => ended,
             Ok(()) => {
-                self.state().made = None;
+                self.settled(begun);
                 self.refused(begun.id, effect.primitive, cause, &effect.place)
             }
+        }
+    }
+
+    /// The end of an effect is recorded; that of a read in its test is not its own.
+    fn settled(&self, begun: &Begun) {
+        if begun.parent.is_none() {
+            self.state().made = None;
         }
     }
 
@@ -539,13 +549,14 @@ impl Effects {
             return Ok(T::already());
         }
         let worked = self.work(effect, &begun, work)?;
-        // the reads of its test are effects, too, and end before it
-        if effect.class != Class::Changes {
-            return self.conclude(effect, &begun, test, worked);
+        // only reads are part of a test, and what they are part of is still to end
+        if effect.class == Class::Changes {
+            self.state().ending = true;
         }
-        self.state().ending = true;
         let ended = self.conclude(effect, &begun, test, worked);
-        self.state().ending = false;
+        if effect.class == Class::Changes {
+            self.state().ending = false;
+        }
         ended
     }
 
@@ -572,7 +583,8 @@ impl Effects {
                     let doubt = (left == Left::InDoubt && self.cancel.requested())
                         .then(|| format!("`{}` failed: {}; it may or may not be in force", effect.summary, cause.diagnostic));
                     let failed = self.failed(effect, begun, cause, made, left);
-                    if let Some(doubt) = doubt {
+                    if let (Some(doubt), Ended::Failure(_)) = (doubt, &failed) {
+                        self.unlatch();
                         self.stop(Stop::InDoubt(doubt));
                     }
                     return Err(failed);
