@@ -526,7 +526,12 @@ impl Effects {
         let unheld = self.hold(effect)?;
         let begun = self.begin(effect, test.is_some(), taken_up.map(|(again, _)| again))?;
         if let Some(cause) = unheld {
-            return Err(self.failed(effect, &begun, cause, None, Left::Known));
+            // what was in doubt before stays so
+            let left = match taken_up {
+                Some((_, How::InDoubt | How::InDoubtUntested)) => Left::InDoubt,
+                _ => Left::Known,
+            };
+            return Err(self.failed(effect, &begun, cause, None, left));
         }
         let made = match (taken_up, &mut test) {
             (Some((_, how)), test) => self.take_up(effect, &begun, test.as_mut(), how)?.map(Some),
