@@ -357,6 +357,16 @@ fn a_change_in_doubt_whose_test_fails_stays_in_doubt() {
 }
 
 #[test]
+fn a_test_that_was_true_before_the_change_does_not_settle_what_became_of_it() {
+    let change = "change(\"a\", 1, #{ done_when: || read(\"a\") == 1, anyway: true, fails: \"doubt\" });";
+    let text = format!("change(\"a\", 1);\ntry {{\n    {change}\n    note(\"made\");\n}} catch {{\n    note(\"nobody knows\");\n}}");
+    let (scene, journal) = Scene::new(&text).unwrap();
+    scene.evaluate(journal, Attempt::default(), &started(), None).unwrap();
+    assert_eq!(scene.told().unwrap().1, ["nobody knows"]);
+    assert_eq!(scene.read().unwrap().history.in_doubt().len(), 1);
+}
+
+#[test]
 fn a_change_in_doubt_that_may_not_be_made_now_stays_in_doubt() {
     let (scene, journal) = Scene::new("change(\"a\", 1);").unwrap();
     scene.evaluate(journal, Attempt::default(), &started(), None).unwrap();
