@@ -206,6 +206,16 @@ pub(super) struct Begun {
     pub began: Instant,
 }
 
+/// What a test says before its change.
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    NotYet,
+    /// and that is accepted
+    InForce,
+    /// it is in force, and the operator wants it made all the same
+    Anyway,
+}
+
 /// What a failed change left behind, as far as it can be told.
 enum Settled {
     /// It is in force all the same: the answer was lost, not the change.
@@ -536,11 +546,22 @@ impl Effects {
         let unheld = self.hold(effect)?;
         let begun = self.begin(effect, test.is_some(), taken_up.map(|(again, _)| again))?;
         if let Some(cause) = unheld {
-            return Err(self.failed(effect, &begun, cause, None, Left::Known));
+            // what was in doubt before stays so
+            let left = match taken_up {
+                Some((_, How::InDoubt | How::InDoubtUntested)) => Left::InDoubt,
+                _ => Left::Known,
+            };
+            return Err(self.failed(effect, &begun, cause, None, left));
         }
+        // a test that was true before the change says nothing after it
+        let mut tells = !matches!(taken_up, Some((_, How::InDoubtUntested)));
         let made = match (taken_up, &mut test) {
             (Some((_, how)), test) => self.take_up(effect, &begun, test.as_mut(), how)?.map(Some),
-            (None, Some(test)) => self.is_in_force(effect, &begun, test)?.then_some(None),
+            (None, Some(test)) => {
+                let before = self.before(effect, &begun, test)?;
+                tells = before != Before::Anyway;
+                (before == Before::InForce).then_some(None)
+            }
             (None, None) => None,
         };
         if let Some(resolved) = made {
@@ -549,28 +570,27 @@ impl Effects {
             return Ok(T::already());
         }
         let worked = self.work(effect, &begun, work)?;
-        // only reads are part of a test, and what they are part of is still to end
-        if effect.class == Class::Changes {
-            self.state().ending = true;
+        // the reads of its test are effects, too, and end before it
+        if effect.class != Class::Changes {
+            return self.conclude(effect, &begun, (test, tells), worked);
         }
-        let ended = self.conclude(effect, &begun, test, worked);
-        if effect.class == Class::Changes {
-            self.state().ending = false;
-        }
+        self.state().ending = true;
+        let ended = self.conclude(effect, &begun, (test, tells), worked);
+        self.state().ending = false;
         ended
     }
 
-    /// The work is over: finds out what it left, and records the end.
+    /// The work is over: finds out what it left, and records the end. `tells` is false if the test was true before it.
     fn conclude<T: Outcome>(
         &self,
         effect: &Effect,
         begun: &Begun,
-        mut test: Option<Test<'_>>,
+        (mut test, tells): (Option<Test<'_>>, bool),
         worked: Result<T, Cause>,
     ) -> Result<T, Ended> {
         let outcome = match worked {
             Ok(outcome) => outcome,
-            Err(cause) => match self.settle(effect, begun, test.as_mut(), cause) {
+            Err(cause) => match self.settle(effect, begun, test.as_mut().filter(|_| tells), cause) {
                 Settled::InForce => {
                     let text = format!("`{}`: its answer was lost, and its `done_when` is true: it is in force", effect.summary);
                     self.emit(&Event::Note { step: self.step(), level: Level::Warn, text })?;
@@ -603,24 +623,21 @@ impl Effects {
         Ok(outcome)
     }
 
-    /// Asks the test before the change; true if the change is in force and that is accepted. When false is returned, the
-    /// record says that the change is about to be sent.
-    fn is_in_force(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<bool, Ended> {
+    /// Asks the test before the change. Unless it counts as made, the record then says that it is about to be sent.
+    fn before(&self, effect: &Effect, begun: &Begun, test: &mut Test<'_>) -> Result<Before, Ended> {
         let (done, reads) = match self.ask_test(begun, test) {
             Err(Ended::Script(error)) => {
-                return Err(self.untested(
-                    effect,
-                    begun,
-                    error,
-                    "its `done_when` failed before the change: nothing was sent",
-                    None,
-                    Left::Known,
-                ));
+                let message = "its `done_when` failed before the change: nothing was sent";
+                return Err(self.untested(effect, begun, error, message, None, Left::Known));
             }
             asked => asked?,
         };
         self.about_to_send(effect, begun, done)?;
-        Ok(done && self.too_early(effect, begun, test, &reads)?)
+        match done {
+            false => Ok(Before::NotYet),
+            true if self.too_early(effect, begun, test, &reads)? => Ok(Before::InForce),
+            true => Ok(Before::Anyway),
+        }
     }
 
     /// Records that a change with a test is about to be sent, or was in force.

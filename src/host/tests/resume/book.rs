@@ -46,23 +46,82 @@ enum DoneWhen {
 
 #[derive(Clone, Debug)]
 enum Stmt {
-    Read { variable: usize, key: Key },
-    Add { variable: usize, key: Key },
-    Assign { variable: usize, term: Term },
-    Change { key: Key, value: Term, test: DoneWhen, options: &'static str },
-    Fill { key: Key, to: i64, test: bool },
-    Note { plain: bool },
+    Read {
+        variable: usize,
+        key: Key,
+    },
+    Add {
+        variable: usize,
+        key: Key,
+    },
+    Assign {
+        variable: usize,
+        term: Term,
+    },
+    Change {
+        key: Key,
+        value: Term,
+        test: DoneWhen,
+        options: &'static str,
+    },
+    /// a change that is in force already, and that the operator wants made again
+    Again {
+        key: Key,
+        value: Term,
+    },
+    Fill {
+        key: Key,
+        to: i64,
+        test: bool,
+    },
+    Note {
+        plain: bool,
+    },
     Keep,
     Confirm,
-    Wait { ticks: Option<i64>, key: Key },
-    Step { body: Vec<Stmt>, value: Option<(usize, Term)> },
-    Count { times: i64, until: Option<(Key, i64)>, body: Vec<Stmt> },
-    Keys { body: Vec<Stmt> },
-    While { key: Key, below: i64, body: Vec<Stmt> },
-    If { key: Option<Key>, variable: usize, above: i64, then: Vec<Stmt>, other: Vec<Stmt> },
-    Try { body: Vec<Stmt>, fails: Fails, step: bool, handler: Vec<Stmt> },
-    Map { variable: usize, body: Vec<Stmt> },
-    Call { function: usize, variable: usize, argument: Term },
+    Wait {
+        ticks: Option<i64>,
+        key: Key,
+    },
+    Step {
+        body: Vec<Stmt>,
+        value: Option<(usize, Term)>,
+    },
+    Count {
+        times: i64,
+        until: Option<(Key, i64)>,
+        body: Vec<Stmt>,
+    },
+    Keys {
+        body: Vec<Stmt>,
+    },
+    While {
+        key: Key,
+        below: i64,
+        body: Vec<Stmt>,
+    },
+    If {
+        key: Option<Key>,
+        variable: usize,
+        above: i64,
+        then: Vec<Stmt>,
+        other: Vec<Stmt>,
+    },
+    Try {
+        body: Vec<Stmt>,
+        fails: Fails,
+        step: bool,
+        handler: Vec<Stmt>,
+    },
+    Map {
+        variable: usize,
+        body: Vec<Stmt>,
+    },
+    Call {
+        function: usize,
+        variable: usize,
+        argument: Term,
+    },
 }
 
 /// What ends a `try`.
@@ -142,6 +201,7 @@ fn simple() -> impl Strategy<Value = Stmt> {
         2 => (variable(), key()).prop_map(|(variable, key)| Stmt::Add { variable, key }),
         1 => (variable(), term()).prop_map(|(variable, term)| Stmt::Assign { variable, term }),
         8 => (key(), term(), done_when(), options).prop_map(|(key, value, test, options)| Stmt::Change { key, value, test, options }),
+        1 => (key(), term()).prop_map(|(key, value)| Stmt::Again { key, value }),
         1 => (key(), 1..4i64, any::<bool>()).prop_map(|(key, to, test)| Stmt::Fill { key, to, test }),
         2 => any::<bool>().prop_map(|plain| Stmt::Note { plain }),
         1 => Just(Stmt::Keep),
@@ -152,12 +212,12 @@ fn simple() -> impl Strategy<Value = Stmt> {
 }
 
 fn statement() -> impl Strategy<Value = Stmt> {
-    simple().prop_recursive(3, 14, 3, |inner| {
-        let body = || vec(inner.clone(), 1..4);
+    simple().prop_recursive(3, 10, 3, |inner| {
+        let body = || vec(inner.clone(), 1..3);
         let variable = || 0..3usize;
         prop_oneof![
             4 => (body(), prop::option::of((variable(), term()))).prop_map(|(body, value)| Stmt::Step { body, value }),
-            1 => (1..4i64, prop::option::of((key(), 1..5i64)), body()).prop_map(|(times, until, body)| Stmt::Count { times, until, body }),
+            1 => (1..3i64, prop::option::of((key(), 1..5i64)), body()).prop_map(|(times, until, body)| Stmt::Count { times, until, body }),
             1 => body().prop_map(|body| Stmt::Keys { body }),
             1 => (key(), 1..4i64, body()).prop_map(|(key, below, body)| Stmt::While { key, below, body }),
             2 => (prop::option::of(key()), variable(), 0..4i64, body(), vec(inner.clone(), 0..3))
@@ -285,6 +345,10 @@ impl Text {
             Stmt::Change { key, value, test, options } => {
                 let tested = !matches!(test, DoneWhen::Without);
                 self.change(key, *value, *test, if tested { options } else { "" });
+            }
+            Stmt::Again { key, value } => {
+                self.change(key, *value, DoneWhen::Without, "");
+                self.change(key, *value, DoneWhen::Reads, "anyway: true");
             }
             Stmt::Fill { key, to, test } => {
                 let key = self.key(key);

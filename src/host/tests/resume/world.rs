@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use rhai::Dynamic;
 use serde_json::Value;
 
-use crate::effect::{Cause, Class, Effect, Test};
+use crate::effect::{Cause, Class, Effect, Guard, Later, Report, Test, Unheld};
 use crate::journal::{Event, FILE};
 use crate::primitives::{self, Call, Parameter, Primitive, Raised, Type, find};
 
@@ -64,6 +64,8 @@ struct Inner {
     late_replay: bool,
     /// nothing can be read
     dark: bool,
+    /// nothing may be changed
+    barred: bool,
     /// by change: how many changes the world knew when it was begun
     before: BTreeMap<u64, usize>,
 }
@@ -188,6 +190,11 @@ impl World {
         self.inner().dark = dark;
     }
 
+    /// From now on nothing may be changed, or all may again.
+    pub fn bar(&self, barred: bool) {
+        self.inner().barred = barred;
+    }
+
     fn read(&self, key: &str) -> Result<i64, Cause> {
         let mut inner = self.inner();
         inner.performed += 1;
@@ -243,6 +250,18 @@ impl World {
             inner.facts.changes.push(format!("{key} + 1"));
             self.note(&mut inner, false);
         }
+    }
+}
+
+impl Guard for World {
+    fn hold<'a>(&'a self, _: Option<&'a str>, changes: bool) -> Later<'a, Result<(), Unheld>> {
+        let barred = changes && self.inner().barred;
+        let held = if barred { Err(Unheld::Failed(Box::new(Cause::new(Broken { what: "a change".to_owned() })))) } else { Ok(()) };
+        Box::pin(std::future::ready(held))
+    }
+
+    fn wait_out<'a>(&'a self, _: &'a str, _: Report, _: &'a (dyn Fn() -> bool + Send + Sync)) -> Later<'a, Result<(), String>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
