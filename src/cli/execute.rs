@@ -75,7 +75,7 @@ pub(super) fn runs_of(site: &Site, journal: Option<&PathBuf>) -> Result<PathBuf,
 pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Ready, asked: &Asked) -> Result<u8, CliError> {
     let Ready { script, journal, begun, attempt, lock } = ready;
     let folder = journal.folder().to_owned();
-    let servers = Servers::new(site.sql.values().map(|server| target(server, &begun.run)));
+    let servers = Servers::new(site.sql.values().map(|server| target(server, &begun.connection())));
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style::of_stderr();
@@ -91,7 +91,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
             run.effects.interrupted();
         }
     });
-    let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.run.clone(), record::who()));
+    let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.connection(), record::who()));
     let (heard, again, progressed, format) = (human.clone(), human.clone(), human.clone(), asked.format);
     let effects = Effects::new(Setup {
         journal,

@@ -11,8 +11,10 @@ use crate::site::Site;
 
 /// What the first event of a run, or of its going on, says.
 pub(super) struct Begun {
-    /// name of the run; connections carry it
+    /// name of the run: its folder's when it began
     pub(super) run: String,
+    /// no other run's, on whichever machine
+    pub(super) id: String,
     pub(super) sources: Vec<Source>,
     start: Start,
 }
@@ -47,6 +49,11 @@ fn absolute(path: &Path) -> String {
 }
 
 impl Begun {
+    /// What the program name of every connection says: by that the server tells this run from others.
+    pub(super) fn connection(&self) -> String {
+        format!("{} {}", self.run, self.id).trim_end().to_owned()
+    }
+
     /// The event itself.
     pub(super) fn event(&self, folder: &Path, lab: bool, unattended: bool, site: &Site) -> Event {
         let (operator, host) = operator();
@@ -54,6 +61,7 @@ impl Begun {
         match &self.start {
             Start::New { runbook, runbook_file, set, instead_of } => Event::RunStarted {
                 run: self.run.clone(),
+                id: self.id.clone(),
                 folder,
                 runbook: runbook.clone(),
                 site: site.name.clone(),
@@ -103,6 +111,7 @@ pub(super) fn create(site: &Site, script: Arc<Script>, journal: Option<&PathBuf>
     let sources = copies(&journal, &script, site)?;
     let begun = Begun {
         run: journal.run(),
+        id: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
         sources,
         start: Start::New {
             runbook_file: script.runbook().path.as_deref().map(absolute),
@@ -119,7 +128,7 @@ pub(super) fn resume(
     script: Arc<Script>,
     mut journal: Journal,
     lock: Lock,
-    run: String,
+    (run, id): (String, String),
     sources: Vec<Source>,
     (differs, cut): (Vec<String>, u64),
 ) -> Ready {
@@ -131,7 +140,7 @@ pub(super) fn resume(
         differs,
         cut,
     };
-    Ready { script, journal, begun: Begun { run, sources, start }, attempt, lock }
+    Ready { script, journal, begun: Begun { run, id, sources, start }, attempt, lock }
 }
 
 /// Name of the site file's copy in a run folder.

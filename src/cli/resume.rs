@@ -40,6 +40,7 @@ pub struct ResumeArgs {
 /// What the first line of a record says, as far as a resume needs it.
 struct Start {
     run: String,
+    id: String,
     program: String,
     site_id: String,
     site_file: PathBuf,
@@ -102,7 +103,8 @@ fn start_of(folder: &Path, read: &Read) -> Result<Start, CliError> {
     if let Some(bad) = &read.bad {
         return Err(CliError::BadRecord { folder: folder.to_owned(), problem: format!("line {}: {}", bad.line, bad.why) });
     }
-    let Some(Event::RunStarted { run, program, site_id, site_file, runbook_file, sources, set, .. }) = read.lines.first().map(|l| &l.event)
+    let Some(Event::RunStarted { run, id, program, site_id, site_file, runbook_file, sources, set, .. }) =
+        read.lines.first().map(|l| &l.event)
     else {
         return Err(nothing("its record has no whole line: nothing was begun"));
     };
@@ -114,6 +116,7 @@ fn start_of(folder: &Path, read: &Read) -> Result<Start, CliError> {
     }
     Ok(Start {
         run: run.clone(),
+        id: id.clone(),
         program: program.clone(),
         site_id: site_id.clone(),
         site_file: site_file.into(),
@@ -158,7 +161,7 @@ pub fn main(arguments: &ResumeArgs) -> Result<u8, CliError> {
     }
     let cut = read.torn;
     let journal = Journal::open(&folder, read)?;
-    let ready = record::resume(script, journal, lock, start.run, start.sources, (differs, cut));
+    let ready = record::resume(script, journal, lock, (start.run, start.id), start.sources, (differs, cut));
     let runtime = super::runtime()?;
     let asked =
         Asked { yes: arguments.yes, approve: arguments.approve.clone(), format: arguments.format, passing: false, rehearsal: false };

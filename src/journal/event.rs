@@ -150,6 +150,9 @@ pub enum Event {
         unattended: bool,
         /// connections weaker than verified TLS 1.2, each in one sentence
         weak: Vec<String>,
+        /// tells this run from one of the same name on another machine, begun in the same second
+        #[serde(default)]
+        id: String,
         /// digest of the site's name and its servers' addresses: the same in each copy of its file
         #[serde(default)]
         site_id: String,

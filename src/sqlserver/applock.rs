@@ -17,7 +17,7 @@ use super::servers::Servers;
 use super::value::Row;
 use crate::tsql::quote::like_literal;
 
-/// How long the server lets us wait for it: the session of a run that was killed a moment ago needs that to end.
+/// How long a session of this same run, killed a moment ago, is waited for.
 const PATIENCE_MS: i64 = 5_000;
 /// The wait, and the way there and back.
 const TAKING: Duration = Duration::from_secs(20);
@@ -116,8 +116,10 @@ pub enum Lost {
 }
 
 impl AppLock {
-    /// Asks the server for the lock on one of its databases, for a few seconds. `who` is shown to whoever comes second:
-    /// `operator@host`.
+    /// Asks the server for the lock on one of its databases. `who` is shown to whoever comes second: `operator@host`.
+    ///
+    /// Another's is not waited for: what was looked at before it was free would be old by then. Only a session of this same
+    /// run, killed a moment ago, is.
     pub async fn take(servers: &Servers, key: &str, database: &str, who: &str) -> Result<Taken, Failure> {
         let target = servers.target(key)?;
         let program = cut(&format!("{} by {who}", target.program), PROGRAM_LENGTH);
@@ -126,26 +128,36 @@ impl AppLock {
         let mut connection = Connection::open(&Arc::new(own)).await?;
         let unreadable = |detail: String| Failure::Unreadable { server: key.into(), detail, in_doubt: false };
         let resource = resource_of(&mut connection, key, database).await?;
-        let take = Batch::read(TAKE).bind("resource", resource.as_str()).bind("patience", PATIENCE_MS).within(TAKING);
-        match connection.run(&take).await?.integer() {
-            // at once, or after others let go
-            Some(0 | 1) => {
-                let held = Arc::new(Mutex::new(Held { connection, lost: None }));
-                Ok(Taken::Ours(Self { server: key.into(), resource, held }))
+        let mut patience = 0;
+        loop {
+            let take = Batch::read(TAKE).bind("resource", resource.as_str()).bind("patience", patience).within(TAKING);
+            match connection.run(&take).await?.integer() {
+                // at once, or after our own dead session ended
+                Some(0 | 1) => {
+                    let held = Arc::new(Mutex::new(Held { connection, lost: None }));
+                    return Ok(Taken::Ours(Self { server: key.into(), resource, held }));
+                }
+                Some(-1) => {
+                    let holder = Holder::find(&mut connection, &resource, &target.program).await;
+                    if patience > 0 || !holder.is_of(&target.program) {
+                        return Ok(Taken::Theirs(holder));
+                    }
+                    patience = PATIENCE_MS;
+                }
+                Some(other) => return Err(unreadable(format!("sp_getapplock gave {other}"))),
+                None => return Err(unreadable("sp_getapplock gave nothing".into())),
             }
-            Some(-1) => Ok(Taken::Theirs(Holder::find(&mut connection, &resource, &target.program).await)),
-            Some(other) => Err(unreadable(format!("sp_getapplock gave {other}"))),
-            None => Err(unreadable("sp_getapplock gave nothing".into())),
         }
     }
 
-    /// Who holds the lock on a database now, without asking for it; none if it is free or ours. Only reads.
+    /// Who else holds the lock on a database now, without asking for it; none if it is free or of this run. Only reads.
     pub async fn look(servers: &Servers, key: &str, database: &str) -> Result<Option<Holder>, Failure> {
+        let run = &servers.target(key)?.program;
         let mut connection = servers.open(key).await?;
         let resource = resource_of(&mut connection, key, database).await?;
         let test = Batch::read(TEST).bind("resource", resource.as_str()).within(PROOF);
         match connection.run(&test).await?.integer() {
-            Some(0) => Ok(Some(Holder::find(&mut connection, &resource, &servers.target(key)?.program).await)),
+            Some(0) => Ok(Some(Holder::find(&mut connection, &resource, run).await).filter(|holder| !holder.is_of(run))),
             _ => Ok(None),
         }
     }
@@ -230,6 +242,12 @@ impl Holder {
             }
         }
         Self::UNKNOWN
+    }
+
+    /// True if it is a session of that run: its program name, or the beginning of one that was too long.
+    fn is_of(&self, run: &str) -> bool {
+        let own = cut(&format!("{run} by "), PROGRAM_LENGTH);
+        self.program == run || self.program.starts_with(&own)
     }
 
     fn from_row(row: &Row) -> Self {
