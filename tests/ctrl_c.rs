@@ -94,6 +94,13 @@ impl Scene {
         );
     }
 
+    /// Waits until the management shell has received a call: a shell that is killed before has not begun it.
+    #[track_caller]
+    fn shell_is_at(&self, cmdlet: &str) {
+        let calls = || std::fs::read_to_string(self.world.path("lab/shell.jsonl")).unwrap_or_default();
+        until(&format!("the shell is at {cmdlet}"), calls, || calls().contains(cmdlet));
+    }
+
     /// Does something on the server as somebody else would.
     fn does(&self, text: &str) {
         self.runtime.block_on(self.own.run("backup", &Batch::change(text))).unwrap();
@@ -390,7 +397,7 @@ fn a_cmdlet_is_finished_or_its_shell_is_ended() {
     let once = || {
         let scene = Scene::open(&slow(2.0), POOL);
         let mut run = scene.run();
-        scene.records("effect_tested", 1);
+        scene.shell_is_at("Set-CsPersistentChatState");
         run.types(CTRL_C).shows(HEARD);
         run.ends().exits(3).says("verified").says("stopped as asked; nothing is half-done");
         assert_story(&scene, &["interrupted 1", "finished ps verified", "stopped 3"]);
@@ -401,7 +408,7 @@ fn a_cmdlet_is_finished_or_its_shell_is_ended() {
     let twice = || {
         let scene = Scene::open(&slow(3600.0), POOL);
         let mut run = scene.run();
-        scene.records("effect_tested", 1);
+        scene.shell_is_at("Set-CsPersistentChatState");
         let shells = shells_of(run.pid());
         run.types(CTRL_C).shows(HEARD).types(CTRL_C);
         run.ends().exits(4).says("was cut off; it may or may not be in force");

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Ended, Serving, Small, World, cases, copy_folder, of, repository};
+use common::cases::cases;
+use common::{Ended, Serving, Small, World, copy_folder, of, repository};
 use cutover::journal;
 use serde_json::{Value, json};
 

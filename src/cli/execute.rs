@@ -61,10 +61,10 @@ pub(super) fn load_script(site: &Site, runbook: Source<'_>) -> Result<Arc<Script
     Ok(Arc::new(script))
 }
 
-/// Where the runs of a site are kept.
-pub(super) fn runs_of(site: &Site, journal: Option<&PathBuf>) -> Result<PathBuf, CliError> {
-    let runs = match journal.or(site.journal.as_ref()) {
-        Some(folder) => folder.clone(),
+/// The folder of runs that was named, else the platform's.
+pub(super) fn runs_in(folder: Option<PathBuf>) -> Result<PathBuf, CliError> {
+    let runs = match folder {
+        Some(folder) => folder,
         None => runs_folder()?,
     };
     // absolute, so that what is said of it can be copied into another window

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CliError;
-use super::execute::{Ready, runs_of};
+use super::execute::{Ready, runs_in};
 use crate::journal::{self, Attempt, Event, Holder, Journal, Lock, Source, Summary};
-use crate::script::{Kind, Script};
+use crate::script::Script;
 use crate::site::Site;
 
 /// What the first event of a run, or of its going on, says.
@@ -97,7 +97,7 @@ impl Begun {
 
 /// Makes the record of a new run. Refuses while another run holds the site, or has left a change half-way (unless `new`).
 pub(super) fn create(site: &Site, script: Arc<Script>, journal: Option<&PathBuf>, set: &[String], new: bool) -> Result<Ready, CliError> {
-    let runs = runs_of(site, journal)?;
+    let runs = runs_in(journal.or(site.journal.as_ref()).cloned())?;
     let runbook = script.runbook().name.clone();
     let stem = Path::new(&runbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let (lock, _died) = Lock::take(&runs, &site.id(), &holder(&stem))?;
@@ -126,13 +126,12 @@ pub(super) fn create(site: &Site, script: Arc<Script>, journal: Option<&PathBuf>
 /// Goes on with a record.
 pub(super) fn resume(
     script: Arc<Script>,
-    mut journal: Journal,
+    journal: Journal,
     lock: Lock,
     (run, id): (String, String),
     sources: Vec<Source>,
     (differs, cut): (Vec<String>, u64),
 ) -> Ready {
-    let _ = &mut journal;
     let attempt = journal.history().resume(jiff::Timestamp::now());
     let start = Start::Resumed {
         replays: attempt.replayed.len(),
@@ -149,9 +148,9 @@ pub(super) const SITE: &str = "site.toml";
 /// What of a script lies under which name in a run folder: the runbook, then its modules, so that they find each other.
 pub(super) fn texts(script: &Script) -> Vec<(String, Option<String>, String, Arc<str>)> {
     let copied = |file: &crate::script::SourceFile| {
-        let copy = match (&file.module, file.kind) {
-            (Some(module), _) => format!("script/{module}.rhai"),
-            (None, Kind::Runbook | Kind::Beside | Kind::Site | Kind::Embedded) => {
+        let copy = match &file.module {
+            Some(module) => format!("script/{module}.rhai"),
+            None => {
                 let name = Path::new(&file.name).file_name().map(|n| n.to_string_lossy().into_owned());
                 format!("script/{}", name.unwrap_or_else(|| "runbook.rhai".to_owned()))
             }

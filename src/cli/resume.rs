@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::execute::{Asked, execute, load_script, load_site};
+use super::execute::{Asked, execute, load_script, load_site, runs_in};
 use super::{CliError, Format, record};
-use crate::journal::{self, Event, FILE, Journal, Lock, Phase, Read, RunOutcome, Source as Copied, Summary, runs_folder};
+use crate::journal::{self, Event, FILE, Journal, Lock, Phase, Read, RunOutcome, Source as Copied, Summary};
 use crate::script::Source;
 use crate::site::Site;
 
@@ -58,11 +58,7 @@ pub(super) fn runs(journal: Option<&PathBuf>, site: Option<&PathBuf>) -> Result<
         // a site file that happens to lie here is a hint, and may be of no use
         (None, None) => Some(Path::new("site.toml")).filter(|file| file.is_file()).and_then(|file| of_site(file).ok().flatten()),
     };
-    let folder = match folder {
-        Some(folder) => folder,
-        None => runs_folder()?,
-    };
-    Ok(std::path::absolute(&folder).unwrap_or(folder))
+    runs_in(folder)
 }
 
 /// The folder of the run that a word names: a folder, or a name in the folder of runs.

@@ -1,5 +1,7 @@
 //! What to do about a change whose end is not known, and about a run that failed while somebody sits at the terminal.
 
+use std::sync::Arc;
+
 use super::perform::{Begun, Effect, Test};
 use super::{Effects, Ended, Failure, Stop};
 use crate::journal::{Chosen, Event, How, Left, Resolved};
@@ -85,10 +87,7 @@ impl Effects {
             return Ok(None);
         }
         let effect = failure.map(|failure| failure.effect).filter(|effect| *effect > 0);
-        let last = self.journal().history().items().iter().rev().find_map(|item| match item {
-            crate::journal::Item::Effect(recorded) => Some((**recorded).clone()),
-            crate::journal::Item::Note { .. } => None,
-        });
+        let last = self.journal().history().last_effect().map(|(_, recorded)| Arc::clone(recorded));
         let change = last.filter(|last| last.class == "changes" && effect.is_some_and(|effect| effect >= last.effect));
         let stopped = || self.cancel.requested();
         let question = Question::Failed { change: change.is_some() };

@@ -9,9 +9,11 @@ mod guard;
 mod perform;
 mod place;
 mod question;
+mod record;
 mod replay;
 mod steps;
 mod story;
+mod words;
 
 pub use cancel::Cancel;
 pub use error::EffectError;
@@ -20,6 +22,7 @@ pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup
 pub use place::{Frame, Place};
 pub use replay::{Called, Divergence, OnReplay};
 pub use story::Story;
+pub use words::innermost;
 
 /// What an effect does to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

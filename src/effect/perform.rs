@@ -13,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::guard::{Guard, Unheld};
 use super::replay::{OnReplay, Turn};
+use super::words::{add, in_short, last_read, raised, tell};
 use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
-use crate::journal::{
-    Change, Event, History, How, Item, Journal, JournalError, Kept, Left, Level, Progress, RaisedInstead, Recorded, Resolved, RunOutcome,
-};
+use crate::journal::{Change, Event, History, How, Item, Journal, Kept, Left, Level, Progress, Recorded, Resolved};
 use crate::operator::Operator;
 
 /// What is about to be done, in words and data; secrets never in it.
@@ -135,49 +134,41 @@ pub struct Effects {
     journal: Mutex<Journal>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) cancel: Cancel,
-    on_event: OnEvent,
+    pub(super) on_event: OnEvent,
     pub(super) on_replay: OnReplay,
     pub(super) on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
     pub(super) guard: Arc<dyn Guard>,
     state: Mutex<State>,
     /// how many requests to stop are recorded
-    interrupted: Mutex<u8>,
-    began: Instant,
+    pub(super) interrupted: Mutex<u8>,
+    pub(super) began: Instant,
 }
 
 /// One evaluation of the script.
 #[derive(Default)]
 pub(super) struct State {
-    latch: Option<Stop>,
+    pub latch: Option<Stop>,
     pub steps: Vec<OpenStep>,
     pub titles: HashSet<String>,
     /// effects whose test is being asked, outermost first, with what the test read
     pub tests: Vec<(u64, Vec<String>)>,
     /// the change whose work is done and whose end is not recorded yet
-    made: Option<Change>,
+    pub made: Option<Change>,
     /// a change was sent and comes to its end: its test is a part of it, and a first request to stop waits for it
-    ending: bool,
+    pub ending: bool,
     pub kept: Vec<Kept>,
-    loss: Option<Value>,
+    pub loss: Option<Value>,
     /// the innermost step that ended with a failure or a stop
     pub ended_in: Option<String>,
     pub replay: Replay,
 }
 
 impl State {
-    pub fn latch(&self) -> Option<Stop> {
-        self.latch.clone()
-    }
-
     /// What may or may not be made; not what is made and only has no end yet.
-    fn in_doubt(&self, history: &History) -> Vec<Change> {
+    pub fn in_doubt(&self, history: &History) -> Vec<Change> {
         let mut in_doubt = history.in_doubt();
         in_doubt.retain(|change| Some(change) != self.made.as_ref());
         in_doubt
-    }
-
-    pub fn latch_again(&mut self, stop: Stop) {
-        self.latch = Some(stop);
     }
 }
 
@@ -304,228 +295,11 @@ impl Effects {
         self.state().loss = Some(loss);
     }
 
-    /// Records an event and tells the reports; when the record cannot be written, the run stops here.
-    pub(super) fn emit(&self, event: &Event) -> Result<(), Ended> {
-        let now = jiff::Timestamp::now();
-        let written = self.journal().append(event, now);
-        (self.on_event)(event, now);
-        written.map_err(|error| self.no_record(&error))
-    }
-
-    pub(super) fn no_record(&self, error: &JournalError) -> Ended {
-        let mut text = error.to_string();
-        if let Some(source) = std::error::Error::source(error) {
-            text.push_str(&format!(": {source}"));
-        }
-        self.ended(Stop::NoRecord(text))
-    }
-
-    /// The run's first event: its start, or that it was resumed.
-    pub fn run_started(&self, event: &Event) -> Result<(), Ended> {
-        self.emit(event)
-    }
-
-    /// Records that the run was asked to stop, as often as it was. Called by whoever hears signals, while the run goes on,
-    /// and before its end: what is cut off may end the run before the signal is recorded.
-    pub fn interrupted(&self) {
-        let mut recorded = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = u8::from(self.cancel.requested()) + u8::from(self.cancel.forced());
-        while *recorded < asked {
-            *recorded += 1;
-            // when the record cannot take it, the run stops all the same
-            let _ = self.emit(&Event::Interrupted { times: *recorded });
-        }
-    }
-
     /// True if something that this run sent may have been made, or may have been made in part.
     pub fn half_done(&self) -> bool {
         let state = self.state();
         let journal = self.journal();
         !state.in_doubt(journal.history()).is_empty() || !journal.history().perhaps().is_empty()
-    }
-
-    /// True once a change was begun in this run, whatever became of it.
-    pub fn began_change(&self) -> bool {
-        self.journal().history().began_change()
-    }
-
-    /// The run's last event. `kept` finds the command that runs a kept script.
-    pub fn run_finished(&self, outcome: RunOutcome, exit: u8, ended_by: Option<u64>, kept: impl Fn(Kept) -> Kept) {
-        self.interrupted();
-        let event = {
-            let state = self.state();
-            let journal = self.journal();
-            let history = journal.history();
-            let changed = history.changed().iter().chain(&state.made).cloned().collect();
-            Event::RunFinished {
-                outcome,
-                exit,
-                ms: millis(self.began),
-                loss: state.loss.clone(),
-                changed,
-                in_doubt: state.in_doubt(history),
-                perhaps: history.perhaps(),
-                kept: state.kept.iter().cloned().map(kept).collect(),
-                ended_by,
-            }
-        };
-        // nothing comes after this event, so a record that cannot take it changes nothing
-        let _ = self.emit(&event);
-    }
-
-    /// A word to the operator and the record.
-    pub fn note(&self, level: Level, text: &str) -> Result<(), Ended> {
-        if self.replays_note(level, text) {
-            return Ok(());
-        }
-        self.open_steps_are_recorded()?;
-        self.emit(&Event::Note { step: self.step(), level, text: text.to_owned() })
-    }
-
-    /// Keeps a file in the run folder, as an effect of its own; returns its path. With `about`, the run's end names it.
-    pub fn keep(&self, effect: &Effect, name: &str, text: &str, kept: Option<Kept>) -> Result<PathBuf, Ended> {
-        let path = match self.turn(effect)? {
-            Turn::Replayed(recorded) => PathBuf::from(self.replayed::<Value>(effect, &recorded)?.as_str().unwrap_or_default()),
-            Turn::Live | Turn::TakenUp(..) => {
-                let begun = self.begin(effect, false, None)?;
-                let written = self.journal().keep(name, text);
-                let path = written.map_err(|error| self.no_record(&error))?;
-                self.finished(effect, &begun, Value::String(path.display().to_string()), End::default())?;
-                path
-            }
-        };
-        if let Some(kept) = kept {
-            // the folder may have been moved since
-            let here = path.file_name().map_or_else(|| path.clone(), |name| self.folder().join(name));
-            self.state().kept.push(Kept { path: here.display().to_string(), ..kept });
-        }
-        Ok(path)
-    }
-
-    /// A failure without an effect of its own.
-    pub fn refused(&self, effect: u64, primitive: &str, cause: Cause, place: &Place) -> Ended {
-        Ended::Failure(Box::new(Failure {
-            effect,
-            primitive: primitive.to_owned(),
-            message: cause.diagnostic.to_string(),
-            number: cause.number,
-            in_doubt: cause.in_doubt,
-            place: place.clone(),
-            step: self.step(),
-            cause: cause.diagnostic,
-            story: cause.story,
-        }))
-    }
-
-    /// Numbers and announces an effect.
-    pub(super) fn begin(&self, effect: &Effect, test: bool, again: Option<u64>) -> Result<Begun, Ended> {
-        if let Some(stop) = self.stopped() {
-            return Err(Ended::Stop(stop));
-        }
-        let parent = self.state().tests.last().map(|(id, _)| *id);
-        if parent.is_some() && matches!(effect.class, Class::Changes | Class::Asks) {
-            let cause = Cause::new(EffectError::ChangeInTest { summary: effect.summary.clone() });
-            return Err(self.refused(0, effect.primitive, cause, &effect.place));
-        }
-        if parent.is_none() {
-            self.open_steps_are_recorded()?;
-        }
-        self.state().ended_in = None;
-        let id = self.journal().effects() + 1;
-        let begun = Begun { id, step: self.step(), parent, began: Instant::now() };
-        let frame = effect.place.frames.first();
-        self.emit(&Event::EffectStarted {
-            effect: begun.id,
-            step: begun.step.clone(),
-            primitive: effect.primitive.to_owned(),
-            class: effect.class.word().to_owned(),
-            server: effect.server.clone(),
-            summary: effect.summary.clone(),
-            arguments: effect.arguments.clone(),
-            file: frame.map(|f| f.name.clone()).unwrap_or_default(),
-            line: frame.map_or(0, |f| f.line),
-            start: frame.map_or(0, |f| f.start),
-            end: frame.map_or(0, |f| f.end),
-            test,
-            again,
-            parent: begun.parent,
-        })?;
-        Ok(begun)
-    }
-
-    pub(super) fn finished(&self, effect: &Effect, begun: &Begun, outcome: Value, end: End) -> Result<(), Ended> {
-        {
-            let mut state = self.state();
-            if let Some((_, reads)) = state.tests.last_mut() {
-                reads.push(format!("{}: {}", effect.summary, preview(&outcome)));
-            }
-        }
-        self.emit(&Event::EffectFinished {
-            effect: begun.id,
-            step: begun.step.clone(),
-            primitive: effect.primitive.to_owned(),
-            class: effect.class.word().to_owned(),
-            server: effect.server.clone(),
-            ms: millis(begun.began),
-            already_done: end.already_done,
-            verified: end.verified,
-            resolved: end.resolved,
-            outcome,
-            parent: begun.parent,
-        })?;
-        self.settled(begun);
-        Ok(())
-    }
-
-    pub(super) fn failed(&self, effect: &Effect, begun: &Begun, cause: Cause, made: Option<String>, left: Left) -> Ended {
-        let event = self.failure_event(effect, begun, &cause, made, left, None);
-        match self.emit(&event) {
-            Err(ended) => ended,
-            Ok(()) => {
-                self.settled(begun);
-                self.refused(begun.id, effect.primitive, cause, &effect.place)
-            }
-        }
-    }
-
-    /// The end of an effect is recorded; that of a read in its test is not its own.
-    fn settled(&self, begun: &Begun) {
-        if begun.parent.is_none() {
-            self.state().made = None;
-        }
-    }
-
-    fn failure_event(
-        &self,
-        effect: &Effect,
-        begun: &Begun,
-        cause: &Cause,
-        made: Option<String>,
-        left: Left,
-        raised: Option<RaisedInstead>,
-    ) -> Event {
-        Event::EffectFailed {
-            effect: begun.id,
-            step: begun.step.clone(),
-            primitive: effect.primitive.to_owned(),
-            class: effect.class.word().to_owned(),
-            server: effect.server.clone(),
-            ms: millis(begun.began),
-            message: cause.diagnostic.to_string(),
-            number: cause.number,
-            in_doubt: cause.in_doubt,
-            code: cause.diagnostic.code().map(|code| code.to_string()),
-            messages: cause.story.messages.clone(),
-            state: cause.story.state.clone(),
-            help: cause.story.act.clone().or_else(|| cause.diagnostic.help().map(|help| help.to_string())),
-            title: cause.story.title.clone(),
-            means: cause.story.means.clone(),
-            made,
-            left,
-            stopped: begun.parent.is_none() && self.cancel.requested(),
-            raised,
-            parent: begun.parent,
-        }
     }
 
     /// Carries out one effect: announces and records it, asks its test before and after, runs the work, and can cut it off.
@@ -876,95 +650,4 @@ pub(super) fn millis(since: Instant) -> u64 {
 
 fn change(effect: &Effect, begun: &Begun) -> Change {
     Change { step: begun.step.clone(), server: effect.server.clone(), summary: effect.summary.clone() }
-}
-
-/// One more clause on how things stand.
-fn add(state: &mut Option<String>, more: &str) {
-    *state = Some(match state.take() {
-        Some(before) => format!("{before}; {more}"),
-        None => more.to_owned(),
-    });
-}
-
-fn last_read(reads: &[String]) -> String {
-    match reads.last() {
-        Some(read) => format!("the test read last: {read}"),
-        None => "the test read nothing".to_owned(),
-    }
-}
-
-/// The error itself, inside all the functions it passed.
-fn innermost(mut error: &EvalAltResult) -> &EvalAltResult {
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
-        error = inner;
-    }
-    error
-}
-
-/// A test's error as the record keeps it.
-fn raised(error: &EvalAltResult) -> RaisedInstead {
-    match innermost(error) {
-        EvalAltResult::ErrorRuntime(value, _) => match value.read_lock::<Failure>() {
-            Some(failure) if failure.effect > 0 => RaisedInstead::Failure(failure.effect),
-            Some(failure) => RaisedInstead::Value(failure.message.clone().into()),
-            None => RaisedInstead::Value(rhai::serde::from_dynamic(value).unwrap_or_else(|_| value.to_string().into())),
-        },
-        other => RaisedInstead::Value(other.to_string().into()),
-    }
-}
-
-/// Adds how things stand to the failure inside a script's error, if that is one.
-fn tell(mut error: &mut EvalAltResult, state: &str) {
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
-        error = inner;
-    }
-    if let EvalAltResult::ErrorRuntime(value, _) = error
-        && let Some(mut failure) = value.write_lock::<Failure>()
-    {
-        add(&mut failure.story.state, state);
-    }
-}
-
-/// What a script's error says, without the functions it passed.
-pub(super) fn in_short(error: &EvalAltResult) -> String {
-    match innermost(error) {
-        EvalAltResult::ErrorRuntime(value, _) => match value.read_lock::<Failure>() {
-            Some(failure) => failure.message.clone(),
-            None => value.to_string(),
-        },
-        other => other.to_string(),
-    }
-}
-
-/// An outcome in at most a line: how many rows and the first of them, else as the record has it.
-fn preview(outcome: &Value) -> String {
-    let text = match outcome["sets"].as_array().and_then(|sets| sets.first()) {
-        Some(set) => {
-            let rows = set["rows"].as_array().map_or(&[][..], Vec::as_slice);
-            let columns = set["columns"].as_array().map_or(&[][..], Vec::as_slice);
-            match rows {
-                [] => "no rows".to_owned(),
-                [first, ..] => {
-                    let cells = first.as_array().map_or(&[][..], Vec::as_slice);
-                    let cells = columns
-                        .iter()
-                        .zip(cells)
-                        .map(|(column, cell)| format!("{} = {}", column.as_str().unwrap_or_default(), plain(cell)));
-                    let more = if rows.len() > 1 { format!(", and {} more rows", rows.len() - 1) } else { String::new() };
-                    format!("{}{more}", cells.collect::<Vec<_>>().join(", "))
-                }
-            }
-        }
-        None => plain(outcome),
-    };
-    match text.char_indices().nth(120) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-/// A value as a person reads it; one that is recorded with its type (`{"t", "v"}`) by its value.
-fn plain(value: &Value) -> String {
-    let value = value.get("v").filter(|_| value.get("t").is_some()).unwrap_or(value);
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -106,11 +106,7 @@ impl Effects {
     /// Before the script is evaluated: what it is told from the record.
     pub fn begin_attempt(&self, attempt: Attempt) {
         let mut state = self.state();
-        let latch = state.latch();
-        *state = super::perform::State::default();
-        if let Some(latch) = latch {
-            state.latch_again(latch);
-        }
+        *state = super::perform::State { latch: state.latch.take(), ..Default::default() };
         state.replay.effects = attempt.replayed.iter().filter(|item| matches!(item, Item::Effect(_))).count();
         state.replay.items = attempt.replayed.into();
         state.replay.taken_up = attempt.taken_up;

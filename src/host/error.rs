@@ -9,7 +9,7 @@ use rhai::EvalAltResult;
 
 use super::arguments::WrongArgument;
 use super::{frames, messages};
-use crate::effect::{Failure, Place};
+use crate::effect::{Failure, Place, innermost};
 use crate::script::Script;
 
 /// Frames shown at the inner and at the outer end of a deep recursion.
@@ -67,7 +67,7 @@ impl RunError {
     /// What Rhai's error says, in our words and on the text.
     pub fn new(script: Arc<Script>, error: &EvalAltResult) -> Self {
         let place = frames::of_error(&script, error);
-        let inner = frames::innermost(error);
+        let inner = innermost(error);
         if let EvalAltResult::ErrorRuntime(value, _) = inner {
             if let Some(failure) = value.read_lock::<Failure>() {
                 return Self::of_failure(script, failure.clone(), place);

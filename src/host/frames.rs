@@ -77,11 +77,3 @@ pub fn of_error(script: &Script, error: &EvalAltResult) -> Place {
     let frames: Vec<_> = positions.into_iter().zip(names).collect();
     collect(script, frames.into_iter().rev())
 }
-
-/// The error itself, inside all the functions it passed.
-pub fn innermost(mut error: &EvalAltResult) -> &EvalAltResult {
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) = error {
-        error = inner;
-    }
-    error
-}

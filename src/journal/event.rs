@@ -16,6 +16,18 @@ pub enum RunOutcome {
     InDoubt,
 }
 
+impl RunOutcome {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::InDoubt => "in doubt",
+        }
+    }
+}
+
 /// How loud a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +58,17 @@ pub enum Chosen {
     /// The operator made the change, or says that it is made.
     ByHand,
     Stop,
+}
+
+impl Chosen {
+    /// The words for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::ByHand => "marked as done by hand",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// What a failed change left behind.

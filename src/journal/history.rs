@@ -397,7 +397,8 @@ impl History {
         Attempt { replayed: self.items[..end].to_vec(), taken_up: None }
     }
 
-    fn last_effect(&self) -> Option<(usize, &Arc<Recorded>)> {
+    /// The last effect of the script and its place among the items.
+    pub fn last_effect(&self) -> Option<(usize, &Arc<Recorded>)> {
         self.items.iter().enumerate().rev().find_map(|(index, item)| Some((index, item.effect()?)))
     }
 

@@ -102,6 +102,8 @@ const VERSION: (u8, u8, u16) = (12, 0, 6024);
 const PASSWORD_FILE: &str = "password";
 const CERTIFICATE_FILE: &str = "lab.crt";
 const SITE_FILE: &str = "site.toml";
+/// Told call by call, and written anew at the end, with what came of each.
+const SHELL_LOG: &str = "shell.jsonl";
 
 impl Lab {
     /// Sets the scene below `options.dir` and serves it. The site file appears, by renaming, once everything listens.
@@ -157,7 +159,12 @@ impl Lab {
         let instances = Arc::new(instances);
         let stores = Stores { world: Arc::clone(&world), instances: Arc::clone(&instances) };
         let shell = Shell::new(
-            ShellOptions { pace: options.pace, faults: options.scenario.shell_faults.clone(), ..ShellOptions::default() },
+            ShellOptions {
+                pace: options.pace,
+                faults: options.scenario.shell_faults.clone(),
+                log: Some(dir.join(SHELL_LOG)),
+                ..ShellOptions::default()
+            },
             ChatSite::default(),
             Arc::new(stores),
         );
@@ -185,7 +192,7 @@ impl Lab {
         let path = self.dir.join("wire.jsonl");
         write_file(&path, |out| self.world.wire.write(out)).map_err(|source| LabError::Folder { path, source })?;
         self.shell_task.abort();
-        let path = self.dir.join("shell.jsonl");
+        let path = self.dir.join(SHELL_LOG);
         write_file(&path, |out| self.shell.write_calls(out)).map_err(|source| LabError::Folder { path, source })?;
         let last = final_state(&self.instances, &self.shell.pool());
         let path = self.dir.join("world.json");

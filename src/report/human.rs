@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::Style;
-use crate::journal::{Change, Chosen, Ended, Event, Level, Progress, Replayed, RunOutcome};
+use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
 pub struct Human {
@@ -188,14 +188,7 @@ impl Human {
             }
             // said when the signal was heard
             Event::Interrupted { .. } | Event::EffectTested { .. } => None,
-            Event::Choice { chosen, by, .. } => {
-                let word = match chosen {
-                    Chosen::Retry => "retry",
-                    Chosen::ByHand => "marked as done by hand",
-                    Chosen::Stop => "stop",
-                };
-                Some(format!("   {} {word} ({by})", style.paint("36", "choice ")))
-            }
+            Event::Choice { chosen, by, .. } => Some(format!("   {} {} ({by})", style.paint("36", "choice "), chosen.word())),
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
             Event::EffectStarted { effect, class, summary, parent: None, .. } => {
                 if class != "asks" {
@@ -250,12 +243,12 @@ impl Human {
                 if let Some(bar) = state.bar.take() {
                     bar.finish_and_clear();
                 }
-                let word = match outcome {
-                    RunOutcome::Done => style.paint("32;1", "done"),
-                    RunOutcome::Failed => style.paint("31;1", "failed"),
-                    RunOutcome::Stopped => style.paint("33;1", "stopped"),
-                    RunOutcome::InDoubt => style.paint("31;1", "in doubt"),
+                let paint = match outcome {
+                    RunOutcome::Done => "32;1",
+                    RunOutcome::Stopped => "33;1",
+                    RunOutcome::Failed | RunOutcome::InDoubt => "31;1",
                 };
+                let word = style.paint(paint, outcome.word());
                 let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {

@@ -5,29 +5,20 @@ use serde_json::Value;
 
 use super::Style;
 use super::human::{plural, seconds, wrap_hanging};
-use crate::journal::{Change, Chosen, Event, Left, Level, Line, Read, RunOutcome, Summary};
+use crate::journal::{Change, Event, Left, Level, Line, Read, Summary};
 
 /// A run's end in a word.
 fn outcome(summary: &Summary) -> String {
     let word = match summary.outcome {
         _ if summary.bad_line.is_some() => "damaged record",
         _ if summary.running => "running",
-        Some(outcome) => outcome_word(outcome),
+        Some(outcome) => outcome.word(),
         None => "died",
     };
     match summary.resumed {
         0 => word.to_owned(),
         1 => format!("{word}, resumed once"),
         n => format!("{word}, resumed {n} times"),
-    }
-}
-
-fn outcome_word(outcome: RunOutcome) -> &'static str {
-    match outcome {
-        RunOutcome::Done => "done",
-        RunOutcome::Failed => "failed",
-        RunOutcome::Stopped => "stopped",
-        RunOutcome::InDoubt => "in doubt",
     }
 }
 
@@ -184,13 +175,8 @@ impl Timeline<'_> {
             Event::Question { text, .. } => self.say(at, &format!("  asked   {text}")),
             Event::Answer { answer, by, .. } => self.say(at, &format!("  answer  {answer} ({by})")),
             Event::Choice { chosen, reason, by, .. } => {
-                let word = match chosen {
-                    Chosen::Retry => "retry",
-                    Chosen::ByHand => "marked as done by hand",
-                    Chosen::Stop => "stop",
-                };
                 let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                self.say(at, &format!("  choice  {word}{reason} ({by})"));
+                self.say(at, &format!("  choice  {}{reason} ({by})", chosen.word()));
             }
             Event::Note { level, text, .. } => {
                 let word = if *level == Level::Warn { "warning" } else { "note   " };
@@ -200,7 +186,7 @@ impl Timeline<'_> {
                 self.say(at, if *times < 2 { "asked to stop" } else { "asked to stop at once" });
             }
             Event::RunFinished { outcome, exit, loss, .. } => {
-                self.say(at, &format!("{} (exit {exit})", outcome_word(*outcome)));
+                self.say(at, &format!("{} (exit {exit})", outcome.word()));
                 let lines = loss.as_ref().and_then(|loss| loss["lines"].as_array());
                 self.loss = lines.map(|lines| lines.iter().filter_map(Value::as_str).map(str::to_owned).collect());
             }

@@ -2,6 +2,9 @@
 #![expect(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "../../src/cases.rs"]
+pub mod cases;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -310,11 +313,6 @@ impl Drop for Small {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
-}
-
-/// How many cases of so many: a tenth, all of them with `CUTOVER_CASES=full`.
-pub fn cases(all: usize) -> usize {
-    if std::env::var("CUTOVER_CASES").is_ok_and(|cases| cases == "full") { all } else { all.div_ceil(10) }
 }
 
 /// Copies a folder with all that is in it; returns the copy.

@@ -318,7 +318,7 @@ fn shown(text: &str, kills: &[Kill], why: &str) -> String {
 #[test]
 fn a_run_that_is_killed_and_resumed_ends_as_if_nobody_had_killed_it() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(4);
-    let cases = crate::cases::cases().div_ceil(threads as u32);
+    let cases = crate::cases::cases(10_000).div_ceil(threads) as u32;
     let config = || ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() };
     let tried = || {
         let kills = prop::collection::vec(kill(), 1..=3);

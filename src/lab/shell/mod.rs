@@ -14,6 +14,7 @@ mod tests;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,8 @@ pub struct ShellOptions {
     pub replication_seconds: f64,
     /// what is wrong, in order
     pub faults: Vec<ShellFault>,
+    /// where each call is told as it comes, before it does anything; what came of it is not told there
+    pub log: Option<PathBuf>,
 }
 
 impl Default for ShellOptions {
@@ -83,6 +86,7 @@ impl Default for ShellOptions {
             dead_seconds: 5.0,
             replication_seconds: 2.0,
             faults: Vec::new(),
+            log: None,
         }
     }
 }
@@ -170,13 +174,19 @@ impl Shell {
     fn received(&self, cmdlet: &str, parameters: &Map<String, Value>) -> usize {
         let mut calls = lock(&self.calls);
         let n = calls.len();
-        calls.push(ShellCall {
+        let call = ShellCall {
             n: n as u64 + 1,
             at: self.instances.now().to_string(),
             cmdlet: cmdlet.to_owned(),
             parameters: parameters.clone(),
             errors: Vec::new(),
-        });
+        };
+        if let Some(log) = &self.options.log
+            && let Err(error) = append(log, &call)
+        {
+            tracing::warn!(%error, "the lab's shell could not tell a call");
+        }
+        calls.push(call);
         n
     }
 
@@ -192,6 +202,12 @@ impl Shell {
         let count = lock(&self.calls).iter().filter(|call| call.cmdlet.eq_ignore_ascii_case(cmdlet)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
+}
+
+fn append(log: &Path, call: &ShellCall) -> io::Result<()> {
+    let mut line = serde_json::to_vec(call)?;
+    line.push(b'\n');
+    std::fs::File::options().create(true).append(true).open(log)?.write_all(&line)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
