@@ -13,6 +13,7 @@
 pub mod backups;
 #[cfg(test)]
 mod cases;
+pub mod check;
 pub mod cli;
 pub mod effect;
 pub mod facts;

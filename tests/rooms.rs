@@ -8,9 +8,25 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
-        &["backups", "effect", "host", "journal", "lab", "operator", "powershell", "primitives", "report", "script", "site", "sqlserver"],
+        &[
+            "backups",
+            "check",
+            "effect",
+            "host",
+            "journal",
+            "lab",
+            "operator",
+            "powershell",
+            "primitives",
+            "report",
+            "script",
+            "site",
+            "sqlserver",
+        ],
     ),
-    ("report", &["script", "journal"]),
+    ("report", &["check", "script", "journal"]),
+    // of primitives it uses descriptions only, of powershell the catalogue's judgement of parameters
+    ("check", &["script", "site", "primitives", "powershell"]),
     ("host", &["script", "primitives", "effect"]),
     ("primitives", &["effect", "backups", "journal", "operator", "powershell", "sqlserver"]),
     ("effect", &["journal", "operator"]),

@@ -157,7 +157,7 @@ pub(super) fn texts(script: &Script) -> Vec<(String, Option<String>, String, Arc
         };
         (file.name.clone(), file.module.clone(), copy, file.text.clone())
     };
-    script.files.iter().map(copied).collect()
+    script.files.iter().map(|file| copied(file)).collect()
 }
 
 fn copies(journal: &Journal, script: &Script, site: &Site) -> Result<Vec<Source>, CliError> {

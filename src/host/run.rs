@@ -121,7 +121,7 @@ impl Host {
         if self.run.effects.stopped().is_some() {
             return Err(self.stop(place));
         }
-        if !self.script.calls.contains(primitive.name, position) {
+        if !self.script.calls(primitive.name, position) {
             self.run.effects.stop(Stop::IndirectCall(primitive.name.to_owned()));
             return Err(self.stop(place));
         }

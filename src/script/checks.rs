@@ -1,8 +1,9 @@
 //! What `script` refuses at load although Rhai compiles it, because it would do something other than what the text says, or
 //! fail in the middle of a recovery.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 
 use rhai::{Expr, Position, Stmt, Token};
 
@@ -11,7 +12,7 @@ use super::engine::SITE;
 use super::error::{Problem, ScriptError};
 use super::load::error;
 use super::walk::{self, Function, Node};
-use super::{Names, SourceFile, nearest};
+use super::{Import, Names, SourceFile, nearest};
 
 /// Calls that Rhai's parser makes of other syntax, or resolves itself.
 const BUILT_IN: &[&str] = &["curry", "is_shared", "type_of"];
@@ -23,39 +24,58 @@ const SWALLOW_ERRORS: &[&str] = &["sort", "sort_by", "order", "order_by"];
 const TAKE_FUNCTIONS: &[&str] =
     &["map", "filter", "all", "some", "index_of", "find", "find_map", "reduce", "reduce_rev", "for_each", "retain", "drain", "dedup"];
 
-/// Checks all files of a script that compiled.
-pub fn script(files: &[SourceFile], functions: &[Vec<Function>], names: &Names, errors: &mut Vec<ScriptError>) {
-    let mut owners: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+/// Checks one file that compiled, by itself.
+pub fn file(file: &SourceFile, names: &Names, problems: &mut Vec<(Problem, Range<usize>)>) {
+    let check = File { names, file };
+    check.names_are_free(problems);
+    if file.module.is_some() {
+        check.holds_only_definitions(problems);
+    }
+    check.nothing_binds_site(problems);
+    check.nodes(problems);
+}
+
+/// Checks what files say of each other: all of them are right by themselves.
+pub fn script(files: &[Arc<SourceFile>], imports: &[Vec<Import>], names: &Names, errors: &mut Vec<ScriptError>) {
+    let mut owners: HashMap<&str, usize> = HashMap::new();
     for (index, file) in files.iter().enumerate() {
-        let check = File { files, functions, names, index, file };
-        check.names_are_free(&mut owners, errors);
-        if index > 0 {
-            check.holds_only_definitions(errors);
+        for function in file.functions.iter().filter(|f| !f.is_closure()) {
+            let name = function.name.as_str();
+            if let Some(owner) = owners.insert(name, index)
+                && owner != index
+            {
+                let by = format!("`{}` defines it", files[owner].name);
+                let problem = Problem::TakenName { name: name.to_owned(), by };
+                errors.push(error(file, File { names, file }.name_of(name, 0), problem));
+            }
         }
-        check.nothing_binds_site(errors);
-        check.nodes(errors);
+        let between = Between { files, imports: &imports[index], names, file };
+        let mut visit = |node: Node<'_>| between.node(node, errors);
+        walk::statements(file.ast.statements(), &mut visit);
+        for function in &file.functions {
+            walk::statements(&function.statements, &mut visit);
+        }
     }
 }
 
 struct File<'a> {
-    files: &'a [SourceFile],
-    functions: &'a [Vec<Function>],
     names: &'a Names,
-    index: usize,
     file: &'a SourceFile,
 }
 
+type Problems = Vec<(Problem, Range<usize>)>;
+
 impl<'a> File<'a> {
-    fn at(&self, position: Position, problem: Problem) -> ScriptError {
-        error(self.file, self.index, self.file.span_at(position), problem)
+    fn at(&self, position: Position, problem: Problem) -> (Problem, Range<usize>) {
+        (problem, self.file.span_at(position))
     }
 
     fn own(&self) -> &'a [Function] {
-        &self.functions[self.index]
+        &self.file.functions
     }
 
-    /// Function names are unique over the script and never one of the program's.
-    fn names_are_free(&self, owners: &mut BTreeMap<&'a str, (usize, &'a str)>, errors: &mut Vec<ScriptError>) {
+    /// Function names are unique and never one of the program's.
+    fn names_are_free(&self, errors: &mut Problems) {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for function in self.own().iter().filter(|f| !f.is_closure()) {
             let name = function.name.as_str();
@@ -64,13 +84,12 @@ impl<'a> File<'a> {
                 "it is a primitive".to_owned()
             } else if self.names.functions.contains(name) || BUILT_IN.contains(&name) {
                 "it is a function or method of the language".to_owned()
-            } else if let Some((owner, shown)) = owners.get(name) {
-                if *owner == self.index { "this file defines it twice".to_owned() } else { format!("`{shown}` defines it") }
+            } else if nth > 0 {
+                "this file defines it twice".to_owned()
             } else {
-                owners.insert(name, (self.index, &self.file.name));
                 continue;
             };
-            errors.push(error(self.file, self.index, self.name_of(name, nth), Problem::TakenName { name: name.to_owned(), by }));
+            errors.push((Problem::TakenName { name: name.to_owned(), by }, self.name_of(name, nth)));
         }
     }
 
@@ -88,7 +107,7 @@ impl<'a> File<'a> {
     }
 
     /// A module's top level holds only fn, const and import, and its constants call nothing that could have an effect.
-    fn holds_only_definitions(&self, errors: &mut Vec<ScriptError>) {
+    fn holds_only_definitions(&self, errors: &mut Problems) {
         for stmt in self.file.ast.statements() {
             let constant = matches!(stmt, Stmt::Var(_, flags, _) if flags.intersects(rhai::ASTFlags::CONSTANT));
             if !matches!(stmt, Stmt::Import(..) | Stmt::Noop(_)) && !constant {
@@ -117,7 +136,7 @@ impl<'a> File<'a> {
     }
 
     /// `site` is never a variable, parameter, loop variable, caught error or import's name.
-    fn nothing_binds_site(&self, errors: &mut Vec<ScriptError>) {
+    fn nothing_binds_site(&self, errors: &mut Problems) {
         if !self.file.text.contains(SITE) {
             return;
         }
@@ -133,12 +152,12 @@ impl<'a> File<'a> {
                 Token::Pipe if opens_closure(before) => {
                     let close = (at + 1..lexemes.len()).find(|i| matches!(lexemes[*i].token, Token::Pipe)).unwrap_or(at);
                     for inner in (at + 1..close).filter(|i| is_site(*i)) {
-                        errors.push(error(self.file, self.index, lexemes[inner].span.clone(), Problem::ShadowedSite));
+                        errors.push((Problem::ShadowedSite, lexemes[inner].span.clone()));
                     }
                     at = close;
                 }
                 Token::Identifier(_) if is_site(at) && (parameters || matches!(before, Some(Token::Let | Token::Const | Token::As))) => {
-                    errors.push(error(self.file, self.index, lexemes[at].span.clone(), Problem::ShadowedSite));
+                    errors.push((Problem::ShadowedSite, lexemes[at].span.clone()));
                 }
                 _ => {}
             }
@@ -147,7 +166,7 @@ impl<'a> File<'a> {
     }
 
     /// Everything that is wrong with single nodes.
-    fn nodes(&self, errors: &mut Vec<ScriptError>) {
+    fn nodes(&self, errors: &mut Problems) {
         let top: BTreeSet<_> =
             self.file.ast.statements().iter().filter(|s| matches!(s, Stmt::Import(..))).map(|s| walk::place(s.position())).collect();
         let mut visit = |node: Node<'_>| self.node(node, &top, errors);
@@ -157,7 +176,7 @@ impl<'a> File<'a> {
         }
     }
 
-    fn node(&self, node: Node<'_>, top: &BTreeSet<(usize, usize)>, errors: &mut Vec<ScriptError>) {
+    fn node(&self, node: Node<'_>, top: &BTreeSet<(usize, usize)>, errors: &mut Problems) {
         match node {
             Node::Stmt(Stmt::Import(parts, position)) => {
                 if !matches!(parts.0, Expr::StringConstant(..)) {
@@ -176,10 +195,6 @@ impl<'a> File<'a> {
                 }
                 if call.capture_parent_scope {
                     errors.push(self.at(*position, Problem::IndirectCall { name: call.name.to_string() }));
-                } else if call.is_qualified() {
-                    self.qualified(call, *position, errors);
-                } else {
-                    self.unqualified(&call.name, call.args.len(), *position, errors);
                 }
             }
             Node::Expr(Expr::MethodCall(call, position)) => {
@@ -198,9 +213,6 @@ impl<'a> File<'a> {
                             errors.push(self.at(*at, Problem::IndirectCall { name: text.to_string() }));
                         }
                     }
-                } else if !self.names.functions.contains(name) && !BUILT_IN.contains(&name) && !self.own().iter().any(|f| f.name == name) {
-                    let help = self.suggest(name, false);
-                    errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help }));
                 }
             }
             Node::Expr(Expr::Dot(pair, _, _)) => self.method_on_variable(&pair.lhs, &pair.rhs, errors),
@@ -214,7 +226,7 @@ impl<'a> File<'a> {
     }
 
     /// `ids.filter(|x| ids.contains(x))` ends in "Data race detected" when it runs.
-    fn method_on_variable(&self, receiver: &Expr, rest: &Expr, errors: &mut Vec<ScriptError>) {
+    fn method_on_variable(&self, receiver: &Expr, rest: &Expr, errors: &mut Problems) {
         let call = match rest {
             Expr::MethodCall(call, _) => call,
             Expr::Dot(pair, _, _) | Expr::Index(pair, _, _) => match &pair.lhs {
@@ -231,6 +243,45 @@ impl<'a> File<'a> {
             if captures {
                 errors.push(self.at(receiver.position(), Problem::CapturedReceiver { name: name.to_owned() }));
             }
+        }
+    }
+}
+
+/// One file beside those that it imports.
+struct Between<'a> {
+    files: &'a [Arc<SourceFile>],
+    imports: &'a [Import],
+    names: &'a Names,
+    file: &'a Arc<SourceFile>,
+}
+
+impl<'a> Between<'a> {
+    fn at(&self, position: Position, problem: Problem) -> ScriptError {
+        error(self.file, self.file.span_at(position), problem)
+    }
+
+    fn own(&self) -> &'a [Function] {
+        &self.file.functions
+    }
+
+    fn node(&self, node: Node<'_>, errors: &mut Vec<ScriptError>) {
+        match node {
+            Node::Expr(Expr::FnCall(call, position)) | Node::Stmt(Stmt::FnCall(call, position)) => {
+                if call.is_operator_call() || call.capture_parent_scope {
+                } else if call.is_qualified() {
+                    self.qualified(call, *position, errors);
+                } else {
+                    self.unqualified(&call.name, call.args.len(), *position, errors);
+                }
+            }
+            Node::Expr(Expr::MethodCall(call, position)) => {
+                let name = call.name.as_str();
+                if !self.names.functions.contains(name) && !BUILT_IN.contains(&name) && !self.own().iter().any(|f| f.name == name) {
+                    let help = self.suggest(name, false);
+                    errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help }));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -251,15 +302,15 @@ impl<'a> File<'a> {
 
     fn qualified(&self, call: &rhai::FnCallExpr, position: Position, errors: &mut Vec<ScriptError>) {
         let [alias] = call.namespace.path.as_slice() else { return };
-        let Some(import) = self.file.imports.iter().find(|i| i.alias == alias.name.as_str()) else { return };
-        let public: Vec<&Function> = self.functions[import.file].iter().filter(|f| !f.private && !f.is_closure()).collect();
+        let Some(import) = self.imports.iter().find(|i| i.alias == alias.name.as_str()) else { return };
+        let public: Vec<&Function> = self.files[import.file].functions.iter().filter(|f| !f.private && !f.is_closure()).collect();
         let same: Vec<&&Function> = public.iter().filter(|f| f.name == call.name.as_str()).collect();
         let name = format!("{}::{}", alias.name, call.name);
         if same.is_empty() {
             let shown = &self.files[import.file].name;
             let help = match nearest(&call.name, public.iter().map(|f| f.name.as_str())) {
                 Some(near) => format!("did you mean `{}::{near}`?", alias.name),
-                None if self.functions[import.file].iter().any(|f| f.name == call.name.as_str()) => {
+                None if self.files[import.file].functions.iter().any(|f| f.name == call.name.as_str()) => {
                     format!("it is private in `{shown}`: remove `private` there, or call another")
                 }
                 None => format!("`{shown}` defines {}", list(public.iter().map(|f| f.name.as_str()))),
@@ -282,7 +333,7 @@ impl<'a> File<'a> {
         let own = self.own().iter().filter(|f| !f.is_closure()).map(|f| f.name.as_str());
         let known = primitives.chain(own).chain(self.names.functions.iter().map(String::as_str));
         // a function of an imported module, called without its module
-        let module = self.file.imports.iter().find(|i| self.functions[i.file].iter().any(|f| f.name == name && !f.private));
+        let module = self.imports.iter().find(|i| self.files[i.file].functions.iter().any(|f| f.name == name && !f.private));
         match (module, nearest(name, known)) {
             (Some(import), _) => format!("write `{}::{name}`", import.alias),
             (None, Some(near)) => format!("did you mean `{near}`?"),

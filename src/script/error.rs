@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+use super::SourceFile;
+
 /// What is wrong.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Problem {
     /// The runbook's file cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable { path: PathBuf, source: Arc<std::io::Error> },
     /// Rhai's parser refuses the text.
     #[error("{message}")]
     Syntax { message: String, help: String },
@@ -113,7 +115,7 @@ impl Problem {
         }
     }
 
-    fn label(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::UnclosedComment => "opened here",
             Self::UnknownCall { .. } | Self::UnknownVariable { .. } | Self::UnknownImport { .. } => "not found",
@@ -127,8 +129,8 @@ impl Problem {
 #[derive(Debug)]
 pub struct ScriptError {
     pub problem: Box<Problem>,
-    /// Index of the file, and its bytes; nothing when the file could not be read at all.
-    pub file: usize,
+    /// Nothing when the runbook could not be read at all.
+    pub file: Option<Arc<SourceFile>>,
     pub span: Range<usize>,
     pub(super) source: Option<NamedSource<Arc<str>>>,
 }

@@ -1,4 +1,5 @@
-//! Reads a runbook, finds its imports, compiles every file into the one line space and checks it.
+//! Reads runbooks, finds their imports, compiles every file and checks it. Modules come first in the line space, in a fixed
+//! order, so that each is compiled and checked once for any number of runbooks.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -7,13 +8,17 @@ use std::sync::{Arc, OnceLock};
 use rhai::{Engine, Expr, Scope, Stmt};
 
 use super::error::{Problem, ScriptError, ScriptErrors};
-use super::walk::{self, Function};
-use super::{Calls, Import, Kind, Names, Script, SourceFile, checks, engine, limits, span, stdlib, syntax};
+use super::{Calls, Import, Kind, Names, Script, SourceFile, checks, engine, limits, span, stdlib, syntax, walk};
 
 /// What to load.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     Path(&'a Path),
+    /// A text that stands for the file's: its modules are looked for beside that path.
+    Instead {
+        path: &'a Path,
+        text: &'a str,
+    },
     /// A runbook that has no file; its modules are the site's and the embedded ones.
     Text {
         name: &'a str,
@@ -32,72 +37,49 @@ pub struct Options {
 /// How deep imports nest at most; a cycle is found long before.
 const NESTING: usize = 32;
 
-struct Loader<'a> {
-    options: &'a Options,
-    folder: Option<PathBuf>,
+type Found = (Problem, std::ops::Range<usize>);
+
+/// One file, compiled or not, with everything that is wrong with it by itself.
+struct Compiled {
+    file: Arc<SourceFile>,
+    problems: Vec<Found>,
+}
+
+/// Where a module was found: its file, or its name among the embedded ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Place {
+    File(PathBuf),
+    Embedded(String),
+}
+
+/// Modules, compiled once for any number of runbooks.
+pub struct Library {
+    options: Options,
     engine: Engine,
     scope: Scope<'static>,
-    files: Vec<SourceFile>,
-    functions: Vec<Vec<Function>>,
-    errors: Vec<ScriptError>,
+    modules: HashMap<Place, Compiled>,
+    /// where each module name was found for the runbooks of a folder; an error is told by each runbook
+    places: HashMap<(Option<PathBuf>, String), Option<Place>>,
     lines: usize,
     bytes: usize,
 }
 
+/// A runbook's text, before it is compiled.
+struct Text {
+    name: String,
+    path: Option<PathBuf>,
+    text: String,
+}
+
 impl Script {
-    /// Reads, compiles and checks a runbook with everything it imports.
+    /// Reads, compiles and checks one runbook with everything it imports.
     ///
     /// # Errors
     /// Everything found, over all files; after a syntax error the file's other checks are left out.
     pub fn load(source: Source<'_>, options: &Options) -> Result<Script, ScriptErrors> {
-        let (name, path, text, kind) = match source {
-            Source::Path(path) => {
-                let text = match std::fs::read(path).and_then(utf8) {
-                    Ok(text) => text,
-                    Err(error) => {
-                        let problem = Box::new(Problem::Unreadable { path: path.to_owned(), source: error });
-                        return Err(ScriptErrors(vec![ScriptError { problem, file: 0, span: 0..0, source: None }]));
-                    }
-                };
-                (path.display().to_string(), Some(path.to_owned()), text, Kind::Runbook)
-            }
-            Source::Text { name, text } => (name.to_owned(), None, text.to_owned(), Kind::Runbook),
-        };
-        let mut loader = Loader {
-            options,
-            folder: path.as_deref().map(|p| p.parent().unwrap_or(Path::new("")).to_owned()),
-            engine: engine::new(),
-            scope: engine::scope(),
-            files: Vec::new(),
-            functions: Vec::new(),
-            errors: Vec::new(),
-            lines: 0,
-            bytes: 0,
-        };
-        loader.file(name, path, kind, &text, &mut Vec::new());
-        if loader.errors.is_empty() {
-            checks::script(&loader.files, &loader.functions, &options.names, &mut loader.errors);
-        }
-        if !loader.errors.is_empty() {
-            loader.errors.sort_by_key(|e| (e.file, e.span.start));
-            return Err(ScriptErrors(loader.errors));
-        }
-        let mut calls = Calls::default();
-        for (file, functions) in loader.files.iter().zip(&loader.functions) {
-            calls.add(&file.ast, functions, &|name| options.names.primitives.contains(name));
-        }
-        let mut closures = HashMap::new();
-        let mut defined = BTreeSet::new();
-        for (file, functions) in loader.functions.into_iter().enumerate() {
-            for function in functions {
-                if function.is_closure() {
-                    closures.insert(function.name, (file, function.parameters.len()));
-                } else {
-                    defined.insert(function.name);
-                }
-            }
-        }
-        Ok(Script { files: loader.files, calls, names: options.names.clone(), closures, functions: defined })
+        let mut library = Library::new(options.clone());
+        library.take_in(&[source]);
+        library.load(source)
     }
 }
 
@@ -105,53 +87,167 @@ fn utf8(bytes: Vec<u8>) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error()))
 }
 
-impl Loader<'_> {
-    /// Compiles one file and then what it imports; returns its index.
-    fn file(&mut self, name: String, path: Option<PathBuf>, kind: Kind, text: &str, parents: &mut Vec<String>) -> usize {
-        let index = self.files.len();
-        let bom = text.starts_with('\u{feff}');
-        let text: Arc<str> = text.trim_start_matches('\u{feff}').into();
-        let line_starts = span::line_starts(&text);
-        let first_line = self.lines;
-        let base = self.bytes;
-        self.lines += line_starts.len();
-        // one byte between files, so that no position belongs to two
-        self.bytes += text.len() + 1;
+fn read(source: Source<'_>) -> Result<Text, ScriptErrors> {
+    match source {
+        Source::Path(path) => match std::fs::read(path).and_then(utf8) {
+            Ok(text) => Ok(Text { name: path.display().to_string(), path: Some(path.to_owned()), text }),
+            Err(error) => {
+                let problem = Box::new(Problem::Unreadable { path: path.to_owned(), source: Arc::new(error) });
+                Err(ScriptErrors(vec![ScriptError { problem, file: None, span: 0..0, source: None }]))
+            }
+        },
+        Source::Instead { path, text } => Ok(Text { name: path.display().to_string(), path: Some(path.to_owned()), text: text.to_owned() }),
+        Source::Text { name, text } => Ok(Text { name: name.to_owned(), path: None, text: text.to_owned() }),
+    }
+}
+
+fn folder_of(path: Option<&Path>) -> Option<PathBuf> {
+    path.map(|p| p.parent().unwrap_or(Path::new("")).to_owned())
+}
+
+/// What stands after `import` in a text, comments and texts among it: too many rather than too few.
+fn mentioned(text: &str) -> impl Iterator<Item = &str> {
+    text.split("import").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '`'))?;
+        rest[1..].split(quote).next()
+    })
+}
+
+impl Library {
+    pub fn new(options: Options) -> Self {
+        Self { options, engine: engine::new(), scope: engine::scope(), modules: HashMap::new(), places: HashMap::new(), lines: 0, bytes: 0 }
+    }
+
+    /// Compiles every module that these runbooks import, and what those import. What cannot be read is told by
+    /// [`Library::load`].
+    pub fn take_in(&mut self, runbooks: &[Source<'_>]) {
+        for source in runbooks {
+            let (folder, names) = match source {
+                Source::Text { text, .. } => (None, mentioned(text).map(str::to_owned).collect::<Vec<_>>()),
+                Source::Instead { path, text } => (folder_of(Some(path)), mentioned(text).map(str::to_owned).collect()),
+                Source::Path(path) => {
+                    let Ok(text) = std::fs::read(path).and_then(utf8) else { continue };
+                    (folder_of(Some(path)), mentioned(&text).map(str::to_owned).collect())
+                }
+            };
+            for name in names {
+                self.take_in_module(folder.as_deref(), &name);
+            }
+        }
+    }
+
+    fn take_in_module(&mut self, folder: Option<&Path>, name: &str) {
+        let key = (folder.map(Path::to_owned), name.to_owned());
+        if self.places.contains_key(&key) {
+            return;
+        }
+        let Ok((place, shown, text)) = self.find(folder, name) else {
+            self.places.insert(key, None);
+            return;
+        };
+        self.places.insert(key, Some(place.clone()));
+        let inner: Vec<String> = mentioned(&text).map(str::to_owned).collect();
+        if !self.modules.contains_key(&place) {
+            let kind = match (&place, folder) {
+                (Place::Embedded(_), _) => Kind::Embedded,
+                (Place::File(path), Some(folder)) if path.starts_with(folder) => Kind::Beside,
+                (Place::File(_), _) => Kind::Site,
+            };
+            let path = match &place {
+                Place::File(path) => Some(path.clone()),
+                Place::Embedded(_) => None,
+            };
+            let text = Text { name: shown, path, text };
+            let compiled = self.compile(text, kind, Some(name.to_owned()), self.lines, self.bytes);
+            self.lines += compiled.file.line_starts.len();
+            // one byte between files, so that no position belongs to two
+            self.bytes += compiled.file.text.len() + 1;
+            self.modules.insert(place, compiled);
+        }
+        for name in inner {
+            self.take_in_module(folder, &name);
+        }
+    }
+
+    /// Compiles and checks a runbook whose modules were taken in.
+    ///
+    /// # Errors
+    /// Everything found, over all files; after a syntax error the file's other checks are left out.
+    pub fn load(&self, source: Source<'_>) -> Result<Script, ScriptErrors> {
+        let text = read(source)?;
+        let folder = folder_of(text.path.as_deref());
+        let runbook = self.compile(text, Kind::Runbook, None, self.lines, self.bytes);
+        let mut loading = Loading { library: self, folder, files: Vec::new(), imports: Vec::new(), errors: Vec::new() };
+        loading.add(&runbook, &mut Vec::new());
+        let Loading { files, imports, mut errors, .. } = loading;
+        if errors.is_empty() {
+            checks::script(&files, &imports, &self.options.names, &mut errors);
+        }
+        if !errors.is_empty() {
+            // the runbook first
+            let order = |e: &ScriptError| files.iter().position(|f| e.file.as_ref().is_some_and(|own| Arc::ptr_eq(own, f)));
+            errors.sort_by_key(|e| (order(e), e.span.start));
+            return Err(ScriptErrors(errors));
+        }
+        let mut closures = HashMap::new();
+        let mut defined = BTreeSet::new();
+        for (index, file) in files.iter().enumerate() {
+            for (at, function) in file.functions.iter().enumerate() {
+                if function.is_closure() {
+                    closures.insert(function.name.clone(), (index, at));
+                } else {
+                    defined.insert(function.name.clone());
+                }
+            }
+        }
+        Ok(Script { files, imports, names: self.options.names.clone(), closures, functions: defined })
+    }
+
+    fn compile(&self, text: Text, kind: Kind, module: Option<String>, first_line: usize, base: usize) -> Compiled {
+        let bom = text.text.starts_with('\u{feff}');
+        let bare: Arc<str> = text.text.trim_start_matches('\u{feff}').into();
+        let line_starts = span::line_starts(&bare);
         let mut file = SourceFile {
-            name,
-            path,
+            name: text.name,
+            path: text.path,
             kind,
-            module: parents.last().cloned(),
+            module,
             bom,
             first_line,
-            imports: Vec::new(),
             ast: rhai::AST::empty(),
+            functions: Vec::new(),
+            calls: Calls::default(),
             base,
             line_starts,
             lexed: OnceLock::new(),
-            text,
+            text: bare,
         };
-        let result = self.compile(&file);
-        let failed = result.is_err();
-        match result {
-            Ok(ast) => file.ast = ast,
-            Err((problem, span)) => self.errors.push(error(&file, index, span, problem)),
+        let mut problems = Vec::new();
+        match self.parse(&file, &file.text) {
+            Ok(ast) => {
+                file.functions = walk::functions(&ast);
+                file.ast = ast;
+                file.calls.add(&file.ast, &file.functions, &|name| self.options.names.primitives.contains(name));
+                checks::file(&file, &self.options.names, &mut problems);
+            }
+            Err(found) => problems = self.others(&file, found),
         }
-        self.functions.push(walk::functions(&file.ast));
-        self.files.push(file);
-        if !failed {
-            self.imports(index, parents);
-        }
-        index
+        Compiled { file: Arc::new(file), problems }
     }
 
-    fn compile(&self, file: &SourceFile) -> Result<rhai::AST, (Problem, std::ops::Range<usize>)> {
-        if self.lines > limits::LINES {
+    /// The first syntax error, and those that are found when the statements with errors are left out.
+    fn others(&self, file: &SourceFile, first: Found) -> Vec<Found> {
+        syntax::all(file, first, &|text| self.parse(file, text).map(|_| ()))
+    }
+
+    fn parse(&self, file: &SourceFile, text: &str) -> Result<rhai::AST, Found> {
+        if file.first_line + file.line_starts.len() > limits::LINES {
             let limit = format!("{} lines in a runbook and its modules", limits::LINES);
             return Err((Problem::Limit { limit }, 0..0));
         }
-        if let Some(line) = file.text.split('\n').position(|l| l.len() > limits::LINE) {
-            let start = file.line_starts[line];
+        let ends = file.line_starts.iter().skip(1).map(|next| next - 1).chain([file.text.len()]);
+        if let Some((start, _)) = file.line_starts.iter().copied().zip(ends).find(|(start, end)| end - start > limits::LINE) {
             return Err((Problem::Limit { limit: format!("{} bytes in a line", limits::LINE) }, start..start));
         }
         if file.text.contains("/*")
@@ -161,93 +257,40 @@ impl Loader<'_> {
         }
         let blank = "\n".repeat(file.first_line);
         self.engine
-            .compile_scripts_with_scope(&self.scope, [blank.as_str(), &file.text])
+            .compile_scripts_with_scope(&self.scope, [blank.as_str(), text])
             .map_err(|error| syntax::problem(file, &error, &self.options.names))
     }
 
-    /// Finds and loads what a file imports at its top.
-    fn imports(&mut self, index: usize, parents: &mut Vec<String>) {
-        let found: Vec<_> = self.files[index]
-            .ast
-            .statements()
-            .iter()
-            .filter_map(|stmt| match stmt {
-                Stmt::Import(parts, position) => Some((parts.0.clone(), parts.1.name.to_string(), *position)),
-                _ => None,
-            })
-            .collect();
-        for (expr, alias, position) in found {
-            let at = self.files[index].span_at(expr.position());
-            // what is not a literal is refused by the checks
-            let Expr::StringConstant(module, _) = expr else { continue };
-            if alias.is_empty() {
-                let at = self.files[index].span_at(position);
-                let problem = Problem::Import {
-                    message: "an import needs a name".to_owned(),
-                    help: format!("write `import \"{module}\" as {};`", module.rsplit('/').next().unwrap_or("name")),
-                };
-                self.errors.push(error(&self.files[index], index, at, problem));
-                continue;
-            }
-            if parents.iter().any(|p| *p == module.as_str()) || parents.len() > NESTING {
-                let message = format!("modules import each other in a circle: {} → {module}", parents.join(" → "));
-                let problem = Problem::Import { message, help: "move what both need into a third module".to_owned() };
-                self.errors.push(error(&self.files[index], index, at, problem));
-                continue;
-            }
-            match self.module(&module, parents) {
-                Ok(file) => self.files[index].imports.push(Import { alias, module: module.to_string(), file }),
-                Err(problem) => self.errors.push(error(&self.files[index], index, at, problem)),
-            }
-        }
-    }
-
-    /// The file of a module: loaded already, beside the runbook, in the site's `stdlib`, or embedded.
-    fn module(&mut self, module: &str, parents: &mut Vec<String>) -> Result<usize, Problem> {
-        let known = self.files.iter().skip(1).position(|f| f.module.as_deref() == Some(module));
-        if let Some(index) = known {
-            return Ok(index + 1);
-        }
+    /// Where a module is, its name for people, and its text: beside the runbook, in the site's `stdlib`, or embedded.
+    fn find(&self, folder: Option<&Path>, module: &str) -> Result<(Place, String, String), Problem> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/');
         if module.is_empty() || module.starts_with('/') || !module.chars().all(plain) {
             let help = "write the module's name without `.rhai` and without `..`".to_owned();
             return Err(Problem::UnknownImport { name: module.to_owned(), help });
         }
-        let places = [(self.folder.clone(), Kind::Beside), (self.options.site_stdlib.clone(), Kind::Site)];
-        let mut found = None;
-        for (folder, kind) in places {
-            let Some(path) = folder.map(|f| f.join(format!("{module}.rhai"))) else { continue };
+        for folder in [folder, self.options.site_stdlib.as_deref()].into_iter().flatten() {
+            let path = folder.join(format!("{module}.rhai"));
             match std::fs::read(&path).and_then(utf8) {
-                Ok(text) => {
-                    found = Some((path.display().to_string(), Some(path), kind, text));
-                    break;
-                }
+                Ok(text) => return Ok((Place::File(path.clone()), path.display().to_string(), text)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Problem::Unreadable { path, source: error }),
+                Err(error) => return Err(Problem::Unreadable { path, source: Arc::new(error) }),
             }
         }
-        let found = found.or_else(|| {
-            let text = stdlib::text(module)?;
-            Some((format!("stdlib/{module}.rhai"), None, Kind::Embedded, text.to_owned()))
-        });
-        let Some((name, path, kind, text)) = found else {
-            return Err(Problem::UnknownImport { name: module.to_owned(), help: self.where_looked(module) });
-        };
-        parents.push(module.to_owned());
-        let index = self.file(name, path, kind, &text, parents);
-        parents.pop();
-        Ok(index)
+        match stdlib::text(module) {
+            Some(text) => Ok((Place::Embedded(module.to_owned()), format!("stdlib/{module}.rhai"), text.to_owned())),
+            None => Err(Problem::UnknownImport { name: module.to_owned(), help: self.where_looked(folder, module) }),
+        }
     }
 
-    fn where_looked(&self, module: &str) -> String {
+    fn where_looked(&self, folder: Option<&Path>, module: &str) -> String {
         let mut looked = Vec::new();
-        if self.folder.is_some() {
-            looked.push("beside the runbook".to_owned());
+        if folder.is_some() {
+            looked.push("beside the runbook");
         }
         if self.options.site_stdlib.is_some() {
-            looked.push("in the site's `stdlib`".to_owned());
+            looked.push("in the site's `stdlib`");
         }
-        looked.push("in the program".to_owned());
+        looked.push("in the program");
         let embedded = stdlib::names();
         match super::nearest(module, embedded.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`? Looked for `{module}.rhai` {}", looked.join(", ")),
@@ -256,7 +299,80 @@ impl Loader<'_> {
     }
 }
 
+/// One runbook with its modules, while their files are put together.
+struct Loading<'a> {
+    library: &'a Library,
+    folder: Option<PathBuf>,
+    files: Vec<Arc<SourceFile>>,
+    imports: Vec<Vec<Import>>,
+    errors: Vec<ScriptError>,
+}
+
+impl Loading<'_> {
+    /// Adds a file and then what it imports; returns its index.
+    fn add(&mut self, compiled: &Compiled, parents: &mut Vec<String>) -> usize {
+        let index = self.files.len();
+        self.files.push(compiled.file.clone());
+        self.imports.push(Vec::new());
+        for (problem, span) in &compiled.problems {
+            self.errors.push(error(&compiled.file, span.clone(), problem.clone()));
+        }
+        self.imports(index, parents);
+        index
+    }
+
+    /// Finds what a file imports at its top.
+    fn imports(&mut self, index: usize, parents: &mut Vec<String>) {
+        let file = self.files[index].clone();
+        for stmt in file.ast.statements() {
+            let Stmt::Import(parts, position) = stmt else { continue };
+            // what is not a literal is refused by the checks
+            let Expr::StringConstant(module, at) = &parts.0 else { continue };
+            let alias = parts.1.name.to_string();
+            if alias.is_empty() {
+                let problem = Problem::Import {
+                    message: "an import needs a name".to_owned(),
+                    help: format!("write `import \"{module}\" as {};`", module.rsplit('/').next().unwrap_or("name")),
+                };
+                self.errors.push(error(&file, file.span_at(*position), problem));
+                continue;
+            }
+            if parents.iter().any(|p| *p == module.as_str()) || parents.len() > NESTING {
+                let message = format!("modules import each other in a circle: {} → {module}", parents.join(" → "));
+                let problem = Problem::Import { message, help: "move what both need into a third module".to_owned() };
+                self.errors.push(error(&file, file.span_at(*at), problem));
+                continue;
+            }
+            match self.module(module, parents) {
+                Ok(found) => self.imports[index].push(Import { alias, module: module.to_string(), file: found }),
+                Err(problem) => self.errors.push(error(&file, file.span_at(*at), problem)),
+            }
+        }
+    }
+
+    /// The index of a module's file.
+    fn module(&mut self, module: &str, parents: &mut Vec<String>) -> Result<usize, Problem> {
+        if let Some(index) = self.files.iter().skip(1).position(|f| f.module.as_deref() == Some(module)) {
+            return Ok(index + 1);
+        }
+        let library = self.library;
+        let key = (self.folder.clone(), module.to_owned());
+        let compiled = library.places.get(&key).and_then(Option::as_ref).and_then(|place| library.modules.get(place));
+        let Some(compiled) = compiled else {
+            // its reason is found by looking again
+            return Err(match library.find(self.folder.as_deref(), module) {
+                Err(problem) => problem,
+                Ok(_) => Problem::UnknownImport { name: module.to_owned(), help: "write the import on one line".to_owned() },
+            });
+        };
+        parents.push(module.to_owned());
+        let index = self.add(compiled, parents);
+        parents.pop();
+        Ok(index)
+    }
+}
+
 /// An error on a file's text.
-pub(super) fn error(file: &SourceFile, index: usize, span: std::ops::Range<usize>, problem: Problem) -> ScriptError {
-    ScriptError { problem: Box::new(problem), file: index, span, source: Some(file.named()) }
+pub(super) fn error(file: &Arc<SourceFile>, span: std::ops::Range<usize>, problem: Problem) -> ScriptError {
+    ScriptError { problem: Box::new(problem), file: Some(file.clone()), span, source: Some(file.named()) }
 }

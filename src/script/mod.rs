@@ -1,7 +1,7 @@
 //! Runbooks and their modules: read, compiled and checked before anything runs. [`Script::load`] is called by `cli`; `host`
 //! evaluates what it returns, `check` looks at it. Never runs anything and touches nothing but the files of the script.
 //!
-//! All files share one line space: a file's lines start where those of the file before ended, so a line alone names its file.
+//! All files share one line space: the modules' lines come first, then the runbook's, so a line alone names its file.
 
 mod calls;
 mod checks;
@@ -27,8 +27,9 @@ use rhai::{AST, Position, Token};
 pub use calls::{Calls, written_call};
 pub use engine::seed;
 pub use error::{Problem, ScriptError, ScriptErrors, nearest};
-pub use load::{Options, Source};
+pub use load::{Library, Options, Source};
 use span::{ArgumentSpan, Lexed, Lexeme};
+use walk::Function;
 
 /// What a runbook may call besides its own functions.
 #[derive(Clone, Debug, Default)]
@@ -76,8 +77,11 @@ pub struct SourceFile {
     pub bom: bool,
     /// Lines of the run before this file's first.
     pub first_line: usize,
-    pub imports: Vec<Import>,
     pub ast: AST,
+    /// Its functions and closures, by their place in the text.
+    pub functions: Vec<Function>,
+    /// Its calls of primitives.
+    pub calls: Calls,
     /// Where the file begins in [`Script`]'s own space of bytes.
     base: usize,
     line_starts: Vec<usize>,
@@ -146,11 +150,12 @@ pub struct Spot {
 #[derive(Debug)]
 pub struct Script {
     /// The runbook first.
-    pub files: Vec<SourceFile>,
-    pub calls: Calls,
+    pub files: Vec<Arc<SourceFile>>,
+    /// What each file imports at its top.
+    pub imports: Vec<Vec<Import>>,
     /// What it was loaded with.
     pub names: Names,
-    /// Every closure: its file and how many parameters it has, captured values among them.
+    /// Every closure: its file, and its index among the file's functions.
     closures: HashMap<String, (usize, usize)>,
     functions: BTreeSet<String>,
 }
@@ -159,6 +164,11 @@ impl Script {
     /// The runbook itself.
     pub fn runbook(&self) -> &SourceFile {
         &self.files[0]
+    }
+
+    /// True if the text calls that primitive there.
+    pub fn calls(&self, primitive: &str, position: Position) -> bool {
+        self.file_of(position).is_some_and(|file| self.files[file].calls.contains(primitive, position))
     }
 
     /// True if the runbook's top level only defines things: an empty file, or a module taken for a runbook.
@@ -172,7 +182,13 @@ impl Script {
 
     /// The file that wrote a closure, and how many parameters it has, captured values among them.
     pub fn closure(&self, name: &str) -> Option<(usize, usize)> {
-        self.closures.get(name).copied()
+        let (file, at) = self.function_of(name)?;
+        Some((file, self.files[file].functions[at].parameters.len()))
+    }
+
+    /// The file that wrote a closure, and its index among the file's functions.
+    pub fn function_of(&self, closure: &str) -> Option<(usize, usize)> {
+        self.closures.get(closure).copied()
     }
 
     /// True if a file of the script defines a function of that name.
@@ -183,7 +199,7 @@ impl Script {
     /// The file that a line of the run belongs to.
     pub fn file_of(&self, position: Position) -> Option<usize> {
         let line = position.line()?;
-        self.files.iter().rposition(|f| f.first_line < line)
+        (0..self.files.len()).filter(|f| self.files[*f].first_line < line).max_by_key(|f| self.files[*f].first_line)
     }
 
     /// Where a position of the run lies.
@@ -218,6 +234,27 @@ impl Script {
         }
     }
 
+    /// The file and bytes of a range of a constant text: the whole text of a literal, or the nth constant part of one with
+    /// values in it. `value` is that part's value. Nothing if the literal is not found.
+    pub fn span_in_literal(
+        &self,
+        file: usize,
+        literal: Position,
+        part: usize,
+        value: &str,
+        range: &Range<usize>,
+    ) -> Option<(usize, Range<usize>)> {
+        let source = self.files.get(file)?;
+        let first = source.lexeme_at(literal)?;
+        let lexeme = span::constant_parts(source.lexemes(), first).get(part).map(|at| &source.lexemes()[*at])?;
+        let raw = &source.text[lexeme.span.clone()];
+        let map = if part == 0 { span::literal_map(raw, value, lexeme.column) } else { span::rest_map(raw, value) };
+        Some(match map.as_ref().and_then(|m| Some((m.get(range.start)?, m.get(range.end)?))) {
+            Some((start, end)) => (file, lexeme.span.start + start..lexeme.span.start + end),
+            None => (file, lexeme.span.clone()),
+        })
+    }
+
     /// A span of a file in the space of bytes that this script is as a [`SourceCode`].
     pub fn label(&self, file: usize, span: &Range<usize>) -> SourceSpan {
         let base = self.files[file].base;
@@ -228,7 +265,8 @@ impl Script {
 /// All files as one source, so that one diagnostic can label several; each snippet names its own file.
 impl SourceCode for Script {
     fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let index = self.files.iter().rposition(|f| f.base <= span.offset()).ok_or(MietteError::OutOfBounds)?;
+        let here = (0..self.files.len()).filter(|f| self.files[*f].base <= span.offset());
+        let index = here.max_by_key(|f| self.files[*f].base).ok_or(MietteError::OutOfBounds)?;
         let file = &self.files[index];
         let inner = SourceSpan::new((span.offset() - file.base).into(), span.len());
         let found = file.text.read_span(&inner, before, after)?;

@@ -140,7 +140,7 @@ fn unclosed(text: &str, from: usize) -> Option<usize> {
 pub fn literal_map(raw: &str, value: &str, column: usize) -> Option<Vec<usize>> {
     let (decoded, map) = match raw.as_bytes().first()? {
         b'"' => decode_quoted(raw, column)?,
-        b'`' => decode_backtick(raw)?,
+        b'`' => decode_backtick(raw, 1)?,
         b'#' => {
             let hashes = raw.bytes().take_while(|b| *b == b'#').count();
             let inner = raw.get(hashes + 1..raw.len().checked_sub(hashes + 1)?)?;
@@ -148,6 +148,12 @@ pub fn literal_map(raw: &str, value: &str, column: usize) -> Option<Vec<usize>> 
         }
         _ => return None,
     };
+    (decoded == value).then_some(map)
+}
+
+/// As [`literal_map`], for the constant part that follows a value in a text with values in it.
+pub fn rest_map(raw: &str, value: &str) -> Option<Vec<usize>> {
+    let (decoded, map) = decode_backtick(raw, 0)?;
     (decoded == value).then_some(map)
 }
 
@@ -206,12 +212,15 @@ fn decode_quoted(raw: &str, column: usize) -> Option<(String, Vec<usize>)> {
     None
 }
 
-fn decode_backtick(raw: &str) -> Option<(String, Vec<usize>)> {
+/// A text in backticks, or a part of one with values in it; `opening` is the length of what opens it.
+fn decode_backtick(raw: &str, opening: usize) -> Option<(String, Vec<usize>)> {
     let (mut decoded, mut map) = (String::new(), Vec::new());
-    let mut chars = raw.char_indices().skip(1).peekable();
-    // a line end right after the backtick is not part of the text
-    let _ = chars.next_if(|(_, c)| *c == '\r');
-    let _ = chars.next_if(|(_, c)| *c == '\n');
+    let mut chars = raw.char_indices().skip(opening).peekable();
+    if opening > 0 {
+        // a line end right after the backtick is not part of the text
+        let _ = chars.next_if(|(_, c)| *c == '\r');
+        let _ = chars.next_if(|(_, c)| *c == '\n');
+    }
     while let Some((at, ch)) = chars.next() {
         match ch {
             '`' => match chars.next() {
@@ -222,12 +231,46 @@ fn decode_backtick(raw: &str) -> Option<(String, Vec<usize>)> {
                     return Some((decoded, map));
                 }
             },
+            '$' if matches!(&raw[at..], "$" | "${") => {
+                map.push(at);
+                return Some((decoded, map));
+            }
             '\r' if chars.peek().is_some_and(|(_, c)| *c == '\n') => {}
             '\\' if raw[at..].starts_with("\\${") => {}
             ch => push(&mut decoded, &mut map, ch, at),
         }
     }
-    None
+    map.push(raw.len());
+    Some((decoded, map))
+}
+
+/// The tokens of the constant parts of a text literal that begins with a token: itself, or each stretch between values.
+pub fn constant_parts(lexemes: &[Lexeme], first: usize) -> Vec<usize> {
+    let mut parts = Vec::new();
+    let mut at = first;
+    loop {
+        match lexemes.get(at).map(|l| &l.token) {
+            Some(Token::StringConstant(_)) => {
+                parts.push(at);
+                return parts;
+            }
+            Some(Token::InterpolatedString(_)) => parts.push(at),
+            _ => return parts,
+        }
+        // past the value in braces
+        let mut depth = 0_usize;
+        loop {
+            at += 1;
+            match lexemes.get(at).map(|l| &l.token) {
+                Some(Token::LeftBrace | Token::MapStart) => depth += 1,
+                Some(Token::RightBrace) if depth <= 1 => break,
+                Some(Token::RightBrace) => depth -= 1,
+                None => return parts,
+                _ => {}
+            }
+        }
+        at += 1;
+    }
 }
 
 /// The span of one argument of a call, as written.

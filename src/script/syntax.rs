@@ -209,3 +209,66 @@ fn sentence(text: &str) -> String {
         None => "this is no statement".to_owned(),
     }
 }
+
+/// How many syntax errors of a file are told.
+const MOST: usize = 20;
+
+/// The first error, and those that appear when each statement that holds one is left out. What is only found at the end of the
+/// file follows from what was left out, and is not told.
+pub fn all(
+    file: &SourceFile,
+    first: (Problem, Range<usize>),
+    parse: &dyn Fn(&str) -> Result<(), (Problem, Range<usize>)>,
+) -> Vec<(Problem, Range<usize>)> {
+    let mut found = vec![first];
+    if matches!(found[0].0, Problem::Limit { .. } | Problem::UnclosedComment) {
+        return found;
+    }
+    let mut text = file.text.to_string();
+    while found.len() < MOST {
+        let at = found.last().map_or(0, |(_, span)| span.start);
+        let Some(range) = statement_around(&text, at) else { break };
+        // newlines and columns stay where they are
+        let blank: String = text[range.clone()].chars().flat_map(|c| if c == '\n' { vec![c] } else { vec![' '; c.len_utf8()] }).collect();
+        if text[range.clone()] == blank {
+            break;
+        }
+        text.replace_range(range, &blank);
+        match parse(&text) {
+            Ok(()) => break,
+            Err((problem, span)) => {
+                let at_end = span.start >= text.trim_end().len();
+                let before = found.last().map_or(0, |(_, last)| last.start);
+                if at_end || span.start <= before {
+                    break;
+                }
+                found.push((problem, span));
+            }
+        }
+    }
+    found
+}
+
+/// The lines of the statement around a byte: from the first line after one that ends a statement, to the last line before the
+/// next one at the same or a smaller indentation.
+fn statement_around(text: &str, at: usize) -> Option<Range<usize>> {
+    let mut starts = super::span::line_starts(text);
+    starts.push(text.len() + 1);
+    let line = starts.partition_point(|start| *start <= at).checked_sub(1)?.min(starts.len() - 2);
+    let of = |n: usize| text.get(starts[n]..(starts[n + 1] - 1).min(text.len())).unwrap_or("");
+    let indentation = |n: usize| of(n).chars().take_while(|c| c.is_whitespace()).count();
+    let ends = |n: usize| of(n).trim_end().ends_with([';', '{', '}']) || of(n).trim().is_empty() || of(n).trim_start().starts_with("//");
+    let mut from = line;
+    while from > 0 && !ends(from - 1) && indentation(from) > indentation(from - 1).min(indentation(from).saturating_sub(1)) {
+        from -= 1;
+    }
+    let mut to = line + 1;
+    while to < starts.len() - 1 && (of(to).trim().is_empty() || indentation(to) > indentation(from)) {
+        to += 1;
+    }
+    // a bracket that closes the statement's own block goes with it
+    if to < starts.len() - 1 && indentation(to) == indentation(from) && of(to).trim_start().starts_with(['}', ')', ']']) && to > line {
+        to += 1;
+    }
+    Some(starts[from]..(starts[to] - 1).min(text.len()))
+}

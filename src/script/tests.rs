@@ -49,7 +49,7 @@ fn the_undamaged_runbook_loads() {
 
 #[test]
 fn an_empty_file_is_a_runbook_that_does_nothing() {
-    assert!(load("").unwrap().calls.is_empty());
+    assert!(load("").unwrap().runbook().calls.is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub enum Node<'a> {
 }
 
 /// A function of a file, closures among them.
+#[derive(Debug)]
 pub struct Function {
     pub name: String,
     pub parameters: Vec<String>,

@@ -1,0 +1,259 @@
+//! What can happen in a run: each call of a primitive that some way through a runbook meets, with what is known of its
+//! arguments and of what has happened before. Filled by [`super::order`], read by rules.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rhai::Position;
+
+use super::value::{Piece, Tags, Text, Value};
+use crate::primitives::{Class, Primitive, Type};
+use crate::script::Script;
+use crate::site::Site;
+use crate::tsql::classify::{self, Classified, PointOfNoReturn};
+use crate::tsql::statement::{self, SyntaxError};
+use crate::tsql::syntax::Batch;
+
+/// One call of a primitive as it is written, with what is known of its arguments on the ways that lead there.
+pub struct Call {
+    pub primitive: &'static Primitive,
+    /// index into the script's files
+    pub file: usize,
+    /// of the call's name
+    pub position: Position,
+    /// as given, in order
+    pub given: Vec<Value>,
+    /// where each of them starts
+    pub at: Vec<Position>,
+    /// the T-SQL text of `sql` and `query`, one for each text it may be; empty when nothing is known of it
+    pub sql: Vec<Sql>,
+}
+
+/// A T-SQL text as far as it is known.
+#[derive(Debug)]
+pub struct Sql {
+    pub text: Text,
+    /// the text with [`Text::HOLE`] where data goes in
+    pub rendered: String,
+    pub batch: Result<Batch, SyntaxError>,
+    pub classified: Classified,
+    pub no_return: Vec<PointOfNoReturn>,
+}
+
+impl Sql {
+    pub fn of(text: &Text) -> Self {
+        let rendered = text.rendered();
+        Self {
+            batch: statement::parse(&rendered),
+            classified: classify::classify(&rendered),
+            no_return: classify::points_of_no_return(&rendered),
+            text: text.clone(),
+            rendered,
+        }
+    }
+}
+
+impl Call {
+    pub fn name(&self) -> &'static str {
+        self.primitive.name
+    }
+
+    /// The value of a parameter by its name; nothing when it was left out.
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        let index = self.index_of(name)?;
+        self.given.get(index)
+    }
+
+    /// Which given argument stands for a parameter: an optional map before the options may be left out.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        let parameter = self.primitive.parameters.iter().position(|p| p.name == name)?;
+        match self.options_at() {
+            _ if self.primitive.parameters[parameter].ty == Type::Options => self.options_at(),
+            Some(options) if parameter >= options => None,
+            _ => (parameter < self.given.len()).then_some(parameter),
+        }
+    }
+
+    /// Which given argument holds the options.
+    pub fn options_at(&self) -> Option<usize> {
+        let parameters = self.primitive.parameters;
+        let index = parameters.iter().position(|p| p.ty == Type::Options)?;
+        let last = self.given.len().checked_sub(1)?;
+        if last >= index {
+            return Some(index);
+        }
+        // a last map that can only be options is taken for them
+        let skipped = last + 1 == index && parameters[last].ty == Type::Map && !parameters[last].required;
+        let Value::Map(entries) = &self.given[last] else { return None };
+        let known = |key: &str| self.primitive.options.iter().any(|o| o.name == key);
+        let only_options = !entries.is_empty()
+            && (entries.iter().all(|(key, _)| known(key)) || entries.iter().any(|(_, v)| matches!(v, Value::Closure(_))));
+        (skipped && only_options).then_some(last)
+    }
+
+    /// The value of an option; nothing when it was left out. See [`Call::options_known`].
+    pub fn option(&self, key: &str) -> Option<&Value> {
+        self.given.get(self.options_at()?)?.key(key)
+    }
+
+    /// True unless the options come from somewhere that is not seen: then any of them may be given.
+    pub fn options_known(&self) -> bool {
+        self.options_at().is_none_or(|at| matches!(self.given[at], Value::Map(_)))
+    }
+
+    /// What the call does, as far as that is known: `FromText` and `FromCmdlet` are told from the arguments. What is not
+    /// known counts as a change, as it does in a run.
+    pub fn class(&self) -> Class {
+        match self.primitive.class {
+            Class::FromText => {
+                let reads = !self.sql.is_empty() && self.sql.iter().all(|sql| sql.classified.class == classify::Class::Reads);
+                if reads { Class::Reads } else { Class::Changes }
+            }
+            Class::FromCmdlet => {
+                use crate::facts::cmdlets;
+                let names = self.argument("cmdlet").and_then(Value::texts).unwrap_or_default();
+                let reads = |name: String| {
+                    cmdlets::find(&name).map_or(name.to_ascii_lowercase().starts_with("get-"), |c| c.class == cmdlets::Class::Reads)
+                };
+                if !names.is_empty() && names.iter().all(|name| name.as_constant().is_some_and(reads)) {
+                    Class::Reads
+                } else {
+                    Class::Changes
+                }
+            }
+            class => class,
+        }
+    }
+
+    pub fn changes(&self) -> bool {
+        self.class() == Class::Changes
+    }
+
+    /// The one constant cmdlet that `ps` calls.
+    pub fn cmdlet(&self) -> Option<String> {
+        if self.name() == "ps" { self.argument("cmdlet")?.as_constant() } else { None }
+    }
+
+    /// A parameter of the cmdlet, in any case; nothing when it is surely not given.
+    pub fn cmdlet_parameter(&self, name: &str) -> Option<&Value> {
+        match self.argument("parameters")? {
+            Value::Map(entries) => entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value),
+            other => Some(other),
+        }
+    }
+}
+
+/// What has happened before, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Facts(pub u32);
+
+impl Facts {
+    /// a confirm since the start, or since the last point of no return
+    pub const CONFIRMED: Facts = Facts(1);
+    /// an `irreversible` confirm since then
+    pub const WORD: Facts = Facts(1 << 1);
+    /// `copy_backups`
+    pub const COPIED: Facts = Facts(1 << 2);
+    /// `restore_logs`, or RESTORE LOG
+    pub const RESTORED: Facts = Facts(1 << 3);
+    /// a database was recovered
+    pub const RECOVERED: Facts = Facts(1 << 4);
+    /// msdb.dbo.log_shipping_secondary was read
+    pub const READ_SECONDARY: Facts = Facts(1 << 5);
+    /// msdb.dbo.log_shipping_secondary_databases was read
+    pub const READ_DATABASES: Facts = Facts(1 << 6);
+    /// log shipping was removed
+    pub const REMOVED: Facts = Facts(1 << 7);
+    /// the pool was switched
+    pub const SWITCHED: Facts = Facts(1 << 8);
+
+    pub fn has(self, other: Facts) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Where a call stands with respect to the effects around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Inside {
+    Plain,
+    DoneWhen,
+    WaitUntil,
+}
+
+/// A call of a primitive on some way through a run.
+#[derive(Clone)]
+pub struct Event {
+    pub call: Arc<Call>,
+    /// what has happened on every way that leads here, and on some way
+    pub must: Facts,
+    pub may: Facts,
+    /// 0: outside of every step; else the same number for calls in the same step
+    pub step: u32,
+    pub inside: Inside,
+    /// calls that lead here, outermost first: file and position
+    pub through: Arc<Vec<(usize, Position)>>,
+}
+
+/// All that can happen, in the order of the text as it runs.
+pub struct Run<'a> {
+    pub script: &'a Script,
+    pub events: Vec<Event>,
+    pub site: Option<&'a Site>,
+    /// A runbook from its beginning; else functions looked at one by one, because nothing that is checked calls them:
+    /// rules about order say nothing then.
+    pub whole: bool,
+    /// Functions that are called on some way: file and index.
+    pub called: std::collections::BTreeSet<(usize, usize)>,
+    /// Closures and functions were followed to their end; else rules that need all of the run say nothing.
+    pub complete: bool,
+}
+
+impl Run<'_> {
+    /// The bytes of a call's name.
+    pub fn name_span(&self, call: &Call) -> Range<usize> {
+        self.script.files[call.file].span_at(call.position)
+    }
+
+    /// The bytes of a given argument.
+    pub fn argument_span(&self, call: &Call, index: usize) -> Range<usize> {
+        let written = self.script.arguments(call.position);
+        written.get(index).map_or_else(|| self.name_span(call), |argument| argument.span.clone())
+    }
+
+    /// The bytes of an option's key, or of a key of any map that is written out as an argument.
+    pub fn key_span(&self, call: &Call, index: usize, key: &str) -> Range<usize> {
+        let written = self.script.arguments(call.position);
+        let found = written.get(index).and_then(|argument| argument.keys.iter().find(|k| k.key == key)).map(|k| k.span.clone());
+        found.unwrap_or_else(|| self.argument_span(call, index))
+    }
+
+    /// The bytes of what such a key holds.
+    pub fn value_span(&self, call: &Call, index: usize, key: &str) -> Range<usize> {
+        let written = self.script.arguments(call.position);
+        let found = written.get(index).and_then(|argument| argument.keys.iter().find(|k| k.key == key)).map(|k| k.value.span.clone());
+        found.unwrap_or_else(|| self.argument_span(call, index))
+    }
+
+    /// The file and bytes of a range of a text's rendering, as near as its pieces tell; the whole argument otherwise.
+    pub fn text_span(&self, call: &Call, argument: usize, text: &Text, range: &Range<usize>) -> (usize, Range<usize>) {
+        let mut spans = text.pieces_at(range).into_iter().filter_map(|(piece, own)| {
+            let (Piece::Constant { origin, .. } | Piece::Data { origin, .. }) = piece;
+            let origin = origin.as_ref()?;
+            Some(match piece {
+                Piece::Constant { text, .. } => {
+                    self.script.span_in_literal(origin.file as usize, origin.position(), origin.part.into(), text, &own)?
+                }
+                Piece::Data { .. } => (origin.file as usize, self.script.files[origin.file as usize].span_at(origin.position())),
+            })
+        });
+        let Some((file, first)) = spans.next() else { return (call.file, self.argument_span(call, argument)) };
+        // pieces of one literal read as one range; those from elsewhere stay away
+        let end = spans.filter(|(other, span)| *other == file && span.start >= first.start).map(|(_, span)| span.end).last();
+        (file, first.start..end.unwrap_or(first.end).max(first.end))
+    }
+
+    /// Tags of an argument.
+    pub fn tags(&self, call: &Call, name: &str) -> Tags {
+        call.argument(name).map_or_else(Tags::default, Value::tags)
+    }
+}

@@ -1,0 +1,117 @@
+//! `cutover check`: what is wrong or dangerous in a runbook, found without running anything and without touching a network.
+//! One rule a file, listed in [`RULES`]; [`order`] works out in which orders effects can happen, and rules about order
+//! are stated over that. Called by `cli` (`check`, `run`, `explain`); `report` shows what it returns.
+
+pub mod event;
+pub mod finding;
+pub mod rules;
+pub mod value;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::script::{Script, SourceFile};
+use crate::site::Site;
+
+pub use event::{Call, Event, Facts, Inside, Run, Sql};
+pub use finding::{Edit, Finding, Related, Severity};
+
+/// One lint.
+pub struct Rule {
+    /// kebab-case; named for what it finds
+    pub slug: &'static str,
+    pub severity: Severity,
+    /// Markdown: what, why, wrong, right
+    pub page: &'static str,
+    pub look: Look,
+}
+
+/// What a rule looks at.
+pub enum Look {
+    /// What `script` refuses when it loads a file; [`load`] says which rule it falls under.
+    Load,
+    /// One file by itself, once.
+    File(fn(&File<'_>, &mut Vec<Finding>)),
+    /// A runbook with all that it calls.
+    Run(fn(&Run<'_>, &mut Vec<Finding>)),
+    /// All files that are checked together, once.
+    Set(fn(&Set<'_>, &mut Vec<Finding>)),
+    /// The comments that suppress findings.
+    Comments,
+}
+
+/// A file that compiled, by itself.
+pub struct File<'a> {
+    pub script: &'a Script,
+    /// index into the script's files
+    pub index: usize,
+    pub file: &'a Arc<SourceFile>,
+    pub site: Option<&'a Site>,
+}
+
+/// All that is checked together.
+pub struct Set<'a> {
+    /// every runbook and module that compiled, each with the script it was loaded as
+    pub scripts: &'a [Arc<Script>],
+}
+
+impl Rule {
+    /// A finding of this rule. `label` has five words at most, `help` is one imperative sentence.
+    pub fn finding(
+        &self,
+        file: &Arc<SourceFile>,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            rule: self.slug,
+            severity: self.severity,
+            file: file.clone(),
+            span,
+            message: message.into(),
+            label: label.into(),
+            help: help.into(),
+            related: Vec::new(),
+            fixes: Vec::new(),
+        }
+    }
+}
+
+pub use rules::RULES;
+
+/// The rule of that slug.
+pub fn find(slug: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.slug == slug)
+}
+
+/// What the checked files are checked with.
+#[derive(Default)]
+pub struct Options {
+    /// the site file that was named; else a `site.toml` beside each file counts
+    pub site: Option<Arc<Site>>,
+}
+
+/// What was found in some files.
+pub struct Checked {
+    /// sorted by file, then place
+    pub findings: Vec<Finding>,
+    /// how many files were looked at, imported modules that have a path among them
+    pub files: usize,
+}
+
+/// Why some file could not be checked at all.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum CheckError {
+    #[error("cannot read `{}`", path.display())]
+    #[diagnostic(code(cutover::check::unreadable), help("name a runbook that you may read, saved as UTF-8"))]
+    Unreadable { path: std::path::PathBuf, source: std::io::Error },
+    #[error("the site file beside `{}` is wrong", path.display())]
+    #[diagnostic(code(cutover::check::site), help("mend the site file, or name another with `--site FILE`"))]
+    Site {
+        path: std::path::PathBuf,
+        #[diagnostic_source]
+        source: crate::site::SiteErrors,
+    },
+}
