@@ -26,13 +26,24 @@ pub enum Problem {
     ForbiddenWord { word: String, help: String },
     /// Nothing of that name may be called.
     #[error("no function `{name}`{}", if *.arity == usize::MAX { String::new() } else { format!(" with {}", count(*.arity)) })]
-    UnknownCall { name: String, arity: usize, help: String },
+    UnknownCall {
+        name: String,
+        arity: usize,
+        help: String,
+        /// What was probably meant, to be written where the name stands.
+        near: Option<String>,
+    },
     /// A primitive reached other than by a call written out.
     #[error("`{name}` must be called by a call written out: `{name}(…)`")]
     IndirectCall { name: String },
     /// A variable that is nowhere defined.
     #[error("no variable `{name}`")]
-    UnknownVariable { name: String, help: String },
+    UnknownVariable {
+        name: String,
+        help: String,
+        /// What was probably meant.
+        near: Option<String>,
+    },
     /// A name defined twice, or one that belongs to the program.
     #[error("the function name `{name}` is taken: {by}")]
     TakenName { name: String, by: String },
@@ -112,6 +123,14 @@ impl Problem {
             | Self::UnknownImport { help, .. }
             | Self::Import { help, .. }
             | Self::ModuleBody { help } => help.clone(),
+        }
+    }
+
+    /// What to write in place of the bytes that the problem points at, where one name was probably meant.
+    pub fn near(&self) -> Option<&str> {
+        match self {
+            Self::UnknownCall { near, .. } | Self::UnknownVariable { near, .. } => near.as_deref(),
+            _ => None,
         }
     }
 
@@ -203,15 +222,4 @@ impl Diagnostic for ScriptErrors {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         (self.0.len() > 1).then(|| Box::new(self.0[1..].iter().map(|e| e as &dyn Diagnostic)) as Box<dyn Iterator<Item = _>>)
     }
-}
-
-/// The candidate that was probably meant.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|c| (strsim::osa_distance(&lower, &c.to_lowercase()), c))
-        .filter(|(distance, c)| *distance <= word.chars().count().max(c.chars().count()) / 3 || (*distance == 1 && word.len() > 1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, c)| c)
 }

@@ -160,7 +160,8 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
         return Problem::IndirectCall { name: name.to_owned() };
     }
     let bound = bound(file);
-    let help = if let Some(near) = nearest(name, bound.iter().copied()).filter(|near| *near != name) {
+    let near = nearest(name, bound.iter().copied()).filter(|near| *near != name);
+    let help = if let Some(near) = near {
         format!("did you mean `{near}`?")
     } else if is_function(file, name) || names.functions.contains(name) {
         format!("`{name}` is a function: call it, or write a closure `|x| {name}(x)`")
@@ -171,7 +172,7 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
     } else {
         format!("declare it with `let {name} = …;` before it is used")
     };
-    Problem::UnknownVariable { name: name.to_owned(), help }
+    Problem::UnknownVariable { name: name.to_owned(), help, near: near.map(str::to_owned) }
 }
 
 fn is_function(file: &SourceFile, name: &str) -> bool {
