@@ -2,6 +2,7 @@
 //! One rule a file, listed in [`RULES`]; [`order`] works out in which orders effects can happen, and rules about order
 //! are stated over that. Called by `cli` (`check`, `run`, `explain`); `report` shows what it returns.
 
+pub mod acts;
 pub mod event;
 pub mod finding;
 pub mod rules;

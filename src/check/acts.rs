@@ -1,0 +1,405 @@
+//! What a call does to the recovery: is it a confirm, does it apply log backups, does it bring a database online? Asked by
+//! [`super::order`] and by the rules about order, so that all of them mean the same. Says nothing of what cannot be seen.
+
+use std::ops::Range;
+
+use super::event::{Call, Sql};
+use super::value::{Piece, Text, Value};
+use crate::facts::cmdlets::{self, Cmdlet, Resolved};
+use crate::tsql::lex::significant;
+use crate::tsql::syntax::{
+    DatabaseChangeKind, Exec, ExecTarget, Options, RestoreKind, Statement, StatementKind, Value as SqlValue, ValueKind,
+};
+
+/// What an act is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActKind {
+    /// `irreversible`: true if it may be
+    Confirm { irreversible: bool },
+    /// `copy_backups`
+    Copy,
+    /// `restore_logs`, or RESTORE LOG
+    RestoreLogs,
+    /// the restore sequence ends
+    Recover,
+    /// DROP DATABASE
+    Drop,
+    /// WITH REPLACE
+    Replace,
+    /// KILL, but not WITH STATUSONLY
+    Kill,
+    /// SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS
+    ForceService,
+    /// `-DropExistingDatabasesOnMirror`
+    MirrorDrop,
+    /// msdb.dbo.log_shipping_secondary is read
+    ReadSecondary,
+    /// msdb.dbo.log_shipping_secondary_databases is read
+    ReadDatabases,
+    /// log shipping is removed from the secondary
+    RemoveShipping,
+    /// the pool is switched, or may be
+    SwitchPool,
+}
+
+impl ActKind {
+    /// True for what nothing brings back, besides KILL.
+    pub fn is_no_return(self) -> bool {
+        matches!(self, Self::Recover | Self::Drop | Self::Replace | Self::ForceService | Self::MirrorDrop)
+    }
+}
+
+/// One thing that a call does.
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub kind: ActKind,
+    /// whose database, as far as that is known
+    pub database: Option<Value>,
+    /// bytes in [`Sql::rendered`]
+    pub range: Option<Range<usize>>,
+    /// index into [`Call::sql`]
+    pub sql: Option<usize>,
+    /// true if each text or map that the call may be given has it
+    pub always: bool,
+}
+
+impl Act {
+    fn of(kind: ActKind) -> Self {
+        Self { kind, database: None, range: None, sql: None, always: true }
+    }
+}
+
+/// Everything that a call does, in order.
+pub fn acts(call: &Call) -> Vec<Act> {
+    match call.name() {
+        "confirm" => {
+            let irreversible =
+                if call.options_known() { call.option("irreversible").is_some_and(|v| v.as_bool() != Some(false)) } else { true };
+            vec![Act::of(ActKind::Confirm { irreversible })]
+        }
+        "copy_backups" => vec![Act::of(ActKind::Copy)],
+        "restore_logs" => vec![Act { database: call.argument("database").cloned(), ..Act::of(ActKind::RestoreLogs) }],
+        "ps" => of_cmdlet(call),
+        "sql" => of_texts(call),
+        // a change in a `query` is never sent
+        "query" => {
+            let mut found = of_texts(call);
+            found.retain(|act| matches!(act.kind, ActKind::ReadSecondary | ActKind::ReadDatabases));
+            found
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// True if a call does such a thing on some way.
+pub fn does(call: &Call, kind: ActKind) -> bool {
+    acts(call).iter().any(|act| act.kind == kind)
+}
+
+/// True if two databases, or two servers, are surely not the same: names are compared in any case, as SQL Server does.
+pub fn surely_other(one: Option<&Value>, other: Option<&Value>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
+    lowered(one).surely_differs(&lowered(other))
+}
+
+fn lowered(value: &Value) -> Value {
+    match value {
+        Value::Text(text) => match text.as_constant() {
+            Some(constant) => Value::text(&constant.to_lowercase()),
+            None => value.clone(),
+        },
+        Value::OneOf(values) => Value::OneOf(values.iter().map(lowered).collect::<Vec<_>>().into()),
+        _ => value.clone(),
+    }
+}
+
+/// What `ps` is told of one parameter, by one of the maps that it may be given.
+pub enum Given<'a> {
+    /// surely left out
+    Missing,
+    /// the key as written, and its value
+    As(&'a str, &'a Value),
+    /// the map, or what a key means, is not known
+    Unknown,
+}
+
+/// A parameter of a cmdlet in each map that the call may be given; any unambiguous beginning of its name counts, as
+/// PowerShell has it.
+pub fn parameter<'a>(call: &'a Call, cmdlet: &Cmdlet, name: &str) -> Vec<Given<'a>> {
+    let Some(parameters) = call.argument("parameters") else { return vec![Given::Missing] };
+    parameters
+        .alternatives()
+        .iter()
+        .map(|map| {
+            let Value::Map(entries) = map else { return Given::Unknown };
+            let mut found = Given::Missing;
+            for (key, value) in entries.iter() {
+                match cmdlet.resolve(key) {
+                    Resolved::One(parameter) if parameter.name.eq_ignore_ascii_case(name) => return Given::As(key, value),
+                    Resolved::Ambiguous(names) if names.iter().any(|n| n.eq_ignore_ascii_case(name)) => found = Given::Unknown,
+                    _ => {}
+                }
+            }
+            found
+        })
+        .collect()
+}
+
+/// The cmdlets that `ps` may call, as far as the catalogue has them; and whether these are all.
+pub fn cmdlets_of(call: &Call) -> (Vec<&'static Cmdlet>, bool) {
+    if call.name() != "ps" {
+        return (Vec::new(), true);
+    }
+    let Some(names) = call.argument("cmdlet") else { return (Vec::new(), false) };
+    let found: Vec<_> = names.alternatives().iter().map(|name| name.as_constant().and_then(|name| cmdlets::find(&name))).collect();
+    let all = found.iter().all(Option::is_some);
+    (found.into_iter().flatten().collect(), all)
+}
+
+fn of_cmdlet(call: &Call) -> Vec<Act> {
+    let (cmdlets, all) = cmdlets_of(call);
+    let mut found = Vec::new();
+    let mut look = |kind: ActKind, parameter_name: &str, counts: &dyn Fn(&Value) -> bool, only: Option<&str>| {
+        let hits: Vec<bool> = cmdlets
+            .iter()
+            .filter(|cmdlet| only.is_none_or(|name| cmdlet.name.eq_ignore_ascii_case(name)))
+            .flat_map(|cmdlet| parameter(call, cmdlet, parameter_name))
+            .map(|given| matches!(given, Given::As(_, value) if counts(value)))
+            .collect();
+        if hits.contains(&true) {
+            found.push(Act { always: all && hits.iter().all(|hit| *hit), ..Act::of(kind) });
+        }
+    };
+    let on = |value: &Value| value.alternatives().iter().any(|v| !matches!(v, Value::Bool(false) | Value::Unit));
+    look(ActKind::MirrorDrop, "DropExistingDatabasesOnMirror", &on, None);
+    let away = |value: &Value| {
+        value.alternatives().iter().any(|v| !v.as_constant().is_some_and(|state| state.eq_ignore_ascii_case("Normal")) && *v != Value::Unit)
+    };
+    look(ActKind::SwitchPool, "PoolState", &away, Some("Set-CsPersistentChatState"));
+    found
+}
+
+fn of_texts(call: &Call) -> Vec<Act> {
+    let mut found: Vec<Act> = Vec::new();
+    for (index, sql) in call.sql.iter().enumerate() {
+        let mut reader = Reader { call, sql, index, found: &mut found };
+        match &sql.batch {
+            Ok(batch) => batch.statements.iter().for_each(|statement| reader.statement(statement)),
+            Err(_) => reader.reads(0..sql.rendered.len()),
+        }
+    }
+    let texts = call.sql.len();
+    let in_all: Vec<bool> = found
+        .iter()
+        .map(|act| (0..texts).all(|index| found.iter().any(|other| other.kind == act.kind && other.sql == Some(index))))
+        .collect();
+    for (act, always) in found.iter_mut().zip(in_all) {
+        act.always = always;
+    }
+    found
+}
+
+/// Collects the acts of one text.
+struct Reader<'a> {
+    call: &'a Call,
+    sql: &'a Sql,
+    index: usize,
+    found: &'a mut Vec<Act>,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, kind: ActKind, database: Option<&SqlValue>, range: &Range<usize>) {
+        let database = database.and_then(|value| meant(self.call, self.sql, value));
+        self.found.push(Act { database, range: Some(range.clone()), sql: Some(self.index), ..Act::of(kind) });
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        let range = &statement.range;
+        match &statement.kind {
+            StatementKind::Restore(restore) => {
+                let database = restore.database.as_ref();
+                if restore.kind == RestoreKind::Log {
+                    self.add(ActKind::RestoreLogs, database, range);
+                }
+                if let Some(option) = restore.option("REPLACE") {
+                    self.add(ActKind::Replace, database, &option.range);
+                }
+                match restore.option("RECOVERY") {
+                    Some(option) => self.add(ActKind::Recover, database, &option.range),
+                    None if restore.recovers() => self.add(ActKind::Recover, database, range),
+                    None => {}
+                }
+            }
+            StatementKind::DropDatabase(drop) => drop.databases.iter().for_each(|db| self.add(ActKind::Drop, Some(db), range)),
+            StatementKind::Kill(kill) if !kill.status_only => self.add(ActKind::Kill, None, range),
+            StatementKind::AlterDatabase(alter) => {
+                for change in &alter.changes {
+                    if matches!(&change.kind, DatabaseChangeKind::PartnerAction(action) if action == "FORCE_SERVICE_ALLOW_DATA_LOSS") {
+                        self.add(ActKind::ForceService, alter.database.as_ref(), &change.range);
+                    }
+                }
+            }
+            StatementKind::Exec(exec) => self.exec(exec, range),
+            StatementKind::If { condition, then, otherwise } => {
+                self.reads(condition.range.clone());
+                self.statement(then);
+                otherwise.iter().for_each(|otherwise| self.statement(otherwise));
+            }
+            StatementKind::While { condition, body } => {
+                self.reads(condition.range.clone());
+                self.statement(body);
+            }
+            StatementKind::Block(body) => body.iter().for_each(|statement| self.statement(statement)),
+            StatementKind::Try { body, catch } => body.iter().chain(catch).for_each(|statement| self.statement(statement)),
+            StatementKind::Other { keyword } if keyword == "DELETE" || keyword == "TRUNCATE" => {
+                if names(&self.sql.rendered, range).any(|name| name.starts_with("log_shipping_secondary")) {
+                    self.add(ActKind::RemoveShipping, None, range);
+                }
+            }
+            StatementKind::Other { keyword } if keyword == "UPDATE" || keyword == "DROP" => {}
+            StatementKind::Other { .. } | StatementKind::Declare(_) | StatementKind::SetVariable { .. } => self.reads(range.clone()),
+            _ => {}
+        }
+    }
+
+    fn exec(&mut self, exec: &Exec, range: &Range<usize>) {
+        let Some(name) = exec.target.name() else {
+            if let ExecTarget::Text(expression) = &exec.target {
+                self.inner(literal(&self.sql.rendered[expression.range.clone()]), range);
+            }
+            return;
+        };
+        let argument = |wanted: &str| {
+            let named = exec
+                .arguments
+                .iter()
+                .find(|a| a.name.as_ref().is_some_and(|n| n.text.trim_start_matches('@').eq_ignore_ascii_case(wanted)));
+            named.or_else(|| exec.arguments.first().filter(|a| a.name.is_none())).map(|a| &a.value)
+        };
+        match name.rsplit('.').next().unwrap_or_default() {
+            "sp_delete_log_shipping_secondary_database" => self.add(ActKind::RemoveShipping, argument("secondary_database"), range),
+            "sp_delete_log_shipping_secondary_primary" => self.add(ActKind::RemoveShipping, None, range),
+            "sp_help_log_shipping_secondary_database" => {
+                self.add(ActKind::ReadSecondary, argument("secondary_database"), range);
+                self.add(ActKind::ReadDatabases, argument("secondary_database"), range);
+            }
+            "sp_help_log_shipping_secondary_primary" => self.add(ActKind::ReadSecondary, None, range),
+            "sp_executesql" => {
+                let text = argument("statement").or(argument("stmt")).and_then(|value| match &value.kind {
+                    ValueKind::Text(text) => Some(text.clone()),
+                    _ => None,
+                });
+                self.inner(text, range);
+            }
+            _ => {}
+        }
+    }
+
+    /// A text inside the text: what it does is shown at the statement that runs it.
+    fn inner(&mut self, text: Option<String>, range: &Range<usize>) {
+        let Some(text) = text else { return };
+        let inner = Sql::of(&Text::constant(text, None));
+        let mut found = Vec::new();
+        // one level is what people write
+        if let Ok(batch) = &inner.batch
+            && !inner.rendered.to_ascii_lowercase().contains("exec")
+        {
+            let mut reader = Reader { call: self.call, sql: &inner, index: self.index, found: &mut found };
+            batch.statements.iter().for_each(|statement| reader.statement(statement));
+        }
+        self.found.extend(found.into_iter().map(|act| Act { range: Some(range.clone()), ..act }));
+    }
+
+    /// Which of the tables that a removal empties are read there.
+    fn reads(&mut self, range: Range<usize>) {
+        let read: Vec<String> = names(&self.sql.rendered, &range).collect();
+        for (table, kind) in
+            [("log_shipping_secondary", ActKind::ReadSecondary), ("log_shipping_secondary_databases", ActKind::ReadDatabases)]
+        {
+            if read.iter().any(|name| name == table) {
+                self.add(kind, None, &range);
+            }
+        }
+    }
+}
+
+/// The names that stand in some bytes of a text and have to do with log shipping, in lower case.
+fn names<'t>(text: &'t str, range: &Range<usize>) -> impl Iterator<Item = String> + 't {
+    let part = text.get(range.clone()).unwrap_or_default();
+    // most texts have nothing to do with it
+    let tokens = if part.to_ascii_lowercase().contains("log_shipping") { significant(part) } else { Vec::new() };
+    tokens.into_iter().filter_map(|token| token.name(part)).map(|name| name.to_lowercase())
+}
+
+/// The text of an expression that is one literal, in parentheses or not.
+fn literal(expression: &str) -> Option<String> {
+    let mut tokens = significant(expression)
+        .into_iter()
+        .filter(|token| !matches!(token.text(expression), "(" | ")"))
+        .map(|token| token.string(expression));
+    match (tokens.next(), tokens.next()) {
+        (Some(text), None) => text,
+        _ => None,
+    }
+}
+
+/// What a value in a text stands for: a constant, the argument bound to its name, or the data that goes in there.
+pub fn meant(call: &Call, sql: &Sql, value: &SqlValue) -> Option<Value> {
+    let bound = |name: &str| {
+        let params = call.argument("params")?;
+        let entry = |map: &Value| match map {
+            Value::Map(entries) => entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()),
+            other => Some(Value::unknown(other.tags())),
+        };
+        params.alternatives().iter().map(entry).reduce(|one, other| Some(one?.or(&other?)))?
+    };
+    match &value.kind {
+        ValueKind::Placeholder(name) if format!("{{{name}}}") != Text::HOLE => return bound(name),
+        ValueKind::Variable(name) => return bound(name.trim_start_matches('@')),
+        _ => {}
+    }
+    let pieces = sql.text.pieces_at(&value.range);
+    if pieces.is_empty() || pieces.iter().all(|(piece, _)| matches!(piece, Piece::Constant { .. })) {
+        return value.literal().map(Value::text);
+    }
+    match pieces.as_slice() {
+        [(Piece::Data { path, tags, .. }, _)] => Some(Value::Unknown { path: path.clone(), tags: *tags }),
+        // quotes and brackets are no part of the name
+        mixed => {
+            let trim = |text: &str| text.trim_matches(['[', ']', '"', '\'']).trim_start_matches("N'").to_owned();
+            let pieces = mixed.iter().map(|(piece, own)| match piece {
+                Piece::Constant { text, origin } => {
+                    Piece::Constant { text: trim(text.get(own.clone()).unwrap_or_default()).into(), origin: *origin }
+                }
+                data => (*data).clone(),
+            });
+            let pieces: Vec<Piece> = pieces.filter(|piece| !matches!(piece, Piece::Constant { text, .. } if text.is_empty())).collect();
+            match pieces.as_slice() {
+                [Piece::Data { path, tags, .. }] => Some(Value::Unknown { path: path.clone(), tags: *tags }),
+                _ => Some(Value::Text(Text { pieces })),
+            }
+        }
+    }
+}
+
+/// The statements of a text in order, those inside others after them.
+pub fn statements(sql: &Sql) -> Vec<&Statement> {
+    fn collect<'a>(statement: &'a Statement, found: &mut Vec<&'a Statement>) {
+        found.push(statement);
+        match &statement.kind {
+            StatementKind::If { then, otherwise, .. } => {
+                collect(then, found);
+                otherwise.iter().for_each(|otherwise| collect(otherwise, found));
+            }
+            StatementKind::While { body, .. } => collect(body, found),
+            StatementKind::Block(body) => body.iter().for_each(|statement| collect(statement, found)),
+            StatementKind::Try { body, catch } => body.iter().chain(catch).for_each(|statement| collect(statement, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(batch) = &sql.batch {
+        batch.statements.iter().for_each(|statement| collect(statement, &mut found));
+    }
+    found
+}
