@@ -3,6 +3,7 @@
 //! are stated over that. Called by `cli` (`check`, `run`, `explain`); `report` shows what it returns.
 
 pub mod acts;
+mod calls;
 pub mod event;
 pub mod finding;
 pub mod rules;
