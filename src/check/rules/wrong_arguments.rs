@@ -109,9 +109,11 @@ fn finding(run: &Run<'_>, call: &Call, fault: ArgumentError) -> Finding {
     let written = &source.text[span.clone()];
     let instead = match (fault.key, option) {
         // only where the option that was meant is not given already
-        (Some(key), None) if written == key || written == format!("\"{key}\"") => nearest(&key, call.primitive.options.iter().map(|o| o.name))
-            .filter(|near| call.given[fault.argument].key(near).is_none())
-            .map(str::to_owned),
+        (Some(key), None) if written == key || written == format!("\"{key}\"") => {
+            nearest(&key, call.primitive.options.iter().map(|o| o.name))
+                .filter(|near| call.given[fault.argument].key(near).is_none())
+                .map(str::to_owned)
+        }
         (Some(key), Some(option)) => match (option.ty, call.given[fault.argument].key(&key).and_then(Value::as_constant)) {
             (Type::Word(words), Some(text)) if written == format!("\"{text}\"") => {
                 nearest(&text, words.iter().copied()).map(|word| format!("\"{word}\""))
