@@ -514,9 +514,13 @@ impl<'a> Walk<'a> {
         let before = (self.ways.clone(), self.snapshot());
         self.frame().loops.push(Loop::default());
         body(self);
-        let around = self.frame().loops.pop().unwrap_or_default();
+        let mut around = self.frame().loops.pop().unwrap_or_default();
         let mut end = std::mem::take(&mut self.ways);
         meet(&mut end, around.again);
+        // it may be left in a later turn, too
+        if let Some(turn) = together(&end) {
+            around.left.iter_mut().for_each(|(_, change)| change.may.gen_ |= turn.may.gen_);
+        }
         let variables = self.snapshot();
         if forever {
             end = around.left;
