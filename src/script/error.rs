@@ -18,6 +18,9 @@ pub enum Problem {
     /// Rhai's parser refuses the text.
     #[error("{message}")]
     Syntax { message: String, help: String },
+    /// A character that word processors put in place of the one that counts.
+    #[error("{} means nothing in a runbook", if written == "\u{a0}" { "a no-break space".to_owned() } else { format!("`{written}`") })]
+    Typographic { written: String, plain: &'static str },
     /// Rhai itself would silently drop the rest of the file.
     #[error("a comment is opened here and never closed")]
     UnclosedComment,
@@ -83,7 +86,7 @@ impl Problem {
     pub fn slug(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "unreadable",
-            Self::Syntax { .. } => "syntax",
+            Self::Syntax { .. } | Self::Typographic { .. } => "syntax",
             Self::UnclosedComment => "unclosed_comment",
             Self::ForbiddenWord { .. } => "forbidden_word",
             Self::UnknownCall { .. } => "unknown_call",
@@ -107,6 +110,8 @@ impl Problem {
                 "a runbook is text: save it as UTF-8".to_owned()
             }
             Self::Unreadable { .. } => "give the path of a runbook that you may read".to_owned(),
+            Self::Typographic { plain: " ", .. } => "write a plain blank".to_owned(),
+            Self::Typographic { plain, .. } => format!("write a plain `{plain}`"),
             Self::UnclosedComment => "write `*/` where the comment ends".to_owned(),
             Self::IndirectCall { name } => format!("write the call out, in a closure where one is wanted: `|x| {name}(x)`"),
             Self::TakenName { .. } => "give the function another name; names are unique over a runbook and its modules".to_owned(),
@@ -130,6 +135,8 @@ impl Problem {
     pub fn near(&self) -> Option<&str> {
         match self {
             Self::UnknownCall { near, .. } | Self::UnknownVariable { near, .. } => near.as_deref(),
+            // one quote of two would leave a text that is never closed
+            Self::Typographic { plain, .. } => Some(*plain).filter(|plain| *plain != "\""),
             _ => None,
         }
     }
