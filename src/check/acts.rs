@@ -96,7 +96,7 @@ pub fn acts(call: &Call) -> Vec<Act> {
 
 /// True if a call does such a thing on some way.
 pub fn does(call: &Call, kind: ActKind) -> bool {
-    acts(call).iter().any(|act| act.kind == kind)
+    call.acts.iter().any(|act| act.kind == kind)
 }
 
 /// True if two databases, or two servers, are surely not the same: names are compared in any case, as SQL Server does.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rhai::Position;
 
+use super::acts::Act;
 use super::value::{Piece, Tags, Text, Value};
 use crate::primitives::{Class, Primitive, Type};
 use crate::script::Script;
@@ -27,6 +28,8 @@ pub struct Call {
     pub at: Vec<Position>,
     /// the T-SQL text of `sql` and `query`, one for each text it may be; empty when nothing is known of it
     pub sql: Vec<Sql>,
+    /// what the call does to the recovery
+    pub acts: Vec<Act>,
 }
 
 /// A T-SQL text as far as it is known.

@@ -3,16 +3,21 @@
 //! are stated over that. Called by `cli` (`check`, `run`, `explain`); `report` shows what it returns.
 
 pub mod acts;
+mod driver;
 pub mod event;
 pub mod finding;
+pub mod order;
 pub mod rules;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::script::{Script, SourceFile};
-use crate::site::Site;
+use crate::script::{Names, Script, SourceFile};
+use crate::site::{Site, SiteErrors};
 
 pub use event::{Call, Event, Facts, Inside, Run, Sql};
 pub use finding::{Edit, Finding, Related, Severity};
@@ -87,14 +92,25 @@ pub fn find(slug: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.slug == slug)
 }
 
-/// What the checked files are checked with.
-#[derive(Default)]
+/// One file to check.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub path: PathBuf,
+    /// stands for the file's text
+    pub text: Option<String>,
+}
+
+/// What the files are checked with.
+#[derive(Clone, Default)]
 pub struct Options {
     /// the site file that was named; else a `site.toml` beside each file counts
     pub site: Option<Arc<Site>>,
+    /// what a runbook may call
+    pub names: Names,
 }
 
 /// What was found in some files.
+#[derive(Debug)]
 pub struct Checked {
     /// sorted by file, then place
     pub findings: Vec<Finding>,
@@ -107,12 +123,20 @@ pub struct Checked {
 pub enum CheckError {
     #[error("cannot read `{}`", path.display())]
     #[diagnostic(code(cutover::check::unreadable), help("name a runbook that you may read, saved as UTF-8"))]
-    Unreadable { path: std::path::PathBuf, source: std::io::Error },
+    Unreadable { path: PathBuf, source: std::io::Error },
     #[error("the site file beside `{}` is wrong", path.display())]
     #[diagnostic(code(cutover::check::site), help("mend the site file, or name another with `--site FILE`"))]
     Site {
-        path: std::path::PathBuf,
+        path: PathBuf,
         #[diagnostic_source]
-        source: crate::site::SiteErrors,
+        source: SiteErrors,
     },
+}
+
+/// Checks files together: their modules are compiled and followed once.
+///
+/// # Errors
+/// The first file that cannot be read, or whose site file is wrong.
+pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError> {
+    driver::check(inputs, options)
 }

@@ -153,6 +153,9 @@ pub struct Closure {
     pub function: usize,
     /// names of what it captures: its first parameters
     pub captured: Vec<Arc<str>>,
+    /// what those were where it was written, and the frame that has them
+    pub values: Vec<Value>,
+    pub home: u64,
     /// parameters besides those
     pub takes: usize,
 }

@@ -1,0 +1,265 @@
+//! Checks files together: groups them by site, compiles their modules once, follows each runbook on its own thread, and puts
+//! the findings in order.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::order::{self, Memo};
+use super::{CheckError, Checked, File, Finding, Input, Look, Options, RULES, Set};
+use crate::script::{self, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
+use crate::site::Site;
+
+/// Name of the site file that counts beside a runbook.
+const SITE_FILE: &str = "site.toml";
+
+/// A runbook, loaded or refused.
+struct Loaded {
+    script: Result<Arc<Script>, ScriptErrors>,
+    findings: Vec<Finding>,
+    /// functions of modules that it calls on some way
+    called: BTreeSet<(usize, usize)>,
+}
+
+pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError> {
+    let texts = inputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut sites: HashMap<PathBuf, Option<Arc<Site>>> = HashMap::new();
+    let mut groups: BTreeMap<PathBuf, (Option<Arc<Site>>, Vec<usize>)> = BTreeMap::new();
+    for (index, input) in inputs.iter().enumerate() {
+        let (key, site) = match &options.site {
+            Some(site) => (PathBuf::new(), Some(site.clone())),
+            None => {
+                let folder = input.path.parent().unwrap_or(Path::new("")).to_owned();
+                let site = match sites.get(&folder) {
+                    Some(site) => site.clone(),
+                    None => {
+                        let site = site_in(&folder, input)?;
+                        sites.insert(folder.clone(), site.clone());
+                        site
+                    }
+                };
+                (site.as_ref().map_or_else(PathBuf::new, |_| folder), site)
+            }
+        };
+        groups.entry(key).or_insert_with(|| (site, Vec::new())).1.push(index);
+    }
+    let mut findings = Vec::new();
+    let mut files: Vec<Arc<SourceFile>> = Vec::new();
+    for (site, members) in groups.values() {
+        let named: Vec<(&Path, &str)> = members.iter().map(|index| (inputs[*index].path.as_path(), texts[*index].as_str())).collect();
+        let (found, looked_at) = with_stack(|| group(&named, site.as_ref(), options));
+        findings.extend(found);
+        files.extend(looked_at);
+    }
+    Ok(in_order(findings, files))
+}
+
+fn read(input: &Input) -> Result<String, CheckError> {
+    if let Some(text) = &input.text {
+        return Ok(text.clone());
+    }
+    let unreadable = |source| CheckError::Unreadable { path: input.path.clone(), source };
+    let bytes = std::fs::read(&input.path).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|e| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error())))
+}
+
+fn site_in(folder: &Path, input: &Input) -> Result<Option<Arc<Site>>, CheckError> {
+    let file = folder.join(SITE_FILE);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let wrong = |source| CheckError::Site { path: input.path.clone(), source };
+    Ok(Some(Arc::new(Site::read(file, &[]).map_err(wrong)?)))
+}
+
+/// Runs work on a thread whose stack takes what a runbook may nest.
+fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(limits::STACK).spawn_scoped(scope, work);
+        match thread.expect("a thread starts").join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Files of one site.
+fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -> (Vec<Finding>, Vec<Arc<SourceFile>>) {
+    let site = site.map(Arc::as_ref);
+    let script_options = script::Options { site_stdlib: site.and_then(|s| s.stdlib.clone()), names: options.names.clone() };
+    let mut library = Library::new(script_options);
+    let sources: Vec<Source<'_>> = named.iter().map(|(path, text)| Source::Instead { path, text }).collect();
+    library.take_in(&sources);
+    let loaded = each(&sources, &library, site);
+    let mut findings = Vec::new();
+    let mut files: Vec<Arc<SourceFile>> = Vec::new();
+    let mut scripts: Vec<Arc<Script>> = Vec::new();
+    let mut called: HashMap<*const SourceFile, BTreeSet<usize>> = HashMap::new();
+    for one in loaded {
+        findings.extend(one.findings);
+        match one.script {
+            Ok(script) => {
+                for (file, function) in one.called {
+                    called.entry(Arc::as_ptr(&script.files[file])).or_default().insert(function);
+                }
+                scripts.push(script);
+            }
+            Err(errors) => {
+                for error in &errors.0 {
+                    files.extend(error.file.clone());
+                    findings.extend(of_error(error));
+                }
+            }
+        }
+    }
+    // modules once, by the first script that has them
+    let mut seen: BTreeSet<*const SourceFile> = BTreeSet::new();
+    for script in &scripts {
+        for (index, file) in script.files.iter().enumerate() {
+            if !seen.insert(Arc::as_ptr(file)) {
+                continue;
+            }
+            files.push(file.clone());
+            if index > 0 {
+                look_at_file(script, index, site, &mut findings);
+            }
+            let own = called.get(&Arc::as_ptr(file));
+            if index > 0 && file.path.is_none() {
+                continue;
+            }
+            let alone: Vec<(usize, usize)> = (0..file.functions.len())
+                .filter(|f| !file.functions[*f].is_closure() && own.is_none_or(|own| !own.contains(f)))
+                .map(|f| (index, f))
+                .collect();
+            if !alone.is_empty() {
+                let memo = Memo::default();
+                let run = order::functions(script, &memo, site, &alone);
+                rules(&run, &mut findings);
+            }
+        }
+    }
+    let set = Set { scripts: &scripts };
+    for rule in RULES {
+        if let Look::Set(look) = rule.look {
+            look(&set, &mut findings);
+        }
+    }
+    (findings, files)
+}
+
+/// Loads and follows each runbook, on as many threads as there are cores.
+fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<Loaded> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(sources.len());
+    if threads < 2 {
+        let mut memos = Memos::default();
+        return sources.iter().map(|source| one(*source, library, site, &mut memos)).collect();
+    }
+    let next = Mutex::new(0);
+    let done: Mutex<Vec<(usize, Loaded)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let work = || {
+                let mut memos = Memos::default();
+                loop {
+                    let index = {
+                        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+                        *next += 1;
+                        *next - 1
+                    };
+                    let Some(source) = sources.get(index) else { return };
+                    let loaded = one(*source, library, site, &mut memos);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, loaded));
+                }
+            };
+            let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(limits::STACK).spawn_scoped(scope, work);
+            thread.expect("a thread starts");
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, loaded)| loaded).collect()
+}
+
+/// What was followed already, for scripts that have the same modules in the same order.
+#[derive(Default)]
+struct Memos(HashMap<Vec<*const SourceFile>, Rc<Memo>>);
+
+fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut Memos) -> Loaded {
+    let script = match library.load(source) {
+        Ok(script) => Arc::new(script),
+        Err(errors) => return Loaded { script: Err(errors), findings: Vec::new(), called: BTreeSet::new() },
+    };
+    let modules = script.files.iter().skip(1).map(Arc::as_ptr).collect();
+    let memo = memos.0.entry(modules).or_default().clone();
+    let mut findings = Vec::new();
+    look_at_file(&script, 0, site, &mut findings);
+    let mut called = BTreeSet::new();
+    if !script.does_nothing() {
+        let run = order::run(&script, &memo, site);
+        rules(&run, &mut findings);
+        called = run.called;
+    }
+    Loaded { script: Ok(script), findings, called }
+}
+
+fn rules(run: &super::Run<'_>, findings: &mut Vec<Finding>) {
+    for rule in RULES {
+        if let Look::Run(look) = rule.look {
+            look(run, findings);
+        }
+    }
+}
+
+fn look_at_file(script: &Script, index: usize, site: Option<&Site>, findings: &mut Vec<Finding>) {
+    let file = File { script, index, file: &script.files[index], site };
+    for rule in RULES {
+        if let Look::File(look) = rule.look {
+            look(&file, findings);
+        }
+    }
+}
+
+/// What `script` refused, under the rule it falls under.
+fn of_error(error: &ScriptError) -> Option<Finding> {
+    let slug = match &*error.problem {
+        Problem::UnknownCall { arity: usize::MAX, .. } => "unknown-call",
+        Problem::UnknownCall { .. } => "wrong-arguments",
+        Problem::IndirectCall { .. } => "indirect-call",
+        Problem::ForbiddenWord { word, .. } if matches!(word.as_str(), "eval" | "Fn" | "call" | "curry") => "indirect-call",
+        Problem::UnknownVariable { .. } => "unknown-variable",
+        Problem::ShadowedSite => "shadowed-site",
+        Problem::UnknownImport { .. } => "unknown-import",
+        _ => "syntax",
+    };
+    let rule = super::find(slug)?;
+    let file = error.file.as_ref()?;
+    Some(rule.finding(file, error.span.clone(), error.to_string(), error.problem.label(), error.problem.advice()))
+}
+
+/// One file object for each path, each finding once, sorted, with the suppressed ones left out.
+fn in_order(mut findings: Vec<Finding>, files: Vec<Arc<SourceFile>>) -> Checked {
+    let mut known: BTreeMap<PathBuf, Arc<SourceFile>> = BTreeMap::new();
+    let mut all: Vec<Arc<SourceFile>> = Vec::new();
+    for file in files {
+        match &file.path {
+            Some(path) if known.contains_key(path) => {}
+            Some(path) => {
+                known.insert(path.clone(), file.clone());
+                all.push(file);
+            }
+            None if all.iter().any(|own| Arc::ptr_eq(own, &file)) => {}
+            None => all.push(file),
+        }
+    }
+    for finding in &mut findings {
+        if let Some(file) = finding.file.path.as_ref().and_then(|path| known.get(path)) {
+            finding.file = file.clone();
+        }
+    }
+    let place = |f: &Finding| (f.file.name.clone(), f.span.start, f.span.end, f.rule, f.message.clone());
+    findings.sort_by_key(place);
+    findings.dedup_by(|a, b| place(a) == place(b));
+    let files = all.iter().filter(|file| file.path.is_some()).count();
+    Checked { findings, files }
+}

@@ -1,0 +1,1377 @@
+//! The order of effects: an abstract run of a runbook over every way it can take. Nothing is performed; values are followed as
+//! far as they are constant, and for each call of a primitive it is worked out what must, and what can, have happened
+//! before. Branches, loops, early returns, `try`, functions of all files, and the closures given to `step`, `wait_until` and
+//! `done_when` are followed; a function is followed once for the same arguments, also over several runbooks.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt, Token};
+
+use super::acts::{self, Act, ActKind};
+use super::event::{Call, Event, Facts, Inside, Run, Sql};
+use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
+use crate::primitives;
+use crate::script::Script;
+use crate::script::engine::SITE;
+use crate::site::Site;
+
+/// Nested calls that are followed; a runbook that goes deeper is stopped when it runs.
+const DEPTH: usize = 48;
+/// Expressions that are looked at for one runbook.
+const MOST: usize = 400_000;
+/// Ways that are kept apart by what was tested on them.
+const WAYS: usize = 8;
+
+/// What a stretch of a run does to one set of facts: `(before & keep) | gen`, bit by bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits {
+    gen_: u32,
+    keep: u32,
+}
+
+impl Bits {
+    const SAME: Bits = Bits { gen_: 0, keep: u32::MAX };
+
+    fn then(self, next: Bits) -> Bits {
+        Bits { gen_: next.gen_ | (self.gen_ & next.keep), keep: self.keep & next.keep }
+    }
+}
+
+/// What a stretch of a run does to the facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Change {
+    must: Bits,
+    may: Bits,
+}
+
+impl Change {
+    const SAME: Change = Change { must: Bits::SAME, may: Bits::SAME };
+
+    fn then(self, next: Change) -> Change {
+        Change { must: self.must.then(next.must), may: self.may.then(next.may) }
+    }
+
+    /// One or the other.
+    fn or(self, other: Change) -> Change {
+        let (a, b) = (self.must, other.must);
+        let must = Bits { gen_: a.gen_ & b.gen_, keep: (a.keep | a.gen_) & (b.keep | b.gen_) };
+        let (a, b) = (self.may, other.may);
+        Change { must, may: Bits { gen_: a.gen_ | b.gen_, keep: a.keep | b.keep } }
+    }
+
+    fn gains(&mut self, facts: Facts, surely: bool) {
+        self.may.gen_ |= facts.0;
+        if surely {
+            self.must.gen_ |= facts.0;
+        }
+    }
+
+    fn loses(&mut self, facts: Facts) {
+        for bits in [&mut self.must, &mut self.may] {
+            bits.gen_ &= !facts.0;
+            bits.keep &= !facts.0;
+        }
+    }
+}
+
+/// Ways that lead to one place, each with what was tested on it; none: the place is not reached.
+type Ways = Vec<(Vec<(u64, bool)>, Change)>;
+
+fn meet(ways: &mut Ways, others: Ways) {
+    for (tested, change) in others {
+        match ways.iter_mut().find(|(_, own)| *own == change) {
+            Some((own, _)) => own.retain(|test| tested.contains(test)),
+            None => ways.push((tested, change)),
+        }
+    }
+    if ways.len() > WAYS {
+        let all = together(ways).unwrap_or(Change::SAME);
+        *ways = vec![(Vec::new(), all)];
+    }
+}
+
+fn together(ways: &Ways) -> Option<Change> {
+    ways.iter().map(|(_, change)| *change).reduce(Change::or)
+}
+
+/// A function followed for some arguments; everything is told from its beginning on.
+#[derive(Clone)]
+struct Summary {
+    events: Vec<(Event, Change)>,
+    end: Option<Change>,
+    /// what holds wherever it may raise an error
+    raised: Option<Change>,
+    value: Value,
+    called: BTreeSet<(usize, usize)>,
+    complete: bool,
+}
+
+/// Functions that were followed, for scripts that have the same modules in the same order.
+#[derive(Default)]
+pub struct Memo {
+    summaries: RefCell<HashMap<(usize, usize, Vec<Value>), Rc<Summary>>>,
+}
+
+#[derive(Clone)]
+struct Variable {
+    name: Arc<str>,
+    value: Value,
+    /// another number for another value
+    version: u64,
+}
+
+struct Frame {
+    id: u64,
+    variables: Vec<Variable>,
+    returned: Ways,
+    value: Option<Value>,
+    loops: Vec<Loop>,
+}
+
+#[derive(Default)]
+struct Loop {
+    left: Ways,
+    again: Ways,
+    value: Option<Value>,
+}
+
+struct Walk<'a> {
+    script: &'a Script,
+    memo: &'a Memo,
+    file: usize,
+    frames: Vec<Frame>,
+    ways: Ways,
+    /// what holds at each point of the `try` blocks around, and of the function
+    raised: Vec<Option<Change>>,
+    events: Vec<(Event, Change)>,
+    called: BTreeSet<(usize, usize)>,
+    step: u32,
+    steps: u32,
+    inside: Inside,
+    following: Vec<(usize, usize)>,
+    looked: usize,
+    complete: bool,
+    versions: u64,
+    frames_made: u64,
+}
+
+/// Follows a runbook from its beginning.
+pub fn run<'a>(script: &'a Script, memo: &'a Memo, site: Option<&'a Site>) -> Run<'a> {
+    let mut walk = Walk::new(script, memo);
+    walk.frames.push(Frame::new(0));
+    walk.block(script.files[0].ast.statements(), false);
+    walk.into_run(site, true)
+}
+
+/// Follows functions by themselves, with arguments of which nothing is known.
+pub fn functions<'a>(script: &'a Script, memo: &'a Memo, site: Option<&'a Site>, which: &[(usize, usize)]) -> Run<'a> {
+    let mut walk = Walk::new(script, memo);
+    for (file, index) in which {
+        let takes = script.files[*file].functions[*index].parameters.len();
+        walk.frames.push(Frame::new(0));
+        walk.ways = vec![(Vec::new(), Change::SAME)];
+        walk.call(*file, *index, vec![Value::unknown(Tags::PARAMETER); takes], Position::NONE);
+        walk.frames.pop();
+    }
+    walk.into_run(site, false)
+}
+
+impl Frame {
+    fn new(id: u64) -> Self {
+        Self { id, variables: Vec::new(), returned: Ways::new(), value: None, loops: Vec::new() }
+    }
+}
+
+fn name_of(text: &str) -> Arc<str> {
+    text.into()
+}
+
+impl<'a> Walk<'a> {
+    fn new(script: &'a Script, memo: &'a Memo) -> Self {
+        Self {
+            script,
+            memo,
+            file: 0,
+            frames: Vec::new(),
+            ways: vec![(Vec::new(), Change::SAME)],
+            raised: vec![None],
+            events: Vec::new(),
+            called: BTreeSet::new(),
+            step: 0,
+            steps: 0,
+            inside: Inside::Plain,
+            following: Vec::new(),
+            looked: 0,
+            complete: true,
+            versions: 0,
+            frames_made: 0,
+        }
+    }
+
+    fn into_run(self, site: Option<&'a Site>, whole: bool) -> Run<'a> {
+        let events = self.events.into_iter().map(|(mut event, change)| {
+            event.must = Facts(change.must.gen_);
+            event.may = Facts(change.may.gen_);
+            event
+        });
+        Run { script: self.script, events: events.collect(), site, whole, called: self.called, complete: self.complete }
+    }
+
+    // ---- where the run is ----
+
+    fn reached(&self) -> bool {
+        !self.ways.is_empty()
+    }
+
+    /// An error may be raised here.
+    fn point(&mut self) {
+        if let Some(now) = together(&self.ways)
+            && let Some(raised) = self.raised.last_mut()
+        {
+            *raised = Some(raised.map_or(now, |before| before.or(now)));
+        }
+    }
+
+    fn each(&mut self, change: impl Fn(&mut Change)) {
+        self.ways.iter_mut().for_each(|(_, own)| change(own));
+    }
+
+    fn version(&mut self) -> u64 {
+        self.versions += 1;
+        self.versions
+    }
+
+    // ---- variables ----
+
+    fn frame(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("code is in a frame")
+    }
+
+    fn bind(&mut self, name: &str, value: Value) {
+        let version = self.version();
+        self.frame().variables.push(Variable { name: name_of(name), value, version });
+    }
+
+    fn variable(&self, name: &str) -> Option<&Variable> {
+        self.frames.last()?.variables.iter().rev().find(|v| &*v.name == name)
+    }
+
+    fn set(&mut self, name: &str, value: Value) {
+        let version = self.version();
+        if let Some(variable) = self.frame().variables.iter_mut().rev().find(|v| &*v.name == name) {
+            variable.value = value;
+            variable.version = version;
+        }
+    }
+
+    fn snapshot(&mut self) -> Vec<Variable> {
+        self.frame().variables.clone()
+    }
+
+    /// The variables after one of several ways was taken.
+    fn meet_variables(&mut self, sides: Vec<(bool, Vec<Variable>)>) {
+        let mut reached = sides.into_iter().filter(|(reached, _)| *reached).map(|(_, variables)| variables);
+        let Some(mut all) = reached.next() else { return };
+        for side in reached {
+            for (own, other) in all.iter_mut().zip(&side) {
+                if own.version != other.version {
+                    own.value = own.value.or(&other.value);
+                    self.versions += 1;
+                    own.version = self.versions;
+                }
+            }
+        }
+        self.frame().variables = all;
+    }
+
+    // ---- statements ----
+
+    /// Runs statements in a scope of their own; the value is the last one's.
+    fn block(&mut self, statements: &[Stmt], scoped: bool) -> Value {
+        let depth = self.frame().variables.len();
+        let mut value = Value::Unit;
+        for stmt in statements {
+            if !self.reached() || self.looked > MOST {
+                break;
+            }
+            value = self.statement(stmt);
+        }
+        if scoped {
+            self.frame().variables.truncate(depth);
+        }
+        value
+    }
+
+    fn statement(&mut self, stmt: &Stmt) -> Value {
+        self.looked += 1;
+        if self.looked > MOST {
+            self.complete = false;
+            return Value::unknown(Tags::default());
+        }
+        match stmt {
+            Stmt::Expr(expr) => self.expression(expr),
+            Stmt::FnCall(call, position) => self.function_call(call, *position),
+            Stmt::Block(block) => self.block(block.statements(), true),
+            Stmt::Var(parts, ..) => {
+                let value = self.expression(&parts.1);
+                self.bind(&parts.0.name, value);
+                Value::Unit
+            }
+            Stmt::Assignment(parts) => {
+                self.assignment(&parts.0, &parts.1.lhs, &parts.1.rhs);
+                Value::Unit
+            }
+            Stmt::If(flow, _) => {
+                let (body, branch) = (flow.body.statements(), flow.branch.statements());
+                self.branches(&flow.expr, &mut |walk| walk.block(body, true), &mut |walk| walk.block(branch, true))
+            }
+            Stmt::Switch(parts, _) => {
+                let subject = self.expression(&parts.0);
+                let cases = &parts.1;
+                let before = (self.ways.clone(), self.snapshot());
+                let (mut sides, mut end, mut result) = (Vec::new(), Ways::new(), None::<Value>);
+                for (n, case) in cases.expressions.iter().enumerate() {
+                    self.ways = before.0.clone();
+                    self.frame().variables = before.1.clone();
+                    if !matches!(case.lhs, Expr::BoolConstant(true, _) | Expr::Unit(_)) {
+                        self.expression(&case.lhs);
+                    }
+                    let value = self.expression(&case.rhs);
+                    let _ = n;
+                    result = Some(result.map_or(value.clone(), |r| r.or(&value)));
+                    let reached = self.reached();
+                    let variables = self.snapshot();
+                    sides.push((reached, variables));
+                    meet(&mut end, std::mem::take(&mut self.ways));
+                }
+                if cases.def_case.is_none() {
+                    sides.push((true, before.1));
+                    meet(&mut end, before.0);
+                    result = Some(result.map_or(Value::Unit, |r| r.or(&Value::Unit)));
+                }
+                let _ = subject;
+                self.ways = end;
+                self.meet_variables(sides);
+                result.unwrap_or(Value::Unit)
+            }
+            Stmt::While(flow, _) => {
+                let forever = matches!(flow.expr, Expr::Unit(_) | Expr::BoolConstant(true, _));
+                let body = flow.body.statements();
+                let condition = &flow.expr;
+                self.looped(!forever, forever, &mut |walk| {
+                    if !forever {
+                        walk.expression(condition);
+                    }
+                    walk.block(body, true);
+                })
+            }
+            Stmt::Do(flow, ..) => {
+                let body = flow.body.statements();
+                let condition = &flow.expr;
+                let forever = matches!((condition, stmt), (Expr::BoolConstant(true, _), Stmt::Do(_, flags, _)) if !flags.intersects(ASTFlags::NEGATED));
+                self.looped(false, forever, &mut |walk| {
+                    walk.block(body, true);
+                    if walk.reached() {
+                        walk.expression(condition);
+                    }
+                })
+            }
+            Stmt::For(parts, _) => {
+                let over = self.expression(&parts.2.expr);
+                let at_least_once = match &over {
+                    Value::Array(items) => !items.is_empty(),
+                    _ => is_full_range(&parts.2.expr),
+                };
+                let item = match &over {
+                    Value::Array(items) if items.is_empty() => Value::Unit,
+                    Value::Array(items) => items.iter().skip(1).fold(items[0].clone(), |all, item| all.or(item)),
+                    other => Value::unknown(other.tags()),
+                };
+                let (name, counter) = (parts.0.name.to_string(), parts.1.as_ref().map(|c| c.name.to_string()));
+                let body = parts.2.body.statements();
+                self.looped(!at_least_once, false, &mut |walk| {
+                    let depth = walk.frame().variables.len();
+                    walk.bind(&name, item.clone());
+                    if let Some(counter) = &counter {
+                        walk.bind(counter, Value::unknown(Tags::default()));
+                    }
+                    walk.block(body, true);
+                    walk.frame().variables.truncate(depth);
+                })
+            }
+            Stmt::TryCatch(flow, _) => {
+                let before = (self.ways.clone(), self.snapshot());
+                self.point();
+                self.raised.push(together(&self.ways));
+                let mut value = self.block(flow.body.statements(), true);
+                let raised = self.raised.pop().flatten();
+                let after = (std::mem::take(&mut self.ways), self.snapshot());
+                // what the body changed may have been changed or not where it raised
+                self.ways = raised.map_or_else(Ways::new, |change| vec![(Vec::new(), change)]);
+                self.meet_variables(vec![(true, before.1), (true, after.1.clone())]);
+                if self.reached() {
+                    let depth = self.frame().variables.len();
+                    if let Expr::Variable(name, ..) = &flow.expr {
+                        self.bind(&name.1, Value::unknown(Tags::CAUGHT));
+                    }
+                    let caught = self.block(flow.branch.statements(), true);
+                    self.frame().variables.truncate(depth);
+                    value = value.or(&caught);
+                }
+                let (caught_reached, caught_variables) = (self.reached(), self.snapshot());
+                let mut end = after.0;
+                let body_reached = !end.is_empty();
+                meet(&mut end, std::mem::take(&mut self.ways));
+                self.ways = end;
+                self.meet_variables(vec![(body_reached, after.1), (caught_reached, caught_variables)]);
+                value
+            }
+            Stmt::BreakLoop(value, flags, _) => {
+                let value = value.as_ref().map(|v| self.expression(v));
+                let ways = std::mem::take(&mut self.ways);
+                let is_break = flags.intersects(ASTFlags::BREAK);
+                if let Some(around) = self.frame().loops.last_mut() {
+                    if is_break {
+                        meet(&mut around.left, ways);
+                        if let Some(value) = value {
+                            around.value = Some(around.value.take().map_or(value.clone(), |v| v.or(&value)));
+                        }
+                    } else {
+                        meet(&mut around.again, ways);
+                    }
+                }
+                Value::Unit
+            }
+            Stmt::Return(value, flags, _) => {
+                let value = value.as_ref().map_or(Value::Unit, |v| self.expression(v));
+                if flags.intersects(ASTFlags::BREAK) {
+                    self.point();
+                    self.ways.clear();
+                } else if self.reached() {
+                    let ways = std::mem::take(&mut self.ways);
+                    let frame = self.frame();
+                    meet(&mut frame.returned, ways);
+                    frame.value = Some(frame.value.take().map_or(value.clone(), |v| v.or(&value)));
+                }
+                Value::Unit
+            }
+            // shared variables are still found by their names
+            _ => Value::Unit,
+        }
+    }
+
+    /// Two ways, by a condition.
+    fn branches(
+        &mut self,
+        condition: &Expr,
+        then: &mut dyn FnMut(&mut Self) -> Value,
+        otherwise: &mut dyn FnMut(&mut Self) -> Value,
+    ) -> Value {
+        let tested = self.expression(condition);
+        if !self.reached() {
+            return Value::Unit;
+        }
+        match tested {
+            Value::Bool(true) => return then(self),
+            Value::Bool(false) => return otherwise(self),
+            _ => {}
+        }
+        let key = self.key(condition);
+        let tags = tested.tags();
+        let before = (self.ways.clone(), self.snapshot());
+        let one = |walk: &mut Self, is: bool, body: &mut dyn FnMut(&mut Self) -> Value| {
+            walk.ways = before.0.clone();
+            walk.frame().variables = before.1.clone();
+            if let Some((key, positive)) = key {
+                let is = is == positive;
+                walk.ways.retain(|(tested, _)| !tested.contains(&(key, !is)));
+                walk.ways.iter_mut().filter(|(tested, _)| !tested.contains(&(key, is))).for_each(|(tested, _)| tested.push((key, is)));
+            }
+            let value = if walk.reached() { body(walk) } else { Value::Unit };
+            (value, std::mem::take(&mut walk.ways), walk.snapshot())
+        };
+        let (value, mut yes, yes_variables) = one(self, true, then);
+        let (other, mut no, no_variables) = one(self, false, otherwise);
+        excuse(&mut yes, &mut no, tags);
+        let sides = vec![(!yes.is_empty(), yes_variables), (!no.is_empty(), no_variables)];
+        let result = match (yes.is_empty(), no.is_empty()) {
+            (true, false) => other,
+            (false, true) => value,
+            _ => value.or(&other),
+        };
+        self.ways = yes;
+        meet(&mut self.ways, no);
+        self.meet_variables(sides);
+        result
+    }
+
+    /// A loop, counted once. `skippable`: the body may not run at all; `forever`: it ends by `break` only.
+    fn looped(&mut self, skippable: bool, forever: bool, body: &mut dyn FnMut(&mut Self)) -> Value {
+        let before = (self.ways.clone(), self.snapshot());
+        self.frame().loops.push(Loop::default());
+        body(self);
+        let around = self.frame().loops.pop().unwrap_or_default();
+        let mut end = std::mem::take(&mut self.ways);
+        meet(&mut end, around.again);
+        let variables = self.snapshot();
+        if forever {
+            end = around.left;
+        } else {
+            meet(&mut end, around.left);
+            if skippable {
+                meet(&mut end, before.0);
+            }
+        }
+        self.ways = end;
+        let depth = before.1.len();
+        let variables = variables.into_iter().take(depth).collect();
+        self.meet_variables(vec![(true, before.1), (true, variables)]);
+        around.value.unwrap_or(Value::Unit)
+    }
+
+    /// What a condition asks, so that the same one asked again is known; false: it is the opposite.
+    fn key(&self, condition: &Expr) -> Option<(u64, bool)> {
+        let mut hasher = DefaultHasher::new();
+        let positive = match condition {
+            Expr::FnCall(call, _) if matches!(call.op_token, Some(Token::Bang)) => {
+                self.hash(call.args.first()?, &mut hasher)?;
+                false
+            }
+            Expr::FnCall(call, _) if matches!(call.op_token, Some(Token::NotEqualsTo)) => {
+                "==".hash(&mut hasher);
+                for arg in &call.args {
+                    self.hash(arg, &mut hasher)?;
+                }
+                false
+            }
+            other => {
+                self.hash(other, &mut hasher)?;
+                true
+            }
+        };
+        Some((hasher.finish(), positive))
+    }
+
+    fn hash(&self, expr: &Expr, hasher: &mut DefaultHasher) -> Option<()> {
+        match expr {
+            Expr::BoolConstant(b, _) => b.hash(hasher),
+            Expr::IntegerConstant(i, _) => i.hash(hasher),
+            Expr::StringConstant(s, _) => s.as_str().hash(hasher),
+            Expr::Unit(_) => "()".hash(hasher),
+            Expr::Property(parts, _) => parts.2.as_str().hash(hasher),
+            Expr::Variable(parts, ..) if parts.2.is_empty() => match self.variable(&parts.1) {
+                Some(variable) => variable.version.hash(hasher),
+                None if parts.1.as_str() == SITE => SITE.hash(hasher),
+                None => return None,
+            },
+            Expr::Dot(pair, ..) | Expr::Index(pair, ..) => {
+                matches!(expr, Expr::Dot(..)).hash(hasher);
+                self.hash(&pair.lhs, hasher)?;
+                self.hash(&pair.rhs, hasher)?;
+            }
+            Expr::MethodCall(call, _) => {
+                call.name.as_str().hash(hasher);
+                for arg in &call.args {
+                    self.hash(arg, hasher)?;
+                }
+            }
+            Expr::FnCall(call, _) if call.is_operator_call() => {
+                call.name.as_str().hash(hasher);
+                for arg in &call.args {
+                    self.hash(arg, hasher)?;
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn assignment(&mut self, operation: &rhai::OpAssignment, target: &Expr, value: &Expr) {
+        let value = self.expression(value);
+        match target {
+            Expr::Variable(parts, ..) => {
+                let name = parts.1.to_string();
+                let new = if operation.is_op_assignment() {
+                    let old = self.variable(&name).map_or_else(|| Value::unknown(Tags::default()), |v| v.value.clone());
+                    if matches!(operation.get_op_assignment_info(), Some((_, _, Token::PlusAssign, ..))) {
+                        self.add(&old, &value)
+                    } else {
+                        Value::unknown(old.tags().with(value.tags()))
+                    }
+                } else {
+                    value
+                };
+                self.set(&name, new);
+            }
+            Expr::Dot(pair, ..) | Expr::Index(pair, ..) => {
+                if let Expr::Variable(parts, ..) = &pair.lhs {
+                    let name = parts.1.to_string();
+                    let old = self.variable(&name).map(|v| v.value.clone());
+                    let new = match (&old, &pair.rhs) {
+                        (Some(Value::Map(entries)), Expr::Property(property, _)) if !operation.is_op_assignment() => {
+                            with_key(entries, &property.2, value)
+                        }
+                        (Some(Value::Map(entries)), Expr::StringConstant(key, _)) if !operation.is_op_assignment() => {
+                            with_key(entries, key, value)
+                        }
+                        (old, _) => Value::unknown(old.as_ref().map_or_else(Tags::default, Value::tags).with(value.tags())),
+                    };
+                    self.expression(target);
+                    self.set(&name, new);
+                } else {
+                    self.expression(target);
+                }
+            }
+            other => {
+                self.expression(other);
+            }
+        }
+    }
+
+    // ---- expressions ----
+
+    fn origin(&self, position: Position, part: usize) -> Option<Origin> {
+        Some(Origin::new(self.file, position, part))
+    }
+
+    fn expression(&mut self, expr: &Expr) -> Value {
+        self.looked += 1;
+        if self.looked > MOST {
+            self.complete = false;
+            return Value::unknown(Tags::default());
+        }
+        match expr {
+            Expr::StringConstant(text, position) => Value::Text(Text::constant(text.as_str(), self.origin(*position, 0))),
+            Expr::CharConstant(ch, position) => Value::Text(Text::constant(ch.to_string(), self.origin(*position, 0))),
+            Expr::BoolConstant(value, _) => Value::Bool(*value),
+            Expr::IntegerConstant(value, _) => Value::Int(*value),
+            Expr::Unit(_) => Value::Unit,
+            Expr::DynamicConstant(value, _) => match value.read_lock::<rhai::FnPtr>() {
+                Some(pointer) => self.closure(pointer.fn_name(), Vec::new()),
+                None => Value::unknown(Tags::default()),
+            },
+            Expr::InterpolatedString(parts, position) => self.interpolated(parts, *position),
+            Expr::Array(items, _) => Value::Array(Arc::new(items.iter().map(|item| self.expression(item)).collect())),
+            Expr::Map(parts, _) => {
+                let entries = parts.0.iter().map(|(key, value)| (name_of(&key.name), self.expression(value))).collect();
+                Value::Map(Arc::new(entries))
+            }
+            Expr::Variable(parts, ..) => self.mentioned(&parts.1, !parts.2.is_empty(), parts.2.path.first().map(|p| p.name.as_str())),
+            Expr::Stmt(block) => self.statements_value(block.statements()),
+            Expr::FnCall(call, position) => self.function_call(call, *position),
+            Expr::Dot(pair, flags, _) => self.chain(&pair.lhs, &pair.rhs, *flags, true),
+            Expr::Index(pair, flags, _) => self.chain(&pair.lhs, &pair.rhs, *flags, false),
+            Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => {
+                let mut tags = Tags::default();
+                let mut first = None;
+                let mut alternatives: Option<Value> = None;
+                for (n, part) in parts.iter().enumerate() {
+                    if n == 0 {
+                        let value = self.expression(part);
+                        tags = tags.with(value.tags());
+                        first = value.as_bool();
+                        alternatives = Some(value);
+                        continue;
+                    }
+                    // what stands further right may not be asked
+                    let before = (self.ways.clone(), self.snapshot());
+                    let value = self.expression(part);
+                    tags = tags.with(value.tags());
+                    alternatives = alternatives.map(|v| v.or(&value));
+                    let variables = self.snapshot();
+                    let reached = self.reached();
+                    let after = std::mem::replace(&mut self.ways, before.0);
+                    meet(&mut self.ways, after);
+                    self.meet_variables(vec![(true, before.1), (reached, variables)]);
+                }
+                match expr {
+                    Expr::And(..) if first == Some(false) => Value::Bool(false),
+                    Expr::Or(..) if first == Some(true) => Value::Bool(true),
+                    Expr::Coalesce(..) => alternatives.unwrap_or(Value::Unit),
+                    _ => Value::unknown(tags),
+                }
+            }
+            _ => Value::unknown(Tags::default()),
+        }
+    }
+
+    /// A block as a value; a closure with what it captures is one.
+    fn statements_value(&mut self, statements: &[Stmt]) -> Value {
+        if statements.iter().any(|stmt| matches!(stmt, Stmt::Share(_))) {
+            for stmt in statements {
+                let (Stmt::Expr(_) | Stmt::FnCall(..)) = stmt else { continue };
+                let call = match stmt {
+                    Stmt::FnCall(call, _) => Some(&**call),
+                    Stmt::Expr(expr) => match &**expr {
+                        Expr::FnCall(call, _) => Some(&**call),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                if let Some(call) = call
+                    && call.name.as_str() == "curry"
+                    && let Some(Expr::DynamicConstant(value, _)) = call.args.first()
+                    && let Some(pointer) = value.read_lock::<rhai::FnPtr>()
+                {
+                    let captured = call.args.iter().skip(1).filter_map(|arg| match arg {
+                        Expr::Variable(parts, ..) => Some(name_of(&parts.1)),
+                        _ => None,
+                    });
+                    return self.closure(pointer.fn_name(), captured.collect());
+                }
+            }
+        }
+        self.block(statements, true)
+    }
+
+    fn closure(&mut self, name: &str, captured: Vec<Arc<str>>) -> Value {
+        let Some((file, function)) = self.script.function_of(name) else { return Value::unknown(Tags::default()) };
+        let takes = self.script.files[file].functions[function].parameters.len().saturating_sub(captured.len());
+        let values = captured.iter().map(|name| self.variable(name).map_or_else(|| self.outside(name), |v| v.value.clone())).collect();
+        let home = self.frame().id;
+        Value::Closure(Arc::new(Closure { file, function, captured, values, home, takes }))
+    }
+
+    /// A name that is no variable here.
+    fn outside(&self, name: &str) -> Value {
+        if name == SITE { Value::Unknown { path: Some(SITE.into()), tags: Tags::SITE } } else { Value::unknown(Tags::default()) }
+    }
+
+    fn mentioned(&mut self, name: &str, qualified: bool, namespace: Option<&str>) -> Value {
+        if !qualified {
+            return self.variable(name).map_or_else(|| self.outside(name), |v| v.value.clone());
+        }
+        let file = match namespace {
+            Some("global") => Some(self.file),
+            Some(alias) => self.script.imports[self.file].iter().find(|i| i.alias == alias).map(|i| i.file),
+            None => None,
+        };
+        file.map_or_else(|| Value::unknown(Tags::default()), |file| self.constant(file, name))
+    }
+
+    /// A constant at the top of a file.
+    fn constant(&mut self, file: usize, name: &str) -> Value {
+        let statements = self.script.files[file].ast.statements();
+        let found = statements.iter().find_map(|stmt| match stmt {
+            Stmt::Var(parts, flags, _) if flags.intersects(ASTFlags::CONSTANT) && parts.0.name.as_str() == name => Some(&parts.1),
+            _ => None,
+        });
+        let Some(expr) = found else { return Value::unknown(Tags::default()) };
+        if self.frames.len() > DEPTH {
+            return Value::unknown(Tags::default());
+        }
+        let here = std::mem::replace(&mut self.file, file);
+        self.frames_made += 1;
+        self.frames.push(Frame::new(self.frames_made));
+        let value = self.expression(expr);
+        self.frames.pop();
+        self.file = here;
+        value
+    }
+
+    fn interpolated(&mut self, parts: &[Expr], position: Position) -> Value {
+        let mut texts = vec![Text::default()];
+        let mut values = 0;
+        for part in parts {
+            let pieces: Vec<Vec<Piece>> = match part {
+                Expr::StringConstant(text, _) => {
+                    vec![vec![Piece::Constant { text: text.as_str().into(), origin: self.origin(position, values) }]]
+                }
+                other => {
+                    values += 1;
+                    let value = self.expression(other);
+                    let origin = self.origin(other.start_position(), 0);
+                    value.alternatives().iter().map(|one| pieces_of(one, origin)).collect()
+                }
+            };
+            texts = texts
+                .iter()
+                .flat_map(|text| {
+                    pieces.iter().map(|more| Text { pieces: text.pieces.iter().chain(more).cloned().collect() }).collect::<Vec<_>>()
+                })
+                .take(ALTERNATIVES)
+                .collect();
+        }
+        one_of(texts.into_iter().map(Value::Text).collect())
+    }
+
+    /// `a.b[c].d(e)`: a value and what is taken from it, link by link.
+    fn chain(&mut self, base: &Expr, rest: &Expr, flags: ASTFlags, dot: bool) -> Value {
+        let variable = match base {
+            Expr::Variable(parts, ..) if parts.2.is_empty() => Some(parts.1.to_string()),
+            _ => None,
+        };
+        let mut value = self.expression(base);
+        let (mut rest, mut flags, mut dot, mut first) = (rest, flags, dot, true);
+        loop {
+            let ends = flags.intersects(ASTFlags::BREAK) && !dot;
+            let (link, next) = match rest {
+                Expr::Dot(pair, own, _) if !ends => (&pair.lhs, Some((&pair.rhs, *own, true))),
+                Expr::Index(pair, own, _) if !ends => (&pair.lhs, Some((&pair.rhs, *own, false))),
+                other => (other, None),
+            };
+            value = match link {
+                Expr::Property(parts, _) if dot => property(&value, &parts.2),
+                Expr::MethodCall(call, position) if dot => self.method(&value, call, *position, variable.as_deref().filter(|_| first)),
+                index => {
+                    let at = self.expression(index);
+                    indexed(&value, &at)
+                }
+            };
+            first = false;
+            match next {
+                Some((more, own, is_dot)) => (rest, flags, dot) = (more, own, is_dot),
+                None => return value,
+            }
+        }
+    }
+
+    fn method(&mut self, receiver: &Value, call: &FnCallExpr, position: Position, variable: Option<&str>) -> Value {
+        let name = call.name.as_str();
+        let args: Vec<Value> = call.args.iter().map(|arg| self.expression(arg)).collect();
+        // a method that the file defines
+        if let Some(index) =
+            self.script.files[self.file].functions.iter().position(|f| f.name == name && f.parameters.len() == args.len() + 1)
+            && !self.script.names.functions.contains(name)
+        {
+            let all = std::iter::once(receiver.clone()).chain(args).collect();
+            return self.call(self.file, index, all, position);
+        }
+        let mut tags = args.iter().fold(receiver.tags(), |tags, arg| tags.with(arg.tags()));
+        for arg in &args {
+            if let Value::Closure(closure) = arg {
+                let item = match receiver {
+                    Value::Array(items) if !items.is_empty() => items.iter().skip(1).fold(items[0].clone(), |all, item| all.or(item)),
+                    other => Value::unknown(other.tags()),
+                };
+                let closure = closure.clone();
+                let items = vec![item; closure.takes];
+                let mut result = Value::Unit;
+                self.looped(true, false, &mut |walk| result = walk.run_closure(&closure, items.clone(), position));
+                tags = tags.with(result.tags());
+                if matches!(name, "filter" | "retain") && self.narrows(&closure) {
+                    tags = tags.with(Tags::ONE_DATABASE);
+                }
+            }
+        }
+        const CHANGES: &[&str] = &[
+            "push",
+            "append",
+            "insert",
+            "remove",
+            "clear",
+            "pop",
+            "shift",
+            "truncate",
+            "set",
+            "replace",
+            "trim",
+            "chop",
+            "pad",
+            "reverse",
+            "retain",
+            "drain",
+            "splice",
+            "extract",
+            "mixin",
+            "fill_with",
+            "crop",
+            "dedup",
+            "make_upper",
+            "make_lower",
+        ];
+        if let Some(variable) = variable
+            && CHANGES.contains(&name)
+        {
+            self.set(variable, Value::unknown(tags));
+        }
+        match (name, receiver, args.first()) {
+            ("get", value, Some(Value::Text(key))) => key.as_constant().map_or_else(|| Value::unknown(tags), |key| property(value, &key)),
+            ("len", Value::Array(items), _) => Value::Int(i64::try_from(items.len()).unwrap_or(i64::MAX)),
+            ("to_string", Value::Text(text), _) => Value::Text(text.clone()),
+            ("column", value, _) => Value::unknown(value.tags()),
+            _ => Value::unknown(tags),
+        }
+    }
+
+    /// True if a closure compares a column that names a database.
+    fn narrows(&self, closure: &Closure) -> bool {
+        const COLUMNS: &[&str] = &["DBName", "dbid", "database_id", "database_name", "db", "database"];
+        let mut found = false;
+        crate::script::walk::statements(&self.script.files[closure.file].functions[closure.function].statements, &mut |node| {
+            if let crate::script::walk::Node::Expr(Expr::Property(parts, _)) = node {
+                found |= COLUMNS.iter().any(|column| parts.2.eq_ignore_ascii_case(column));
+            }
+        });
+        found
+    }
+
+    fn function_call(&mut self, call: &FnCallExpr, position: Position) -> Value {
+        let name = call.name.as_str();
+        if !call.is_qualified() && !call.is_operator_call() && self.script.names.primitives.contains(name) {
+            return self.primitive(call, position);
+        }
+        let args: Vec<Value> = call.args.iter().map(|arg| self.expression(arg)).collect();
+        if !self.reached() {
+            return Value::Unit;
+        }
+        if call.is_operator_call() {
+            return self.operator(call, &args);
+        }
+        let target = if call.is_qualified() {
+            let alias = call.namespace.path.first().map(|p| p.name.as_str());
+            self.script.imports[self.file].iter().find(|i| Some(i.alias.as_str()) == alias).map(|i| i.file)
+        } else {
+            Some(self.file)
+        };
+        let found = target.and_then(|file| {
+            let index = self.script.files[file].functions.iter().position(|f| f.name == name && f.parameters.len() == args.len())?;
+            Some((file, index))
+        });
+        match found {
+            Some((file, index)) => self.call(file, index, args, position),
+            None => {
+                let tags = args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags()));
+                self.point();
+                Value::unknown(tags)
+            }
+        }
+    }
+
+    fn operator(&mut self, call: &FnCallExpr, args: &[Value]) -> Value {
+        let tags = args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags()));
+        match (&call.op_token, args) {
+            (Some(Token::Plus), [a, b]) => self.add(a, b),
+            (Some(Token::Bang), [Value::Bool(value)]) => Value::Bool(!value),
+            (Some(Token::UnaryMinus), [Value::Int(value)]) => value.checked_neg().map_or_else(|| Value::unknown(tags), Value::Int),
+            _ => Value::unknown(tags),
+        }
+    }
+
+    fn add(&mut self, a: &Value, b: &Value) -> Value {
+        let tags = a.tags().with(b.tags());
+        let mut sums = Vec::new();
+        for a in a.alternatives() {
+            for b in b.alternatives() {
+                sums.push(match (a, b) {
+                    (Value::Map(own), Value::Map(more)) => {
+                        let mut all: Vec<(Arc<str>, Value)> = own.to_vec();
+                        for (key, value) in more.iter() {
+                            all.retain(|(name, _)| name != key);
+                            all.push((key.clone(), value.clone()));
+                        }
+                        Value::Map(Arc::new(all))
+                    }
+                    (Value::Array(own), Value::Array(more)) => Value::Array(Arc::new(own.iter().chain(more.iter()).cloned().collect())),
+                    (Value::Text(_), _) | (_, Value::Text(_))
+                        if !matches!((a, b), (Value::Array(_) | Value::Map(_), _) | (_, Value::Array(_) | Value::Map(_))) =>
+                    {
+                        let pieces = pieces_of(a, None).into_iter().chain(pieces_of(b, None)).collect();
+                        Value::Text(Text { pieces })
+                    }
+                    _ => Value::unknown(tags),
+                });
+            }
+        }
+        if sums.len() > ALTERNATIVES { Value::unknown(tags) } else { one_of(sums) }
+    }
+
+    // ---- calls ----
+
+    /// A function of a file, followed once for these arguments.
+    fn call(&mut self, file: usize, index: usize, args: Vec<Value>, position: Position) -> Value {
+        self.called.insert((file, index));
+        let again = self.following.iter().filter(|f| **f == (file, index)).count();
+        if again > 1 || self.following.len() > DEPTH {
+            // a function that calls itself: what it does was seen the first time
+            return Value::unknown(args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags())));
+        }
+        let args: Vec<Value> = args.into_iter().map(short).collect();
+        let has_closure = args.iter().any(|arg| matches!(arg, Value::Closure(_)));
+        let key = (file, index, args);
+        let known = self.memo.summaries.borrow().get(&key).cloned().filter(|_| again == 0);
+        let summary = match known {
+            Some(summary) => summary,
+            None => {
+                let summary = Rc::new(self.follow(file, index, &key.2));
+                // the runbook's own functions are another's in the next script
+                if again == 0 && file > 0 && !has_closure && summary.complete {
+                    self.memo.summaries.borrow_mut().insert(key, summary.clone());
+                }
+                summary
+            }
+        };
+        self.apply(&summary, position)
+    }
+
+    /// What a function does, told from its beginning.
+    fn follow(&mut self, file: usize, index: usize, args: &[Value]) -> Summary {
+        let function = &self.script.files[file].functions[index];
+        self.frames_made += 1;
+        let mut inner = Walk::new(self.script, self.memo);
+        inner.file = file;
+        inner.following = self.following.clone();
+        inner.following.push((file, index));
+        inner.looked = self.looked;
+        inner.versions = self.versions;
+        inner.frames_made = self.frames_made;
+        let mut frame = Frame::new(self.frames_made);
+        frame.variables = function
+            .parameters
+            .iter()
+            .zip(args)
+            .enumerate()
+            .map(|(n, (name, value))| Variable { name: name_of(name), value: value.clone(), version: self.versions + 1 + n as u64 })
+            .collect();
+        inner.versions += args.len() as u64 + 1;
+        inner.frames.push(frame);
+        let value = inner.block(&function.statements, false);
+        self.looked = inner.looked;
+        self.versions = inner.versions;
+        self.frames_made = inner.frames_made;
+        let frame = inner.frames.pop().unwrap_or_else(|| Frame::new(0));
+        let value = match frame.value {
+            Some(returned) if inner.ways.is_empty() => returned,
+            Some(returned) => returned.or(&value),
+            None => value,
+        };
+        let mut ways = inner.ways;
+        meet(&mut ways, frame.returned);
+        Summary {
+            events: inner.events,
+            end: together(&ways),
+            raised: inner.raised.pop().flatten(),
+            value,
+            called: inner.called,
+            complete: inner.complete,
+        }
+    }
+
+    /// Goes on after a function that was followed before.
+    fn apply(&mut self, summary: &Summary, position: Position) -> Value {
+        let Some(now) = together(&self.ways) else { return Value::Unit };
+        self.complete &= summary.complete;
+        self.called.extend(summary.called.iter().copied());
+        let steps = self.steps;
+        let here = (self.file, position);
+        for (event, change) in &summary.events {
+            let mut event = event.clone();
+            if event.step == 0 {
+                event.step = self.step;
+            } else {
+                self.steps = self.steps.max(steps + event.step);
+                event.step += steps;
+            }
+            if self.inside != Inside::Plain {
+                event.inside = self.inside;
+            }
+            let mut through = Vec::with_capacity(event.through.len() + 1);
+            if position != Position::NONE {
+                through.push(here);
+            }
+            through.extend(event.through.iter().copied());
+            event.through = Arc::new(through);
+            self.events.push((event, now.then(*change)));
+        }
+        if let Some(raised) = summary.raised
+            && let Some(outer) = self.raised.last_mut()
+        {
+            let all = now.then(raised);
+            *outer = Some(outer.map_or(all, |before| before.or(all)));
+        }
+        match summary.end {
+            Some(end) => self.each(|change| *change = change.then(end)),
+            None => self.ways.clear(),
+        }
+        summary.value.clone()
+    }
+
+    /// The body of a closure, where it is run.
+    fn run_closure(&mut self, closure: &Closure, given: Vec<Value>, _: Position) -> Value {
+        if self.frames.len() > DEPTH || self.following.iter().filter(|f| **f == (closure.file, closure.function)).count() > 1 {
+            return Value::unknown(Tags::default());
+        }
+        let function = &self.script.files[closure.file].functions[closure.function];
+        self.following.push((closure.file, closure.function));
+        let at_home = self.frame().id == closure.home;
+        let mut variables = Vec::new();
+        for (name, value) in closure.captured.iter().zip(&closure.values) {
+            let own = self.variable(name).filter(|_| at_home).cloned();
+            variables.push(own.unwrap_or_else(|| Variable { name: name.clone(), value: value.clone(), version: 0 }));
+        }
+        for (name, value) in function.parameters.iter().skip(closure.captured.len()).zip(given) {
+            let version = self.version();
+            variables.push(Variable { name: name_of(name), value, version });
+        }
+        self.frames_made += 1;
+        let id = self.frames_made;
+        self.frames.push(Frame { variables, ..Frame::new(id) });
+        let here = std::mem::replace(&mut self.file, closure.file);
+        let value = self.block(&function.statements, false);
+        self.file = here;
+        let frame = self.frames.pop().unwrap_or_else(|| Frame::new(0));
+        let value = match frame.value {
+            Some(returned) if self.ways.is_empty() => returned,
+            Some(returned) => returned.or(&value),
+            None => value,
+        };
+        meet(&mut self.ways, frame.returned);
+        if at_home {
+            for variable in frame.variables.into_iter().take(closure.captured.len()) {
+                if let Some(own) = self.frame().variables.iter_mut().rev().find(|v| v.name == variable.name) {
+                    *own = variable;
+                }
+            }
+        }
+        self.following.pop();
+        value
+    }
+
+    fn primitive(&mut self, written: &FnCallExpr, position: Position) -> Value {
+        let Some(primitive) = primitives::find(&written.name) else { return Value::unknown(Tags::default()) };
+        let given: Vec<Value> = written.args.iter().map(|arg| self.expression(arg)).collect();
+        let Some(now) = together(&self.ways) else { return Value::Unit };
+        let at = written.args.iter().map(Expr::start_position).collect();
+        let mut call = Call { primitive, file: self.file, position, given, at, sql: Vec::new(), acts: Vec::new() };
+        if matches!(primitive.name, "sql" | "query")
+            && let Some(texts) = call.argument("text").and_then(Value::texts)
+        {
+            call.sql = texts.into_iter().map(Sql::of).collect();
+        }
+        call.acts = acts::acts(&call);
+        let call = Arc::new(call);
+        self.point();
+        if primitive.name == "step" {
+            self.steps += 1;
+            let outer = std::mem::replace(&mut self.step, self.steps);
+            self.happens(&call, now);
+            let value = self.body(&call, 1, position);
+            self.step = outer;
+            return value;
+        }
+        self.happens(&call, now);
+        if primitive.name == "fail" {
+            self.ways.clear();
+            return Value::Unit;
+        }
+        self.acts(&call.acts);
+        self.point();
+        if let Some(Value::Closure(test)) = call.option("done_when") {
+            self.asked(&test.clone(), Inside::DoneWhen, position);
+        }
+        if primitive.name == "wait_until"
+            && let Some(Value::Closure(test)) = call.argument("condition")
+        {
+            self.asked(&test.clone(), Inside::WaitUntil, position);
+        }
+        result_of(&call)
+    }
+
+    fn happens(&mut self, call: &Arc<Call>, before: Change) {
+        let event = Event {
+            call: call.clone(),
+            must: Facts::default(),
+            may: Facts::default(),
+            step: self.step,
+            inside: self.inside,
+            through: Arc::default(),
+        };
+        self.events.push((event, before));
+    }
+
+    fn acts(&mut self, acts: &[Act]) {
+        for act in acts {
+            let surely = act.always;
+            let ends_word = matches!(act.kind, ActKind::Recover | ActKind::Drop | ActKind::Replace | ActKind::MirrorDrop);
+            if ends_word && surely && self.inside == Inside::Plain {
+                self.each(|change| {
+                    change.loses(Facts::CONFIRMED);
+                    change.loses(Facts::WORD);
+                });
+            }
+            let facts = match act.kind {
+                ActKind::Confirm { irreversible: true } => Facts(Facts::CONFIRMED.0 | Facts::WORD.0),
+                ActKind::Confirm { irreversible: false } => Facts::CONFIRMED,
+                ActKind::Copy => Facts::COPIED,
+                ActKind::RestoreLogs => Facts::RESTORED,
+                ActKind::Recover => Facts::RECOVERED,
+                ActKind::ReadSecondary => Facts::READ_SECONDARY,
+                ActKind::ReadDatabases => Facts::READ_DATABASES,
+                ActKind::RemoveShipping => Facts::REMOVED,
+                ActKind::SwitchPool => Facts::SWITCHED,
+                ActKind::Drop | ActKind::Replace | ActKind::Kill | ActKind::ForceService | ActKind::MirrorDrop => continue,
+            };
+            self.each(|change| change.gains(facts, surely));
+        }
+    }
+
+    /// A closure that is given to `step`.
+    fn body(&mut self, call: &Call, index: usize, position: Position) -> Value {
+        match call.given.get(index) {
+            Some(Value::Closure(closure)) => self.run_closure(&closure.clone(), Vec::new(), position),
+            _ => Value::unknown(Tags::default()),
+        }
+    }
+
+    /// A closure that only looks: it works on copies, and the run goes on as if it had not been asked.
+    fn asked(&mut self, closure: &Closure, inside: Inside, position: Position) {
+        let before = (self.ways.clone(), self.snapshot());
+        let outer = if self.inside == Inside::Plain { std::mem::replace(&mut self.inside, inside) } else { self.inside };
+        self.run_closure(closure, Vec::new(), position);
+        self.inside = outer;
+        self.ways = before.0;
+        self.frame().variables = before.1;
+    }
+}
+
+/// A short text that is a word is the same wherever it is written: its place is left out, so that a function is followed once.
+fn short(value: Value) -> Value {
+    match value {
+        Value::Text(text) if text.as_constant().is_some_and(|t| t.len() <= 40 && !t.contains(char::is_whitespace)) => {
+            Value::text(&text.rendered())
+        }
+        other => other,
+    }
+}
+
+/// A test that tells that there is nothing to do excuses the way on which it is not done.
+fn excuse(yes: &mut Ways, no: &mut Ways, tags: Tags) {
+    let mut facts = 0;
+    if tags.has(Tags::CHAIN) {
+        facts |= Facts::RESTORED.0;
+    }
+    if tags.has(Tags::QUERY) {
+        facts |= Facts::RECOVERED.0 | Facts::REMOVED.0;
+    }
+    if tags.has(Tags::BACKUPS) || tags.has(Tags::CHAIN) {
+        facts |= Facts::COPIED.0;
+    }
+    let done = |ways: &Ways| ways.iter().fold(u32::MAX, |all, (_, change)| all & change.must.gen_);
+    if facts == 0 || yes.is_empty() || no.is_empty() {
+        return;
+    }
+    let (in_yes, in_no) = (done(yes) & facts, done(no) & facts);
+    for (_, change) in yes.iter_mut() {
+        change.must.gen_ |= in_no;
+    }
+    for (_, change) in no.iter_mut() {
+        change.must.gen_ |= in_yes;
+    }
+}
+
+fn is_full_range(expr: &Expr) -> bool {
+    let Expr::FnCall(call, _) = expr else { return false };
+    let (Some(Expr::IntegerConstant(from, _)), Some(Expr::IntegerConstant(to, _))) = (call.args.first(), call.args.get(1)) else {
+        return false;
+    };
+    match call.op_token {
+        Some(Token::ExclusiveRange) => from < to,
+        Some(Token::InclusiveRange) => from <= to,
+        _ => false,
+    }
+}
+
+fn with_key(entries: &[(Arc<str>, Value)], key: &str, value: Value) -> Value {
+    let mut all: Vec<(Arc<str>, Value)> = entries.iter().filter(|(name, _)| &**name != key).cloned().collect();
+    all.push((name_of(key), value));
+    Value::Map(Arc::new(all))
+}
+
+fn one_of(mut values: Vec<Value>) -> Value {
+    match values.len() {
+        0 => Value::Unit,
+        1 => values.remove(0),
+        _ => {
+            let first = values.remove(0);
+            values.iter().fold(first, |all, value| all.or(value))
+        }
+    }
+}
+
+/// What a value adds to a text.
+fn pieces_of(value: &Value, origin: Option<Origin>) -> Vec<Piece> {
+    match value {
+        Value::Text(text) => text.pieces.clone(),
+        Value::Int(number) => vec![Piece::Constant { text: number.to_string().into(), origin }],
+        Value::Bool(value) => vec![Piece::Constant { text: value.to_string().into(), origin }],
+        Value::Unknown { path, tags } => vec![Piece::Data { path: path.clone(), tags: *tags, origin }],
+        other => vec![Piece::Data { path: None, tags: other.tags(), origin }],
+    }
+}
+
+fn property(value: &Value, name: &str) -> Value {
+    let one = |value: &Value| match value {
+        Value::Map(entries) => {
+            entries.iter().find(|(key, _)| &**key == name).map_or_else(|| Value::unknown(Tags::default()), |(_, value)| value.clone())
+        }
+        Value::Unknown { path, tags } => {
+            Value::Unknown { path: path.as_ref().filter(|_| tags.has(Tags::SITE)).map(|path| format!("{path}.{name}").into()), tags: *tags }
+        }
+        other => Value::unknown(other.tags()),
+    };
+    one_of(value.alternatives().iter().map(one).collect())
+}
+
+fn indexed(value: &Value, at: &Value) -> Value {
+    match (value, at) {
+        (value, Value::Text(key)) => key.as_constant().map_or_else(|| Value::unknown(value.tags()), |key| property(value, &key)),
+        (Value::Array(items), Value::Int(n)) => {
+            let index = if *n < 0 { usize::try_from(n + items.len() as i64) } else { usize::try_from(*n) };
+            index.ok().and_then(|i| items.get(i)).cloned().unwrap_or(Value::Unit)
+        }
+        (value, at) => Value::unknown(value.tags().with(at.tags())),
+    }
+}
+
+/// What is known of what a primitive returns.
+fn result_of(call: &Call) -> Value {
+    match call.name() {
+        "sql" | "query" => {
+            let narrow = !call.sql.is_empty() && call.sql.iter().all(|sql| narrows(&sql.rendered));
+            let tags = if narrow { Tags::QUERY.with(Tags::ONE_DATABASE) } else { Tags::QUERY };
+            Value::unknown(tags)
+        }
+        "log_chain" | "restore_logs" => Value::unknown(Tags::CHAIN),
+        "backups" | "copy_backups" => Value::unknown(Tags::BACKUPS),
+        "ps" => Value::unknown(Tags::PS),
+        "ask" => Value::unknown(Tags::ASK),
+        "keep" => Value::unknown(Tags::default()),
+        _ => Value::Unit,
+    }
+}
+
+/// True for a text that asks for the sessions of one database only.
+fn narrows(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    lower.contains("db_id(")
+        || lower.contains("dbid =")
+        || lower.contains("dbid=")
+        || lower.contains("database_id =")
+        || lower.contains("database_id=")
+}
+
+/// The closures of a file that stand as arguments, for rules that look at text alone.
+pub fn closure_index(script: &Script, expr: &Expr) -> Option<(usize, usize)> {
+    match expr {
+        Expr::DynamicConstant(value, _) => script.function_of(value.read_lock::<rhai::FnPtr>()?.fn_name()),
+        Expr::Stmt(block) => block.statements().iter().find_map(|stmt| {
+            let call = match stmt {
+                Stmt::FnCall(call, _) => call,
+                Stmt::Expr(expr) => match &**expr {
+                    Expr::FnCall(call, _) => call,
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            match call.args.first()? {
+                Expr::DynamicConstant(value, _) => script.function_of(value.read_lock::<rhai::FnPtr>()?.fn_name()),
+                _ => None,
+            }
+        }),
+        _ => None,
+    }
+}
