@@ -533,7 +533,7 @@ const HARMLESS: &[(&str, &[Do])] = &[
     (
         "a variable of the site",
         &[
-            WithSite("[vars]\nticket = \"INC-7\""),
+            WithSite(""),
             Put(
                 "",
                 "let server_name = facts.server.server_name;",
