@@ -105,6 +105,20 @@ pub fn surely_other(one: Option<&Value>, other: Option<&Value>) -> bool {
     lowered(one).surely_differs(&lowered(other))
 }
 
+/// True if two databases certainly are the same: the same constant, or the same value of the site.
+pub fn surely_same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(Value::Unknown { path: Some(one), .. }), Some(Value::Unknown { path: Some(other), .. })) => one == other,
+        (Some(one), Some(other)) => one.as_constant().zip(other.as_constant()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(&b)),
+        _ => false,
+    }
+}
+
+/// True if log backups may be copied or applied there by hand or by a job: nothing here shows what.
+pub fn by_other_means(call: &Call) -> bool {
+    call.name() == "manual" || call.sql.iter().any(|sql| sql.rendered.to_ascii_lowercase().contains("sp_start_job"))
+}
+
 fn lowered(value: &Value) -> Value {
     match value {
         Value::Text(text) => match text.as_constant() {

@@ -1,6 +1,6 @@
 //! See `facts-deleted-first.md`.
 
-use crate::check::acts::{ActKind, acts, led_here, place};
+use crate::check::acts::{ActKind, led_here, place};
 use crate::check::{Facts, Finding, Inside, Look, Rule, Run, Severity};
 
 pub static FACTS_DELETED_FIRST: Rule =
@@ -12,7 +12,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     }
     for event in run.events.iter().filter(|event| event.inside == Inside::Plain) {
         let call = &event.call;
-        let found = acts(call);
+        let found = &call.acts;
         let Some(removal) = found.iter().position(|act| act.kind == ActKind::RemoveShipping) else { continue };
         // a text may read the tables before it empties them
         let read = |fact: Facts, kind: ActKind| event.must.has(fact) || found[..removal].iter().any(|act| act.kind == kind);

@@ -1,6 +1,6 @@
 //! See `irreversible-without-word.md`.
 
-use crate::check::acts::{Act, ActKind, acts, led_here, place};
+use crate::check::acts::{Act, ActKind, led_here, place};
 use crate::check::{Facts, Finding, Inside, Look, Rule, Run, Severity};
 
 pub static IRREVERSIBLE_WITHOUT_WORD: Rule = Rule {
@@ -16,7 +16,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     }
     for event in run.events.iter().filter(|event| event.inside == Inside::Plain && !event.must.has(Facts::WORD)) {
         let call = &event.call;
-        let mut found = acts(call);
+        let mut found = call.acts.clone();
         found.retain(|act| act.kind.is_no_return() || act.kind == ActKind::Kill);
         // one confirm is missing for the call: shown where it first matters
         let Some(act) = found.iter().min_by_key(|act| (act.sql, act.range.as_ref().map(|range| range.start))) else { continue };

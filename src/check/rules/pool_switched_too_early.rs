@@ -1,6 +1,6 @@
 //! See `pool-switched-too-early.md`.
 
-use crate::check::acts::{ActKind, acts, led_here};
+use crate::check::acts::{ActKind, does, led_here};
 use crate::check::{Facts, Finding, Inside, Look, Rule, Run, Severity};
 
 pub static POOL_SWITCHED_TOO_EARLY: Rule = Rule {
@@ -14,13 +14,13 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     if !run.whole || !run.complete {
         return;
     }
-    let all: Vec<_> = run.events.iter().filter(|event| event.inside == Inside::Plain).map(|event| (event, acts(&event.call))).collect();
+    let all: Vec<_> = run.events.iter().filter(|event| event.inside == Inside::Plain).collect();
     let restores = |kind: ActKind| matches!(kind, ActKind::Recover | ActKind::RestoreLogs | ActKind::RemoveShipping);
-    if !all.iter().flat_map(|(_, acts)| acts).any(|act| restores(act.kind)) {
+    if !all.iter().flat_map(|event| &event.call.acts).any(|act| restores(act.kind)) {
         return;
     }
-    for (event, acts) in &all {
-        if event.must.has(Facts::RECOVERED) || !acts.iter().any(|act| act.kind == ActKind::SwitchPool) {
+    for event in all {
+        if event.must.has(Facts::RECOVERED) || !does(&event.call, ActKind::SwitchPool) {
             continue;
         }
         let mut finding = POOL_SWITCHED_TOO_EARLY.finding(
