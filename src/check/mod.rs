@@ -4,7 +4,10 @@
 
 pub mod event;
 pub mod finding;
+pub mod fix;
+pub mod page;
 pub mod rules;
+pub mod suppress;
 pub mod value;
 
 use std::ops::Range;
@@ -91,6 +94,19 @@ pub fn find(slug: &str) -> Option<&'static Rule> {
 pub struct Options {
     /// the site file that was named; else a `site.toml` beside each file counts
     pub site: Option<Arc<Site>>,
+    /// what a runbook may call
+    pub names: crate::script::Names,
+}
+
+/// What a text from standard input is called; its modules are the embedded ones.
+pub const STDIN: &str = "<stdin>";
+
+/// A file to check.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub path: std::path::PathBuf,
+    /// stands for the file's own
+    pub text: Option<String>,
 }
 
 /// What was found in some files.
@@ -114,4 +130,41 @@ pub enum CheckError {
         #[diagnostic_source]
         source: crate::site::SiteErrors,
     },
+}
+
+/// STUB until the driver is there: what `script` refuses, and nothing more.
+pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError> {
+    use crate::script::{self, Problem, Source};
+    let (mut findings, mut files) = (Vec::new(), Vec::new());
+    let load = script::Options { site_stdlib: options.site.as_ref().and_then(|site| site.stdlib.clone()), names: options.names.clone() };
+    for Input { path, text } in inputs {
+        let source = match text {
+            Some(text) if path.as_os_str() == STDIN => Source::Text { name: STDIN, text },
+            Some(text) => Source::Instead { path, text },
+            None => Source::Path(path),
+        };
+        let beside = path.with_file_name("site.toml");
+        if options.site.is_none() && text.is_none() && beside.is_file() {
+            Site::read(&beside, &[]).map_err(|source| CheckError::Site { path: path.clone(), source })?;
+        }
+        match Script::load(source, &load) {
+            Ok(script) => files.extend(script.files),
+            Err(errors) => {
+                for error in errors.0 {
+                    let Some(file) = error.file.clone() else {
+                        let Problem::Unreadable { path, source } = *error.problem else { continue };
+                        return Err(CheckError::Unreadable { path, source: std::io::Error::new(source.kind(), source.to_string()) });
+                    };
+                    let slug = error.problem.slug().replace('_', "-");
+                    let rule = find(&slug).unwrap_or(&RULES[0]);
+                    let (message, label, help) = (error.to_string(), error.problem.label(), error.problem.advice());
+                    findings.push(rule.finding(&file, error.span, message, label, help));
+                    files.push(file);
+                }
+            }
+        }
+    }
+    files.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    let findings = suppress::apply(&files, findings, &|_, slug| find(slug).is_some_and(|rule| matches!(rule.look, Look::Load)));
+    Ok(Checked { findings, files: inputs.len() })
 }
