@@ -156,7 +156,7 @@ pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError>
                         return Err(CheckError::Unreadable { path, source: std::io::Error::new(source.kind(), source.to_string()) });
                     };
                     let slug = error.problem.slug().replace('_', "-");
-                    let rule = find(&slug).unwrap_or(&RULES[0]);
+                    let rule = find(&slug).unwrap_or(RULES[0]);
                     let (message, label, help) = (error.to_string(), error.problem.label(), error.problem.advice());
                     findings.push(rule.finding(&file, error.span, message, label, help));
                     files.push(file);

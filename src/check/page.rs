@@ -12,9 +12,10 @@ pub fn summary(rule: &Rule) -> String {
 
 /// All pages as one document.
 pub fn document() -> String {
-    let mut text = "# What `cutover check` finds\n\nWritten by `cutover docs rules`; a test compares. `cutover explain SLUG` prints one page.\n\n\
+    let mut text =
+        "# What `cutover check` finds\n\nWritten by `cutover docs rules`; a test compares. `cutover explain SLUG` prints one page.\n\n\
                     | rule | severity | what it finds |\n|---|---|---|\n"
-        .to_owned();
+            .to_owned();
     for rule in RULES {
         let slug = rule.slug;
         text.push_str(&format!("| [{slug}](#{slug}) | {} | {} |\n", rule.severity.word(), summary(rule).replace('|', "\\|")));
