@@ -3,9 +3,12 @@
 
 use std::ops::Range;
 
-use super::event::{Call, Sql};
+use super::Related;
+use super::event::{Call, Event, Run, Sql};
 use super::value::{Piece, Text, Value};
 use crate::facts::cmdlets::{self, Cmdlet, Resolved};
+use crate::primitives::Class;
+use crate::tsql::classify;
 use crate::tsql::lex::significant;
 use crate::tsql::syntax::{
     DatabaseChangeKind, Exec, ExecTarget, Options, RestoreKind, Statement, StatementKind, Value as SqlValue, ValueKind,
@@ -100,6 +103,20 @@ pub fn does(call: &Call, kind: ActKind) -> bool {
 pub fn surely_other(one: Option<&Value>, other: Option<&Value>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return false };
     lowered(one).surely_differs(&lowered(other))
+}
+
+/// True if two databases certainly are the same: the same constant, or the same value of the site.
+pub fn surely_same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(Value::Unknown { path: Some(one), .. }), Some(Value::Unknown { path: Some(other), .. })) => one == other,
+        (Some(one), Some(other)) => one.as_constant().zip(other.as_constant()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(&b)),
+        _ => false,
+    }
+}
+
+/// True if log backups may be copied or applied there by hand or by a job: nothing here shows what.
+pub fn by_other_means(call: &Call) -> bool {
+    call.name() == "manual" || call.sql.iter().any(|sql| sql.rendered.to_ascii_lowercase().contains("sp_start_job"))
 }
 
 fn lowered(value: &Value) -> Value {
@@ -402,4 +419,68 @@ pub fn statements(sql: &Sql) -> Vec<&Statement> {
         batch.statements.iter().for_each(|statement| collect(statement, &mut found));
     }
     found
+}
+
+/// The statements of a text that surely change something. With values still open, only those whose own words say so: what
+/// goes in may be what could not be read.
+pub fn changing(sql: &Sql) -> Vec<Range<usize>> {
+    if sql.text.is_constant() {
+        return match (&sql.batch, &sql.classified.change) {
+            (Ok(_), Some(change)) => vec![change.range.clone()],
+            _ => Vec::new(),
+        };
+    }
+    let changes = |statement: &&Statement| match &statement.kind {
+        StatementKind::Exec(exec) => {
+            let text = &sql.rendered[statement.range.clone()];
+            exec.target.name().is_some() && classify::classify(text).class == classify::Class::Changes
+        }
+        StatementKind::Other { keyword } => CHANGING.contains(&keyword.as_str()),
+        StatementKind::Restore(restore) => {
+            matches!(restore.kind, RestoreKind::Database | RestoreKind::Log | RestoreKind::VerifyOnly | RestoreKind::RewindOnly)
+        }
+        StatementKind::Kill(kill) => !kill.status_only,
+        StatementKind::Backup(_) | StatementKind::AlterDatabase(_) | StatementKind::DropDatabase(_) => true,
+        _ => false,
+    };
+    statements(sql).into_iter().filter(changes).map(|statement| statement.range.clone()).collect()
+}
+
+/// First words of statements that change something whatever follows.
+const CHANGING: &[&str] =
+    &["ALTER", "CREATE", "DELETE", "DENY", "DROP", "GRANT", "INSERT", "MERGE", "REVOKE", "SHUTDOWN", "TRUNCATE", "UPDATE"];
+
+/// True if a call changes something on some way, and not merely for all that is known.
+pub fn surely_changes(call: &Call) -> bool {
+    match call.primitive.class {
+        Class::FromText => call.sql.iter().any(|sql| !changing(sql).is_empty()),
+        Class::FromCmdlet => {
+            let names = call.argument("cmdlet").map_or(&[][..], Value::alternatives);
+            names.iter().filter_map(Value::as_constant).any(|name| match cmdlets::find(&name) {
+                Some(cmdlet) => cmdlet.class == cmdlets::Class::Changes,
+                None => !name.to_ascii_lowercase().starts_with("get-"),
+            })
+        }
+        class => class == Class::Changes,
+    }
+}
+
+/// Where an act stands: its bytes in the text, else the name of the call.
+pub fn place(run: &Run<'_>, call: &Call, act: &Act) -> (usize, Range<usize>) {
+    let in_text = act.sql.and_then(|index| call.sql.get(index)).zip(act.range.as_ref()).zip(call.index_of("text"));
+    match in_text {
+        Some(((sql, range), argument)) => run.text_span(call, argument, &sql.text, range),
+        None => (call.file, run.name_span(call)),
+    }
+}
+
+/// The runbook's call that leads to an event inside a function.
+pub fn led_here(run: &Run<'_>, event: &Event) -> Vec<Related> {
+    let call = event.through.first().filter(|(file, at)| (*file, *at) != (event.call.file, event.call.position));
+    call.map(|(file, at)| related(run, *file, run.script.files[*file].span_at(*at), "called from here")).into_iter().collect()
+}
+
+/// Another place that explains a finding.
+pub fn related(run: &Run<'_>, file: usize, span: Range<usize>, label: &str) -> Related {
+    Related { file: run.script.files[file].clone(), span, label: label.to_owned() }
 }

@@ -1,5 +1,7 @@
 //! See `active-servers-replaced.md`.
 
+use crate::check::acts::{Given, cmdlets_of, parameter};
+use crate::check::value::{Tags, Value};
 use crate::check::{Finding, Look, Rule, Run, Severity};
 
 pub static ACTIVE_SERVERS_REPLACED: Rule = Rule {
@@ -9,4 +11,34 @@ pub static ACTIVE_SERVERS_REPLACED: Rule = Rule {
     look: Look::Run(check),
 };
 
-fn check(_: &Run<'_>, _: &mut Vec<Finding>) {}
+fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
+    for event in &run.events {
+        let call = &event.call;
+        let Some(index) = call.index_of("parameters") else { continue };
+        for cmdlet in cmdlets_of(call).0.into_iter().filter(|cmdlet| cmdlet.name == "Set-CsPersistentChatActiveServer") {
+            for given in parameter(call, cmdlet, "ActiveServers") {
+                let Given::As(key, value) = given else { continue };
+                if value.alternatives().iter().any(replaces) {
+                    findings.push(ACTIVE_SERVERS_REPLACED.finding(
+                        &run.script.files[call.file],
+                        run.value_span(call, index, key),
+                        "the list of active servers is replaced: it is one list for all pools",
+                        "replaces other pools' servers",
+                        "write `#{ Add: name }` or `#{ Remove: name }`, one server at a time",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// True for a value that takes the place of the whole list.
+fn replaces(value: &Value) -> bool {
+    match value {
+        Value::Text(_) | Value::Array(_) | Value::Unit => true,
+        Value::Map(entries) => entries.iter().any(|(key, _)| key.eq_ignore_ascii_case("Replace")),
+        // what a site file holds is text or a list
+        Value::Unknown { path: Some(path), tags } => *tags == Tags::SITE && path.starts_with("site."),
+        _ => false,
+    }
+}
