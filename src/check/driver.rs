@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::order::{self, Memo};
-use super::{CheckError, Checked, File, Finding, Input, Look, Options, RULES, STDIN, Set, suppress};
+use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, STDIN, Set, suppress};
 use crate::script::{self, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
 use crate::site::Site;
 
@@ -248,7 +248,9 @@ fn of_error(error: &ScriptError) -> Option<Finding> {
     };
     let rule = super::find(slug)?;
     let file = error.file.as_ref()?;
-    Some(rule.finding(file, error.span.clone(), error.to_string(), error.problem.label(), error.problem.advice()))
+    let mut finding = rule.finding(file, error.span.clone(), error.to_string(), error.problem.label(), error.problem.advice());
+    finding.fixes.extend(error.problem.near().map(|near| Edit { span: error.span.clone(), text: near.to_owned() }));
+    Some(finding)
 }
 
 /// One file object for each path, each finding once, sorted, with the suppressed ones left out.
