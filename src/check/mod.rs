@@ -7,6 +7,7 @@ mod driver;
 pub mod event;
 pub mod finding;
 pub mod order;
+mod reach;
 pub mod rules;
 #[cfg(test)]
 mod tests;
