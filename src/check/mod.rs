@@ -3,6 +3,7 @@
 //! are stated over that. Called by `cli` (`check`, `run`, `explain`); `report` shows what it returns.
 
 pub mod acts;
+mod calls;
 mod driver;
 pub mod event;
 pub mod finding;

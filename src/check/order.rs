@@ -14,7 +14,7 @@ use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt, Token};
 use super::acts::{self, Act, ActKind};
 use super::event::{Call, Event, Facts, Inside, Run, Sql};
 use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
-use crate::primitives;
+use crate::primitives::{self, Class};
 use crate::script::Script;
 use crate::script::engine::SITE;
 use crate::site::Site;
@@ -405,10 +405,10 @@ impl<'a> Walk<'a> {
             }
             Stmt::TryCatch(flow, _) => {
                 let before = (self.ways.clone(), self.snapshot());
-                self.point();
-                self.raised.push(together(&self.ways));
+                self.raised.push(None);
                 let mut value = self.block(flow.body.statements(), true);
-                let raised = self.raised.pop().flatten();
+                // where nothing can raise, what follows is still looked at
+                let raised = self.raised.pop().flatten().or(together(&before.0));
                 let after = (std::mem::take(&mut self.ways), self.snapshot());
                 // what the body changed may have been changed or not where it raised
                 self.ways = raised.map_or_else(Ways::new, |change| vec![(Vec::new(), change)]);
@@ -514,9 +514,13 @@ impl<'a> Walk<'a> {
         let before = (self.ways.clone(), self.snapshot());
         self.frame().loops.push(Loop::default());
         body(self);
-        let around = self.frame().loops.pop().unwrap_or_default();
+        let mut around = self.frame().loops.pop().unwrap_or_default();
         let mut end = std::mem::take(&mut self.ways);
         meet(&mut end, around.again);
+        // it may be left in a later turn, too
+        if let Some(turn) = together(&end) {
+            around.left.iter_mut().for_each(|(_, change)| change.may.gen_ |= turn.may.gen_);
+        }
         let variables = self.snapshot();
         if forever {
             end = around.left;
@@ -842,6 +846,7 @@ impl<'a> Walk<'a> {
             return self.call(self.file, index, all, position);
         }
         let mut tags = args.iter().fold(receiver.tags(), |tags, arg| tags.with(arg.tags()));
+        self.point();
         for arg in &args {
             if let Value::Closure(closure) = arg {
                 let item = match receiver {
@@ -1144,7 +1149,11 @@ impl<'a> Walk<'a> {
         }
         call.acts = acts::acts(&call);
         let call = Arc::new(call);
-        self.point();
+        // who answers "no" stops the run, which no `catch` can catch
+        let raises = !matches!(call.class(), Class::Asks | Class::Tells) || primitive.name == "fail";
+        if raises {
+            self.point();
+        }
         if primitive.name == "step" {
             self.steps += 1;
             let outer = std::mem::replace(&mut self.step, self.steps);
@@ -1159,7 +1168,9 @@ impl<'a> Walk<'a> {
             return Value::Unit;
         }
         self.acts(&call.acts);
-        self.point();
+        if raises {
+            self.point();
+        }
         if let Some(Value::Closure(test)) = call.option("done_when") {
             self.asked(&test.clone(), Inside::DoneWhen, position);
         }

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, Map};
 
-use super::arguments::type_word;
+use crate::primitives::arguments::type_word;
 use crate::script::{Script, limits, nearest};
 
 /// A translated error.

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext, Position, Scope};
 
-use super::arguments::{self, Closure, WrongArgument};
+use super::arguments::{self, WrongArgument};
 use super::error::RunError;
 use super::modules::Modules;
 use super::site::Site;
 use super::{frames, values_engine};
 use crate::effect::{Place, Stop};
+use crate::primitives::arguments::Closure;
 use crate::primitives::{ArgumentError, Call, Primitive, Raised, Run};
 use crate::script::{Script, engine, limits};
 

@@ -10,7 +10,7 @@ mod parameters;
 mod session;
 
 pub use error::{ShellFailure, shown};
-pub use parameters::{ParameterProblem, check_parameters};
+pub use parameters::{Known, ParameterProblem, check_parameters};
 pub use session::{Call, Errors, Program, Reply, Session};
 
 /// The other end of the session, as it is written to a file beside the run.

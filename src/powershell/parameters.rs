@@ -1,9 +1,36 @@
 //! Are these parameters right for this cmdlet? Asked by the `ps` primitive before anything is sent, and by `check`.
 //! Only what the catalogue knows is judged; an unknown cmdlet has no problems here.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::facts::cmdlets::{self, Cmdlet, Kind, Parameter, Resolved, SetProblem};
+
+/// A parameter's value, as far as it is known: all of it before a call is sent, less when a runbook is only looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    Unknown,
+    Null,
+    Bool,
+    /// true: a whole one
+    Number(bool),
+    /// nothing when it is known to be text, but not which
+    Text(Option<String>),
+    List(Vec<Known>),
+    Map(Vec<(String, Known)>),
+}
+
+impl From<&Value> for Known {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Bool,
+            Value::Number(number) => Self::Number(number.is_i64() || number.is_u64()),
+            Value::String(text) => Self::Text(Some(text.clone())),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(map) => Self::Map(map.iter().map(|(key, value)| (key.clone(), value.into())).collect()),
+        }
+    }
+}
 
 /// One thing that is wrong with the parameters of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +46,7 @@ pub struct ParameterProblem {
 }
 
 /// Everything that is wrong with `parameters` for `cmdlet`, in their order, then what is missing.
-pub fn check_parameters(cmdlet: &str, parameters: &Map<String, Value>) -> Vec<ParameterProblem> {
+pub fn check_parameters(cmdlet: &str, parameters: &[(String, Known)]) -> Vec<ParameterProblem> {
     let Some(cmdlet) = cmdlets::find(cmdlet) else {
         return Vec::new();
     };
@@ -87,41 +114,43 @@ fn list(names: &[&str]) -> String {
 }
 
 /// What is wrong with a value, as a fragment; nothing when PowerShell would take it.
-fn wrong_value(parameter: &Parameter, value: &Value) -> Option<String> {
+fn wrong_value(parameter: &Parameter, value: &Known) -> Option<String> {
     let name = parameter.name;
     let is = |what: &str| Some(format!("`{name}` is {what}, not {}", kind_of(value)));
     match (parameter.kind, value) {
-        (Kind::Object | Kind::ListModifier, Value::Null) => None,
+        (_, Known::Unknown) => None,
+        (Kind::Object | Kind::ListModifier, Known::Null) => None,
         (Kind::Object, _) => None,
-        (_, Value::Null) => Some(format!("`{name}` has no value: leave it out instead")),
-        (Kind::Text, Value::String(_) | Value::Number(_)) => None,
+        (_, Known::Null) => Some(format!("`{name}` has no value: leave it out instead")),
+        (Kind::Text, Known::Text(_) | Known::Number(_)) => None,
         (Kind::Text, _) => is("text"),
-        (Kind::TextList, Value::String(_)) => None,
-        (Kind::TextList, Value::Array(items)) if items.iter().all(Value::is_string) => None,
+        (Kind::TextList, Known::Text(_)) => None,
+        (Kind::TextList, Known::List(items)) if items.iter().all(|item| matches!(item, Known::Text(_) | Known::Unknown)) => None,
         (Kind::TextList, _) => is("a list of texts"),
-        (Kind::Fqdn, Value::String(text)) => wrong_fqdn(name, text),
+        (Kind::Fqdn, Known::Text(text)) => wrong_fqdn(name, text.as_deref()),
         (Kind::Fqdn, _) => is("a fully qualified domain name"),
-        (Kind::Enum(values), Value::String(text)) => {
+        (Kind::Enum(_), Known::Text(None)) => None,
+        (Kind::Enum(values), Known::Text(Some(text))) => {
             let known = values.iter().any(|known| known.eq_ignore_ascii_case(text));
             (!known).then(|| format!("`{name}` is one of {}, not `{text}`", list(values)))
         }
         (Kind::Enum(values), _) => Some(format!("`{name}` is one of {}, not {}", list(values), kind_of(value))),
-        (Kind::Switch | Kind::Boolean, Value::Bool(_)) => None,
+        (Kind::Switch | Kind::Boolean, Known::Bool) => None,
         (Kind::Switch | Kind::Boolean, _) => is("true or false"),
-        (Kind::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => None,
+        (Kind::Integer, Known::Number(true)) => None,
         (Kind::Integer, _) => is("an integer"),
-        (Kind::ListModifier, Value::Object(map)) => wrong_modifier(name, map),
-        (Kind::ListModifier, Value::Array(items)) => items.iter().find_map(|item| wrong_member(name, item)),
+        (Kind::ListModifier, Known::Map(map)) => wrong_modifier(name, map),
+        (Kind::ListModifier, Known::List(items)) => items.iter().find_map(|item| wrong_member(name, item)),
         (Kind::ListModifier, other) => wrong_member(name, other),
-        (Kind::Hashtable, Value::Object(_)) => None,
+        (Kind::Hashtable, Known::Map(_)) => None,
         (Kind::Hashtable, _) => is("a map"),
-        (Kind::TimeSpan | Kind::DateTime, Value::String(_)) => None,
+        (Kind::TimeSpan | Kind::DateTime, Known::Text(_)) => None,
         (Kind::TimeSpan, _) => is("a time as text, `hh:mm:ss`"),
         (Kind::DateTime, _) => is("a date as text"),
     }
 }
 
-fn wrong_modifier(name: &str, map: &Map<String, Value>) -> Option<String> {
+fn wrong_modifier(name: &str, map: &[(String, Known)]) -> Option<String> {
     let known = ["Add", "Remove", "Replace"];
     if map.is_empty() {
         return Some(format!("`{name}` is empty: give Add, Remove or Replace"));
@@ -131,37 +160,39 @@ fn wrong_modifier(name: &str, map: &Map<String, Value>) -> Option<String> {
             return Some(format!("`{name}` takes Add, Remove or Replace, not `{key}`"));
         }
         let wrong = match value {
-            Value::Array(items) => items.iter().find_map(|item| wrong_member(name, item)),
+            Known::List(items) => items.iter().find_map(|item| wrong_member(name, item)),
             one => wrong_member(name, one),
         };
         if wrong.is_some() {
             return wrong;
         }
     }
-    let replaces = map.keys().any(|key| key.eq_ignore_ascii_case("Replace"));
+    let replaces = map.iter().any(|(key, _)| key.eq_ignore_ascii_case("Replace"));
     (replaces && map.len() > 1).then(|| format!("`{name}` takes Replace alone, not beside Add or Remove"))
 }
 
 /// The only list modifier of the catalogue holds server names.
-fn wrong_member(name: &str, value: &Value) -> Option<String> {
+fn wrong_member(name: &str, value: &Known) -> Option<String> {
     match value {
-        Value::String(text) => wrong_fqdn(name, text),
+        Known::Unknown => None,
+        Known::Text(text) => wrong_fqdn(name, text.as_deref()),
         other => Some(format!("`{name}` holds server names, not {}", kind_of(other))),
     }
 }
 
-fn wrong_fqdn(name: &str, text: &str) -> Option<String> {
-    (!cmdlets::is_fqdn(text)).then(|| format!("`{name}` is a fully qualified domain name, which `{text}` is not"))
+fn wrong_fqdn(name: &str, text: Option<&str>) -> Option<String> {
+    let text = text.filter(|text| !cmdlets::is_fqdn(text))?;
+    Some(format!("`{name}` is a fully qualified domain name, which `{text}` is not"))
 }
 
-fn kind_of(value: &Value) -> &'static str {
+fn kind_of(value: &Known) -> &'static str {
     match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
+        Known::Unknown | Known::Null => "nothing",
+        Known::Bool => "true or false",
+        Known::Number(_) => "a number",
+        Known::Text(_) => "text",
+        Known::List(_) => "a list",
+        Known::Map(_) => "a map",
     }
 }
 
@@ -171,7 +202,8 @@ mod tests {
     use serde_json::json;
 
     fn problems(cmdlet: &str, parameters: Value) -> Vec<String> {
-        check_parameters(cmdlet, parameters.as_object().unwrap())
+        let given: Vec<_> = parameters.as_object().unwrap().iter().map(|(key, value)| (key.clone(), Known::from(value))).collect();
+        check_parameters(cmdlet, &given)
             .into_iter()
             .map(|p| match p.help {
                 Some(help) => format!("{}; {help}", p.message),
@@ -201,6 +233,20 @@ mod tests {
             ("Get-Process", json!({ "Whatever": [1] })),
         ] {
             assert_eq!(problems(cmdlet, parameters), Vec::<String>::new(), "{cmdlet}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_judged() {
+        let given = |parameters: &[(&str, Known)]| parameters.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect::<Vec<_>>();
+        let modifier = |value: Known| Known::Map(vec![("Add".to_owned(), value)]);
+        for (cmdlet, parameters) in [
+            ("Set-CsPersistentChatState", given(&[("PoolState", Known::Text(None)), ("Force", Known::Unknown)])),
+            ("Set-CsPersistentChatActiveServer", given(&[("ActiveServers", modifier(Known::Unknown))])),
+            ("Set-CsPersistentChatActiveServer", given(&[("ActiveServers", modifier(Known::List(vec![Known::Text(None)])))])),
+            ("Get-CsDatabaseMirrorState", given(&[("PoolFqdn", Known::Unknown)])),
+        ] {
+            assert_eq!(check_parameters(cmdlet, &parameters), [], "{cmdlet}");
         }
     }
 

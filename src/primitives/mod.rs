@@ -6,6 +6,7 @@ use rhai::{Dynamic, EvalAltResult};
 
 use crate::effect::{Ended, Failure, Stop};
 
+pub mod arguments;
 mod ask;
 mod backups;
 mod call;

@@ -12,7 +12,7 @@ use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
 use crate::effect::{self, Cause, EffectError, Outcome, Story, Work};
 use crate::facts::cmdlets;
 use crate::journal::Said;
-use crate::powershell::{self, ShellFailure, check_parameters, shown};
+use crate::powershell::{self, Known, ShellFailure, check_parameters, shown};
 use crate::wire::bridge::{Answer, ErrorRecord};
 
 /// A cmdlet that reaches for a dead site takes minutes before it gives up.
@@ -91,7 +91,8 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
         .and_then(|v| v.clone().try_cast::<Map>())
         .map(|map| map.iter().map(|(k, v)| (k.to_string(), to_json(v))).collect())
         .unwrap_or_default();
-    if let Some(problem) = check_parameters(&cmdlet, &parameters).into_iter().next() {
+    let given: Vec<(String, Known)> = parameters.iter().map(|(key, value)| (key.clone(), value.into())).collect();
+    if let Some(problem) = check_parameters(&cmdlet, &given).into_iter().next() {
         let usual = if problem.value { "correct the value in the runbook" } else { "correct the parameters in the runbook" };
         return Err(Raised::Argument(ArgumentError {
             argument: 1,

@@ -277,8 +277,8 @@ impl<'a> Between<'a> {
             Node::Expr(Expr::MethodCall(call, position)) => {
                 let name = call.name.as_str();
                 if !self.names.functions.contains(name) && !BUILT_IN.contains(&name) && !self.own().iter().any(|f| f.name == name) {
-                    let help = self.suggest(name, false);
-                    errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help }));
+                    let (help, near) = self.suggest(name, false);
+                    errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help, near }));
                 }
             }
             _ => {}
@@ -293,11 +293,11 @@ impl<'a> Between<'a> {
         if same.iter().any(|f| f.parameters.len() == arity) {
             return;
         }
-        let (arity, help) = match same.first() {
-            Some(function) => (arity, format!("call it as `{name}({})`", function.parameters.join(", "))),
+        let (arity, (help, near)) = match same.first() {
+            Some(function) => (arity, (format!("call it as `{name}({})`", function.parameters.join(", ")), None)),
             None => (usize::MAX, self.suggest(name, true)),
         };
-        errors.push(self.at(position, Problem::UnknownCall { name: name.to_owned(), arity, help }));
+        errors.push(self.at(position, Problem::UnknownCall { name: name.to_owned(), arity, help, near }));
     }
 
     fn qualified(&self, call: &rhai::FnCallExpr, position: Position, errors: &mut Vec<ScriptError>) {
@@ -308,17 +308,19 @@ impl<'a> Between<'a> {
         let name = format!("{}::{}", alias.name, call.name);
         if same.is_empty() {
             let shown = &self.files[import.file].name;
-            let help = match nearest(&call.name, public.iter().map(|f| f.name.as_str())) {
+            let near = nearest(&call.name, public.iter().map(|f| f.name.as_str()));
+            let help = match near {
                 Some(near) => format!("did you mean `{}::{near}`?", alias.name),
                 None if self.files[import.file].functions.iter().any(|f| f.name == call.name.as_str()) => {
                     format!("it is private in `{shown}`: remove `private` there, or call another")
                 }
                 None => format!("`{shown}` defines {}", list(public.iter().map(|f| f.name.as_str()))),
             };
-            errors.push(self.at(position, Problem::UnknownCall { name, arity: usize::MAX, help }));
+            let near = near.map(str::to_owned);
+            errors.push(self.at(position, Problem::UnknownCall { name, arity: usize::MAX, help, near }));
         } else if !same.iter().any(|f| f.parameters.len() == call.args.len()) {
             let help = format!("call it as `{name}({})`", same[0].parameters.join(", "));
-            errors.push(self.at(position, Problem::UnknownCall { name, arity: call.args.len(), help }));
+            errors.push(self.at(position, Problem::UnknownCall { name, arity: call.args.len(), help, near: None }));
         }
         for arg in &call.args {
             if is_closure(arg) {
@@ -327,7 +329,8 @@ impl<'a> Between<'a> {
         }
     }
 
-    fn suggest(&self, name: &str, call: bool) -> String {
+    /// What to do about a name that is not known, and what to write in its place.
+    fn suggest(&self, name: &str, call: bool) -> (String, Option<String>) {
         // of two that are as near, a primitive was meant rather than a method
         let primitives = self.names.primitives.iter().filter(|_| call).map(String::as_str);
         let own = self.own().iter().filter(|f| !f.is_closure()).map(|f| f.name.as_str());
@@ -335,9 +338,10 @@ impl<'a> Between<'a> {
         // a function of an imported module, called without its module
         let module = self.imports.iter().find(|i| self.files[i.file].functions.iter().any(|f| f.name == name && !f.private));
         match (module, nearest(name, known)) {
-            (Some(import), _) => format!("write `{}::{name}`", import.alias),
-            (None, Some(near)) => format!("did you mean `{near}`?"),
-            (None, None) => "run `cutover docs` to see what may be called, or define it with `fn`".to_owned(),
+            (Some(import), _) if call => (format!("write `{}::{name}`", import.alias), Some(format!("{}::{name}", import.alias))),
+            (Some(import), _) => (format!("write `{}::{name}`", import.alias), None),
+            (None, Some(near)) => (format!("did you mean `{near}`?"), Some(near.to_owned())),
+            (None, None) => ("run `cutover docs` to see what may be called, or define it with `fn`".to_owned(), None),
         }
     }
 }

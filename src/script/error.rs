@@ -18,6 +18,9 @@ pub enum Problem {
     /// Rhai's parser refuses the text.
     #[error("{message}")]
     Syntax { message: String, help: String },
+    /// A character that word processors put in place of the one that counts.
+    #[error("{} means nothing in a runbook", if written == "\u{a0}" { "a no-break space".to_owned() } else { format!("`{written}`") })]
+    Typographic { written: String, plain: &'static str },
     /// Rhai itself would silently drop the rest of the file.
     #[error("a comment is opened here and never closed")]
     UnclosedComment,
@@ -26,13 +29,24 @@ pub enum Problem {
     ForbiddenWord { word: String, help: String },
     /// Nothing of that name may be called.
     #[error("no function `{name}`{}", if *.arity == usize::MAX { String::new() } else { format!(" with {}", count(*.arity)) })]
-    UnknownCall { name: String, arity: usize, help: String },
+    UnknownCall {
+        name: String,
+        arity: usize,
+        help: String,
+        /// What was probably meant, to be written where the name stands.
+        near: Option<String>,
+    },
     /// A primitive reached other than by a call written out.
     #[error("`{name}` must be called by a call written out: `{name}(…)`")]
     IndirectCall { name: String },
     /// A variable that is nowhere defined.
     #[error("no variable `{name}`")]
-    UnknownVariable { name: String, help: String },
+    UnknownVariable {
+        name: String,
+        help: String,
+        /// What was probably meant.
+        near: Option<String>,
+    },
     /// A name defined twice, or one that belongs to the program.
     #[error("the function name `{name}` is taken: {by}")]
     TakenName { name: String, by: String },
@@ -72,7 +86,7 @@ impl Problem {
     pub fn slug(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "unreadable",
-            Self::Syntax { .. } => "syntax",
+            Self::Syntax { .. } | Self::Typographic { .. } => "syntax",
             Self::UnclosedComment => "unclosed_comment",
             Self::ForbiddenWord { .. } => "forbidden_word",
             Self::UnknownCall { .. } => "unknown_call",
@@ -96,6 +110,8 @@ impl Problem {
                 "a runbook is text: save it as UTF-8".to_owned()
             }
             Self::Unreadable { .. } => "give the path of a runbook that you may read".to_owned(),
+            Self::Typographic { plain: " ", .. } => "write a plain blank".to_owned(),
+            Self::Typographic { plain, .. } => format!("write a plain `{plain}`"),
             Self::UnclosedComment => "write `*/` where the comment ends".to_owned(),
             Self::IndirectCall { name } => format!("write the call out, in a closure where one is wanted: `|x| {name}(x)`"),
             Self::TakenName { .. } => "give the function another name; names are unique over a runbook and its modules".to_owned(),
@@ -112,6 +128,16 @@ impl Problem {
             | Self::UnknownImport { help, .. }
             | Self::Import { help, .. }
             | Self::ModuleBody { help } => help.clone(),
+        }
+    }
+
+    /// What to write in place of the bytes that the problem points at, where one name was probably meant.
+    pub fn near(&self) -> Option<&str> {
+        match self {
+            Self::UnknownCall { near, .. } | Self::UnknownVariable { near, .. } => near.as_deref(),
+            // one quote of two would leave a text that is never closed
+            Self::Typographic { plain, .. } => Some(*plain).filter(|plain| *plain != "\""),
+            _ => None,
         }
     }
 
@@ -203,15 +229,4 @@ impl Diagnostic for ScriptErrors {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         (self.0.len() > 1).then(|| Box::new(self.0[1..].iter().map(|e| e as &dyn Diagnostic)) as Box<dyn Iterator<Item = _>>)
     }
-}
-
-/// The candidate that was probably meant.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|c| (strsim::osa_distance(&lower, &c.to_lowercase()), c))
-        .filter(|(distance, c)| *distance <= word.chars().count().max(c.chars().count()) / 3 || (*distance == 1 && word.len() > 1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, c)| c)
 }

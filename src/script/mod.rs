@@ -24,9 +24,10 @@ use std::sync::{Arc, OnceLock};
 use miette::{MietteError, MietteSpanContents, NamedSource, SourceCode, SourceSpan, SpanContents};
 use rhai::{AST, Position, Token};
 
+pub use crate::facts::nearest;
 pub use calls::{Calls, written_call};
 pub use engine::seed;
-pub use error::{Problem, ScriptError, ScriptErrors, nearest};
+pub use error::{Problem, ScriptError, ScriptErrors};
 pub use load::{Library, Options, Source};
 use span::{ArgumentSpan, Lexed, Lexeme};
 use walk::Function;

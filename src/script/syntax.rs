@@ -17,7 +17,35 @@ pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem
     } else {
         file.span_at(position)
     };
+    // at the end of the file nothing can be seen; what was opened and not closed can
+    if matches!(error.err_type(), ParseErrorType::MissingToken(..))
+        && span.start >= file.text.trim_end().len()
+        && let Some(open) = never_closed(file)
+    {
+        let bracket = &file.text[open.clone()];
+        let closing = match bracket {
+            "(" => ")",
+            "[" => "]",
+            _ => "}",
+        };
+        return (syntax(format!("`{bracket}` is opened here and never closed"), format!("write `{closing}` where it ends")), open);
+    }
     (problem, span)
+}
+
+/// The innermost bracket that is still open at the end of a file.
+fn never_closed(file: &SourceFile) -> Option<Range<usize>> {
+    let mut open = Vec::new();
+    for lexeme in file.lexemes() {
+        match lexeme.token {
+            Token::LeftBrace | Token::MapStart | Token::LeftParen | Token::LeftBracket => open.push(lexeme.span.clone()),
+            Token::RightBrace | Token::RightParen | Token::RightBracket => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// A forbidden word at that place, whatever Rhai says about it.
@@ -142,11 +170,11 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
 
 /// Characters that word processors put in place of those that count.
 fn typographic(symbol: &str) -> Problem {
+    let plain = |plain: &'static str| Problem::Typographic { written: symbol.to_owned(), plain };
     let help = match symbol.chars().next() {
-        Some('–' | '—') => "write a plain `-`",
-        Some('“' | '”' | '„') => "write a plain `\"`",
-        Some('‘' | '’') => "write a plain `\"`",
-        Some('\u{a0}') => "write a plain blank",
+        Some('–' | '—' | '−') => return plain("-"),
+        Some('“' | '”' | '„' | '‘' | '’') => return plain("\""),
+        Some('\u{a0}') => return plain(" "),
         Some('\u{feff}') => "remove the byte order mark",
         Some(c) if c.is_alphabetic() => "write names with a–z, digits and `_`; other letters belong in a text",
         Some(c) if c.is_ascii() => return syntax(format!("`{symbol}` does not fit here"), "write what is missing before it, or remove it"),
@@ -160,7 +188,8 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
         return Problem::IndirectCall { name: name.to_owned() };
     }
     let bound = bound(file);
-    let help = if let Some(near) = nearest(name, bound.iter().copied()).filter(|near| *near != name) {
+    let near = nearest(name, bound.iter().copied()).filter(|near| *near != name);
+    let help = if let Some(near) = near {
         format!("did you mean `{near}`?")
     } else if is_function(file, name) || names.functions.contains(name) {
         format!("`{name}` is a function: call it, or write a closure `|x| {name}(x)`")
@@ -171,7 +200,7 @@ fn variable(file: &SourceFile, name: &str, names: &Names) -> Problem {
     } else {
         format!("declare it with `let {name} = …;` before it is used")
     };
-    Problem::UnknownVariable { name: name.to_owned(), help }
+    Problem::UnknownVariable { name: name.to_owned(), help, near: near.map(str::to_owned) }
 }
 
 fn is_function(file: &SourceFile, name: &str) -> bool {
@@ -233,7 +262,11 @@ pub fn all(
         if text[range.clone()] == blank {
             break;
         }
+        // what it declares stays declared, or each use of it would be told, too
+        let kept = declaration(&text[range.clone()]).unwrap_or_default();
+        let at = range.start + text[range.clone()].find(|c: char| !c.is_whitespace()).unwrap_or(0);
         text.replace_range(range, &blank);
+        text.replace_range(at..at + kept.len(), &kept);
         match parse(&text) {
             Ok(()) => break,
             Err((problem, span)) => {
@@ -247,6 +280,15 @@ pub fn all(
         }
     }
     found
+}
+
+/// A declaration of what a statement declares, if it fits into its first line.
+fn declaration(statement: &str) -> Option<String> {
+    let first = statement.trim_start().lines().next()?;
+    let (word, rest) = first.split_once(' ').filter(|(word, _)| matches!(*word, "let" | "const"))?;
+    let name: String = rest.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let kept = format!("{word} {name} = ();");
+    (!name.is_empty() && name.starts_with(|c: char| !c.is_ascii_digit()) && kept.len() <= first.len()).then_some(kept)
 }
 
 /// The lines of the statement around a byte: from the first line after one that ends a statement, to the last line before the

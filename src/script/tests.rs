@@ -59,3 +59,34 @@ fn what_was_probably_meant_is_near() {
     assert_eq!(nearest("x", ["y", "backup"]), None);
     assert_eq!(nearest("copy", ["restore", "query"]), None);
 }
+
+/// Lines on which errors are told.
+fn error_lines(text: &str) -> Vec<usize> {
+    let errors = load(text).err().map(|e| e.0).unwrap_or_default();
+    errors.iter().map(|e| text[..e.span.start.min(text.len())].matches('\n').count() + 1).collect()
+}
+
+#[test]
+fn several_syntax_errors_are_told_together_and_none_follows_from_another() {
+    for (what, text, lines) in [
+        ("one", "let a = (1;\nlet b = 2;\n", &[1][..]),
+        ("two statements", "let a = (1;\nlet b = 2;\nlet c = [1, 2;\nlet d = 4;\n", &[1, 3]),
+        ("within a step", "step(\"x\", || {\n    let d = #{ a: 1;\n    step(\"ok\", || 1);\n    let e = (2;\n});\nlet f = ;\n", &[2, 4, 6]),
+        ("over several lines", "sql(\"b\",\n    \"SELECT 1\" \"x\",\n    1);\nlet a = ;\nlet b = 1;\n", &[2, 4]),
+        ("in a function", "fn f(a) {\n    let b = a +;\n    b\n}\nlet c = f(1;\n", &[2, 5]),
+        ("a condition", "let a = 1;\nif a = = 1 {\n    step(\"x\", || 1);\n}\nlet b = (a;\n", &[2, 5]),
+        ("a text that is not closed", "let a = \"x;\nlet b = (1;\n", &[1, 2]),
+        ("a bracket that is never closed", "step(\"x\", || {\n    let a = 1;\n", &[1]),
+        ("a bracket too many", "step(\"x\", || {\n    let a = 1;\n}});\nlet b = 1;\n", &[3]),
+        ("else without if", "let a = 1;\nelse { }\nlet b = (2;\n", &[2, 3]),
+        ("a reserved word", "let match = 1;\nlet new = 2;\nlet c = 3;\n", &[1, 2]),
+        ("an unknown variable", "let a = x;\nlet b = y;\n", &[1, 2]),
+    ] {
+        assert_eq!(
+            error_lines(text),
+            lines,
+            "{what}:\n{text}{:?}",
+            load(text).err().map(|e| e.0.iter().map(ToString::to_string).collect::<Vec<_>>())
+        );
+    }
+}

@@ -294,6 +294,8 @@ pub enum PlaceholderValue {
     Text(String),
     /// a value of another type, which no place takes; its type for the message
     Unfit(String),
+    /// `check` cannot see it: it fits everywhere
+    Unknown,
 }
 
 /// A text with its holes filled.
@@ -359,6 +361,8 @@ fn fill(hole: &Hole, values: &BTreeMap<String, PlaceholderValue>) -> Result<Stri
         return Err(NameError::UnknownHole { name, range, meant });
     };
     match (hole.place, value) {
+        (Place::Integer, PlaceholderValue::Unknown) => Ok("1".to_owned()),
+        (Place::Identifier, PlaceholderValue::Unknown) => Ok(quote_identifier("x")),
         (Place::Integer, PlaceholderValue::Integer(n)) if *n >= 0 => Ok(n.to_string()),
         (Place::Integer, PlaceholderValue::Integer(n)) => Err(NameError::NotAnInteger { name, found: format!("negative ({n})"), range }),
         (Place::Integer, PlaceholderValue::Text(text)) => {

@@ -49,6 +49,24 @@ impl SyntaxError {
     }
 }
 
+/// The first word of the statement that a byte of a batch lies in, in upper case; nothing before the first such word.
+pub fn keyword_before(text: &str, byte: usize) -> Option<String> {
+    let words = significant(text).into_iter().filter(|token| token.kind == TokenKind::Word && token.start < byte);
+    words.map(|token| token.text(text).to_ascii_uppercase()).filter(|word| begins_statement(word)).last()
+}
+
+/// The word that begins a statement and was probably meant by another one: one or two letters away.
+pub fn meant_keyword(word: &str) -> Option<&'static str> {
+    if word.len() < 4 || begins_statement(word) {
+        return None;
+    }
+    let word = word.to_ascii_uppercase();
+    let near = |known: &&str| strsim::osa_distance(&word, known) <= if known.len() > 4 { 2 } else { 1 };
+    ["ALTER", "BACKUP", "DECLARE", "DELETE", "DROP", "EXECUTE", "INSERT", "KILL", "RESTORE", "SELECT", "TRUNCATE", "UPDATE"]
+        .into_iter()
+        .find(near)
+}
+
 /// Reads a batch. `GO` is not T-SQL and gets no special meaning here.
 pub fn parse(text: &str) -> Result<Batch, SyntaxError> {
     let tokens = significant(text);

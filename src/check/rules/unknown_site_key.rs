@@ -1,8 +1,174 @@
 //! See `unknown-site-key.md`.
 
-use crate::check::{File, Finding, Look, Rule, Severity};
+use std::sync::Arc;
+
+use rhai::{ASTFlags, Expr, FnCallExpr, Position};
+use serde_json::Value;
+
+use crate::check::{Edit, File, Finding, Look, Rule, Severity};
+use crate::script::walk::{self, Node};
+use crate::script::{SourceFile, engine::SITE, nearest};
+use crate::site::Site;
 
 pub static UNKNOWN_SITE_KEY: Rule =
     Rule { slug: "unknown-site-key", severity: Severity::Error, page: include_str!("unknown-site-key.md"), look: Look::File(check) };
 
-fn check(_: &File<'_>, _: &mut Vec<Finding>) {}
+/// What every site has, whether or not its file gives it a value.
+const TOP: &[&str] =
+    &["name", "pool", "database", "active_servers", "mirror_share", "recovery_time_target", "lab", "sql", "backups", "vars"];
+const BACKUPS: &[&str] = &["share", "copy_to", "copy_to_on_server"];
+const SERVER: &[&str] = &["fqdn", "instance_name"];
+
+/// One link of `site.sql["backup"].fqdn`.
+enum Link<'a> {
+    Key(&'a str, Position),
+    Method(&'a FnCallExpr),
+    /// a computed key
+    Other,
+}
+
+fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
+    if !file.file.text.contains(SITE) {
+        return;
+    }
+    let asked = tested(std::slice::from_ref(file.file));
+    let view = file.site.map(|site| Value::Object(site.view()));
+    chains(file.file, &mut |links| {
+        let mut path = vec![SITE];
+        for link in links {
+            let Link::Key(key, position) = link else { return };
+            let Some(keys) = keys(view.as_ref(), &path) else {
+                path.push(key);
+                continue;
+            };
+            if keys.is_empty() {
+                return;
+            }
+            if !keys.contains(key) {
+                if !asked.iter().any(|name| name == key) {
+                    findings.push(unknown(file.file, &path, key, *position, &keys, file.site));
+                }
+                return;
+            }
+            path.push(key);
+        }
+    });
+}
+
+fn unknown(file: &Arc<SourceFile>, path: &[&str], key: &str, at: Position, keys: &[&str], site: Option<&Site>) -> Finding {
+    let span = file.span_at(at);
+    let whole = path.join(".");
+    let near = nearest(key, keys.iter().copied());
+    let list = || keys.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+    let help = match (near, path) {
+        (Some(near), _) => format!("write `{near}`"),
+        (None, ["site", "vars"]) => format!("give `{key}` a value under `[vars]` in the site file"),
+        (None, ["site", "sql"]) => format!("name the server in the site file as `[sql.{key}]`, or write one of {}", list()),
+        (None, ["site", "sql", _]) => format!("write one of {}: how a server is reached is nothing that a runbook sees", list()),
+        (None, ["site"]) => format!("write one of {}; what is your own stands under `site.vars`", list()),
+        _ => format!("write one of {}", list()),
+    };
+    let label = if site.is_some() { "not in the site" } else { "no site has it" };
+    let mut finding = UNKNOWN_SITE_KEY.finding(file, span.clone(), format!("no `{key}` in `{whole}`"), label, help);
+    if let Some(near) = near {
+        let quoted = file.text[span.clone()].starts_with('"');
+        finding.fixes.push(Edit { span, text: if quoted { format!("\"{near}\"") } else { near.to_owned() } });
+    }
+    finding
+}
+
+/// The keys at a path; nothing where they are not known, none where there is no table.
+fn keys<'a>(view: Option<&'a Value>, path: &[&str]) -> Option<Vec<&'a str>> {
+    if let Some(view) = view {
+        let mut here = view;
+        for key in &path[1..] {
+            let Some(next) = here.get(key) else { return Some(Vec::new()) };
+            here = next;
+        }
+        return Some(here.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default());
+    }
+    match path {
+        ["site"] => Some(TOP.to_vec()),
+        ["site", "backups"] => Some(BACKUPS.to_vec()),
+        ["site", "sql", _] => Some(SERVER.to_vec()),
+        ["site", "sql"] | ["site", "vars", ..] => None,
+        _ => Some(Vec::new()),
+    }
+}
+
+/// Names that a file asks the site for before it uses them: `site.sql.contains("backup_mirror")`, `.get("x")`, `"x" in`.
+pub(super) fn tested(files: &[Arc<SourceFile>]) -> Vec<String> {
+    let mut names = Vec::new();
+    for file in files.iter().filter(|file| file.text.contains(SITE)) {
+        chains(file, &mut |links| {
+            if let Some(Link::Method(call)) = links.last()
+                && matches!(call.name.as_str(), "contains" | "get")
+                && let Some(Expr::StringConstant(name, _)) = call.args.first()
+            {
+                names.push(name.to_string());
+            }
+        });
+        each(file, &mut |node| {
+            // `"x" in site.sql` is a call of `contains`
+            if let Node::Expr(Expr::FnCall(call, _)) = node
+                && call.name.as_str() == "contains"
+                && let [within, Expr::StringConstant(name, _)] = &*call.args
+                && chain(within).is_some()
+            {
+                names.push(name.to_string());
+            }
+        });
+    }
+    names
+}
+
+fn each<'a>(file: &'a SourceFile, visit: &mut dyn FnMut(Node<'a>)) {
+    walk::statements(file.ast.statements(), visit);
+    for function in &file.functions {
+        walk::statements(&function.statements, visit);
+    }
+}
+
+/// Every `site.…` of a file.
+fn chains<'a>(file: &'a SourceFile, visit: &mut dyn FnMut(&[Link<'a>])) {
+    each(file, &mut |node| {
+        if let Node::Expr(expr) = node
+            && let Some(links) = chain(expr)
+        {
+            visit(&links);
+        }
+    });
+}
+
+fn chain(expr: &Expr) -> Option<Vec<Link<'_>>> {
+    let first = match expr {
+        Expr::Dot(pair, ..) | Expr::Index(pair, ..) => &pair.lhs,
+        _ => return None,
+    };
+    if !matches!(first, Expr::Variable(parts, _, _) if parts.1.as_str() == SITE && parts.2.is_empty()) {
+        return None;
+    }
+    let mut links = Vec::new();
+    let mut rest = Some(expr);
+    while let Some(here) = rest {
+        let (pair, flags, index) = match here {
+            Expr::Dot(pair, flags, _) => (pair, flags, false),
+            Expr::Index(pair, flags, _) => (pair, flags, true),
+            _ => break,
+        };
+        // an index that ends the chain holds its whole expression
+        let ends = index && flags.intersects(ASTFlags::BREAK);
+        let (head, next) = match &pair.rhs {
+            Expr::Dot(inner, ..) | Expr::Index(inner, ..) if !ends => (&inner.lhs, Some(&pair.rhs)),
+            whole => (whole, None),
+        };
+        links.push(match head {
+            Expr::Property(property, at) if !index => Link::Key(&property.2, *at),
+            Expr::StringConstant(key, at) if index => Link::Key(key, *at),
+            Expr::MethodCall(call, _) if !index => Link::Method(call),
+            _ => Link::Other,
+        });
+        rest = next;
+    }
+    Some(links)
+}

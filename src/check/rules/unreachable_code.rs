@@ -1,8 +1,111 @@
 //! See `unreachable-code.md`.
 
+use rhai::{ASTFlags, Expr, Position, Stmt};
+
 use crate::check::{File, Finding, Look, Rule, Severity};
+use crate::script::walk::{self, Node};
 
 pub static UNREACHABLE_CODE: Rule =
     Rule { slug: "unreachable-code", severity: Severity::Warning, page: include_str!("unreachable-code.md"), look: Look::File(check) };
 
-fn check(_: &File<'_>, _: &mut Vec<Finding>) {}
+fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
+    let mut look = |list: &[Stmt]| {
+        if let Some((stmt, why)) = first_unreachable(list) {
+            let span = file.file.span_at(start_of(stmt));
+            let help = "remove it, or put what must happen before what leaves";
+            findings.push(UNREACHABLE_CODE.finding(file.file, span, format!("this is never reached: {why}"), "never reached", help));
+        }
+    };
+    let bodies = std::iter::once(file.file.ast.statements()).chain(file.file.functions.iter().map(|f| f.statements.as_slice()));
+    let mut never = Vec::new();
+    for body in bodies {
+        look(body);
+        walk::statements(body, &mut |node| match node {
+            Node::Stmt(Stmt::If(flow, _) | Stmt::While(flow, _)) => {
+                if let Expr::BoolConstant(false, at) = &flow.expr {
+                    never.push(*at);
+                }
+                look(flow.body.statements());
+                look(flow.branch.statements());
+            }
+            Node::Stmt(Stmt::Do(flow, ..)) => look(flow.body.statements()),
+            Node::Stmt(Stmt::For(parts, _)) => look(parts.2.body.statements()),
+            Node::Stmt(Stmt::TryCatch(flow, _)) => {
+                look(flow.body.statements());
+                look(flow.branch.statements());
+            }
+            Node::Stmt(Stmt::Block(block)) => look(block.statements()),
+            Node::Expr(Expr::Stmt(block)) => look(block.statements()),
+            _ => {}
+        });
+    }
+    for at in never {
+        let message = "this is never reached: the condition is always false";
+        let help = "remove the branch, or write the condition that was meant";
+        findings.push(UNREACHABLE_CODE.finding(file.file, file.file.span_at(at), message, "always false", help));
+    }
+}
+
+/// The first statement of a list that nothing leads to, and why.
+fn first_unreachable(list: &[Stmt]) -> Option<(&Stmt, &'static str)> {
+    let real = |stmt: &&Stmt| !matches!(stmt, Stmt::Noop(_));
+    let (at, why) = list.iter().enumerate().find_map(|(at, stmt)| Some((at, leaving(stmt)?)))?;
+    let next = list[at + 1..].iter().find(real)?;
+    Some((next, why))
+}
+
+/// True if what stands after a list is not reached from within it.
+pub(super) fn leaves(list: &[Stmt]) -> bool {
+    list.iter().any(|stmt| leaving(stmt).is_some())
+}
+
+/// Why nothing after a statement is reached.
+fn leaving(stmt: &Stmt) -> Option<&'static str> {
+    let fails = |expr: &Expr| matches!(expr, Expr::FnCall(call, _) if call.name.as_str() == "fail" && !call.is_qualified());
+    match stmt {
+        Stmt::Return(_, flags, _) if flags.intersects(ASTFlags::BREAK) => Some("`throw` stands before it"),
+        Stmt::Return(..) => Some("`return` stands before it"),
+        Stmt::BreakLoop(_, flags, _) if flags.intersects(ASTFlags::BREAK) => Some("`break` stands before it"),
+        Stmt::BreakLoop(..) => Some("`continue` stands before it"),
+        Stmt::FnCall(call, _) if call.name.as_str() == "fail" && !call.is_qualified() => Some("`fail` ends the run before it"),
+        Stmt::Expr(expr) if fails(expr) => Some("`fail` ends the run before it"),
+        Stmt::Block(block) if leaves(block.statements()) => Some("the block before it does not go on"),
+        Stmt::If(flow, _) if leaves(flow.body.statements()) && leaves(flow.branch.statements()) => {
+            Some("both branches before it do not go on")
+        }
+        Stmt::While(flow, _) if is_endless(&flow.expr) && !breaks(flow.body.statements()) => Some("the loop before it has no `break`"),
+        _ => None,
+    }
+}
+
+fn is_endless(condition: &Expr) -> bool {
+    matches!(condition, Expr::Unit(_) | Expr::BoolConstant(true, _))
+}
+
+/// True if a loop's body has a `break` of its own.
+fn breaks(body: &[Stmt]) -> bool {
+    body.iter().any(|stmt| match stmt {
+        Stmt::BreakLoop(_, flags, _) => flags.intersects(ASTFlags::BREAK),
+        // their own loops
+        Stmt::While(..) | Stmt::Do(..) | Stmt::For(..) => false,
+        Stmt::If(flow, _) | Stmt::TryCatch(flow, _) => breaks(flow.body.statements()) || breaks(flow.branch.statements()),
+        Stmt::Block(block) => breaks(block.statements()),
+        other => {
+            // in a value: `let x = if y { break };`
+            let mut found = false;
+            walk::statements(std::slice::from_ref(other), &mut |node| {
+                found |= matches!(node, Node::Stmt(Stmt::BreakLoop(_, flags, _)) if flags.intersects(ASTFlags::BREAK));
+            });
+            found
+        }
+    })
+}
+
+/// Where a statement starts.
+fn start_of(stmt: &Stmt) -> Position {
+    match stmt {
+        Stmt::Expr(expr) => expr.start_position(),
+        Stmt::Assignment(parts) => parts.1.lhs.start_position(),
+        stmt => stmt.position(),
+    }
+}

@@ -1,8 +1,113 @@
 //! See `unused-function.md`.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rhai::{Expr, Stmt, Token};
+
 use crate::check::{Finding, Look, Rule, Set, Severity};
+use crate::script::walk::{self, Node};
+use crate::script::{Kind, Script, SourceFile};
 
 pub static UNUSED_FUNCTION: Rule =
     Rule { slug: "unused-function", severity: Severity::Warning, page: include_str!("unused-function.md"), look: Look::Set(check) };
 
-fn check(_: &Set<'_>, _: &mut Vec<Finding>) {}
+fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
+    let imported = imported(set);
+    let mut seen = HashSet::new();
+    for script in set.scripts {
+        let file = &script.files[0];
+        if !seen.insert(Arc::as_ptr(file)) {
+            continue;
+        }
+        let calls = calls_of(file);
+        for function in file.functions.iter().filter(|f| !f.is_closure() && !f.name.starts_with('_')) {
+            let name = function.name.as_str();
+            let elsewhere = |caller: &Option<String>| caller.as_deref() != Some(name);
+            if calls.iter().any(|(caller, called, module)| module.is_none() && called == name && elsewhere(caller)) {
+                continue;
+            }
+            let why = match (script.does_nothing(), function.private) {
+                (false, _) => "nothing in this runbook calls it",
+                (true, true) => "it is private, and nothing in this module calls it",
+                (true, false) => {
+                    let Some(names) = file.path.as_ref().and_then(|path| imported.get(&real(path))) else { continue };
+                    if names.contains(name) {
+                        continue;
+                    }
+                    "none of the runbooks that import this module calls it"
+                }
+            };
+            let help = "remove it, or call it where it was meant to be called";
+            findings.push(UNUSED_FUNCTION.finding(
+                file,
+                name_of(file, name),
+                format!("`{name}` is never used: {why}"),
+                "never called",
+                help,
+            ));
+        }
+    }
+}
+
+fn real(path: &PathBuf) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.clone())
+}
+
+/// Modules beside checked runbooks, with the names that are called of each.
+fn imported(set: &Set<'_>) -> HashMap<PathBuf, BTreeSet<String>> {
+    let mut imported: HashMap<PathBuf, BTreeSet<String>> = HashMap::new();
+    if !set.scripts.iter().any(|script| script.does_nothing()) {
+        return imported;
+    }
+    for script in set.scripts {
+        for (index, file) in script.files.iter().enumerate() {
+            let beside = script.imports[index].iter().filter_map(|import| beside(script, import.file).map(|path| (import, path)));
+            for (import, path) in beside {
+                let names = imported.entry(real(path)).or_default();
+                let calls = calls_of(file).into_iter().filter(|(_, _, module)| module.as_ref() == Some(&import.alias));
+                names.extend(calls.map(|(_, called, _)| called));
+            }
+        }
+    }
+    imported
+}
+
+fn beside(script: &Script, file: usize) -> Option<&PathBuf> {
+    let file = &script.files[file];
+    file.path.as_ref().filter(|_| file.kind == Kind::Beside)
+}
+
+/// Every call and mention of a name: the function it stands in, the name, and the module it is qualified with.
+fn calls_of(file: &SourceFile) -> Vec<(Option<String>, String, Option<String>)> {
+    let mut calls = Vec::new();
+    let mut look = |list: &[Stmt], caller: Option<&str>| {
+        walk::statements(list, &mut |node| {
+            let (name, module) = match node {
+                Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) => {
+                    (call.name.as_str(), call.namespace.path.first())
+                }
+                // by its bare name, as a value
+                Node::Expr(Expr::Variable(parts, _, _)) => (parts.1.as_str(), parts.2.path.first()),
+                _ => return,
+            };
+            calls.push((caller.map(str::to_owned), name.to_owned(), module.map(|module| module.name.to_string())));
+        });
+    };
+    look(file.ast.statements(), None);
+    for function in &file.functions {
+        look(&function.statements, (!function.is_closure()).then_some(&function.name));
+    }
+    calls
+}
+
+/// The bytes of a function's name where it is defined.
+fn name_of(file: &SourceFile, name: &str) -> Range<usize> {
+    let lexemes = file.lexemes();
+    let defined = lexemes
+        .windows(2)
+        .find(|pair| matches!(pair[0].token, Token::Fn) && matches!(&pair[1].token, Token::Identifier(own) if own.as_str() == name));
+    defined.map_or(0..0, |pair| pair[1].span.clone())
+}
