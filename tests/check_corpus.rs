@@ -468,7 +468,7 @@ const PLANTED: &[(&str, &str, &[Do])] = &[
         &[Put(
             "",
             "    databases::bring_online(\"backup\", db, server_name);\n",
-            "    databases::bring_online(\"backup\", db, server_name);\n    confirm(\"And mgccomp?\", #{ irreversible: true, show: db });\n    databases::bring_online(\"backup\", \"mgccomp\", server_name);\n",
+            "    databases::bring_online(\"backup\", db, server_name);\n    confirm(\"And mgccomp?\", #{ id: \"mgccomp\", irreversible: true, show: db });\n    databases::bring_online(\"backup\", \"mgccomp\", server_name);\n",
         )],
     ),
     (
@@ -569,7 +569,7 @@ const HARMLESS: &[(&str, &[Do])] = &[
     (
         "a module of the site's own",
         &[
-            Module("ours", "// Tells people.\nfn tell(what) {\n    manual(`Tell the help desk: ${what}`, #{ id: \"tell\" });\n}\n"),
+            Module("ours", "// Tells people.\nfn tell(what) {\n    manual(\"Tell the help desk\", `Call them: ${what}`);\n}\n"),
             Put("", "import \"databases\" as databases;", "import \"databases\" as databases;\nimport \"ours\" as ours;"),
             Put(
                 "",

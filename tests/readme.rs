@@ -42,6 +42,12 @@ fn the_reference_is_the_generated_one() {
 }
 
 #[test]
+fn the_document_of_the_rules_is_the_generated_one() {
+    let document = cutover::cli::rules_document();
+    assert_eq!(read("docs/rules.md").trim_end(), document.trim_end(), "run `cargo run -- docs rules > docs/rules.md`");
+}
+
+#[test]
 fn the_exit_codes_in_the_readme_are_those_of_the_program() {
     let readme = read("README.md");
     for (code, meaning) in cutover::cli::exit::TABLE {

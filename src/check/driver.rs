@@ -7,12 +7,21 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::order::{self, Memo};
-use super::{CheckError, Checked, File, Finding, Input, Look, Options, RULES, Set};
+use super::{CheckError, Checked, File, Finding, Input, Look, Options, RULES, STDIN, Set, suppress};
 use crate::script::{self, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
 use crate::site::Site;
 
 /// Name of the site file that counts beside a runbook.
 const SITE_FILE: &str = "site.toml";
+
+/// A file, and how far it was judged.
+struct LookedAt {
+    file: Arc<SourceFile>,
+    /// It compiled, and so did all that it imports.
+    compiled: bool,
+    /// All of it was followed along a runbook: rules about order were judged.
+    followed: bool,
+}
 
 /// A runbook, loaded or refused.
 struct Loaded {
@@ -45,7 +54,7 @@ pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError>
         groups.entry(key).or_insert_with(|| (site, Vec::new())).1.push(index);
     }
     let mut findings = Vec::new();
-    let mut files: Vec<Arc<SourceFile>> = Vec::new();
+    let mut files: Vec<LookedAt> = Vec::new();
     for (site, members) in groups.values() {
         let named: Vec<(&Path, &str)> = members.iter().map(|index| (inputs[*index].path.as_path(), texts[*index].as_str())).collect();
         let (found, looked_at) = with_stack(|| group(&named, site.as_ref(), options));
@@ -85,15 +94,21 @@ fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Files of one site.
-fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -> (Vec<Finding>, Vec<Arc<SourceFile>>) {
+fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -> (Vec<Finding>, Vec<LookedAt>) {
     let site = site.map(Arc::as_ref);
     let script_options = script::Options { site_stdlib: site.and_then(|s| s.stdlib.clone()), names: options.names.clone() };
     let mut library = Library::new(script_options);
-    let sources: Vec<Source<'_>> = named.iter().map(|(path, text)| Source::Instead { path, text }).collect();
+    let sources: Vec<Source<'_>> = named
+        .iter()
+        .map(|(path, text)| match path.to_str() {
+            Some(STDIN) => Source::Text { name: STDIN, text },
+            _ => Source::Instead { path, text },
+        })
+        .collect();
     library.take_in(&sources);
     let loaded = each(&sources, &library, site);
     let mut findings = Vec::new();
-    let mut files: Vec<Arc<SourceFile>> = Vec::new();
+    let mut files: Vec<LookedAt> = Vec::new();
     let mut scripts: Vec<Arc<Script>> = Vec::new();
     let mut called: HashMap<*const SourceFile, BTreeSet<usize>> = HashMap::new();
     for one in loaded {
@@ -107,7 +122,7 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             }
             Err(errors) => {
                 for error in &errors.0 {
-                    files.extend(error.file.clone());
+                    files.extend(error.file.clone().map(|file| LookedAt { file, compiled: false, followed: false }));
                     findings.extend(of_error(error));
                 }
             }
@@ -120,19 +135,17 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             if !seen.insert(Arc::as_ptr(file)) {
                 continue;
             }
-            files.push(file.clone());
             if index > 0 {
                 look_at_file(script, index, site, &mut findings);
             }
             let own = called.get(&Arc::as_ptr(file));
-            if index > 0 && file.path.is_none() {
-                continue;
-            }
             let alone: Vec<(usize, usize)> = (0..file.functions.len())
                 .filter(|f| !file.functions[*f].is_closure() && own.is_none_or(|own| !own.contains(f)))
                 .map(|f| (index, f))
                 .collect();
-            if !alone.is_empty() {
+            let followed = alone.is_empty() && !script.does_nothing();
+            files.push(LookedAt { file: file.clone(), compiled: true, followed });
+            if !alone.is_empty() && (index == 0 || file.path.is_some()) {
                 let memo = Memo::default();
                 let run = order::functions(script, &memo, site, &alone);
                 rules(&run, &mut findings);
@@ -238,28 +251,50 @@ fn of_error(error: &ScriptError) -> Option<Finding> {
 }
 
 /// One file object for each path, each finding once, sorted, with the suppressed ones left out.
-fn in_order(mut findings: Vec<Finding>, files: Vec<Arc<SourceFile>>) -> Checked {
-    let mut known: BTreeMap<PathBuf, Arc<SourceFile>> = BTreeMap::new();
-    let mut all: Vec<Arc<SourceFile>> = Vec::new();
-    for file in files {
-        match &file.path {
-            Some(path) if known.contains_key(path) => {}
-            Some(path) => {
-                known.insert(path.clone(), file.clone());
-                all.push(file);
+fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>) -> Checked {
+    let mut known: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let mut all: Vec<LookedAt> = Vec::new();
+    for one in files {
+        // a module may be looked at by itself, and along a runbook
+        let same = match &one.file.path {
+            Some(path) => known.get(path).copied(),
+            None => all.iter().position(|own| Arc::ptr_eq(&own.file, &one.file)),
+        };
+        match same {
+            Some(index) => {
+                all[index].followed |= one.followed;
+                all[index].compiled &= one.compiled;
             }
-            None if all.iter().any(|own| Arc::ptr_eq(own, &file)) => {}
-            None => all.push(file),
+            None => {
+                if let Some(path) = &one.file.path {
+                    known.insert(path.clone(), all.len());
+                }
+                all.push(one);
+            }
         }
     }
     for finding in &mut findings {
-        if let Some(file) = finding.file.path.as_ref().and_then(|path| known.get(path)) {
-            finding.file = file.clone();
+        if let Some(index) = finding.file.path.as_ref().and_then(|path| known.get(path)) {
+            finding.file = all[*index].file.clone();
         }
     }
+    sort(&mut findings);
+    let judged = |file: &SourceFile, slug: &str| {
+        let Some(one) = all.iter().find(|one| std::ptr::eq(&*one.file, file)) else { return false };
+        match super::find(slug).map(|rule| &rule.look) {
+            Some(Look::File(_) | Look::Load) => one.compiled,
+            Some(Look::Run(_)) => one.compiled && one.followed,
+            _ => false,
+        }
+    };
+    let own: Vec<Arc<SourceFile>> = all.iter().map(|one| one.file.clone()).collect();
+    let mut findings = suppress::apply(&own, findings, &judged);
+    sort(&mut findings);
+    Checked { findings, files: all.iter().filter(|one| one.file.path.is_some() || one.file.name == STDIN).count() }
+}
+
+fn sort(findings: &mut Vec<Finding>) {
     let place = |f: &Finding| (f.file.name.clone(), f.span.start, f.span.end, f.rule, f.message.clone());
     findings.sort_by_key(place);
     findings.dedup_by(|a, b| place(a) == place(b));
-    let files = all.iter().filter(|file| file.path.is_some()).count();
-    Checked { findings, files }
 }

@@ -7,9 +7,12 @@ mod calls;
 mod driver;
 pub mod event;
 pub mod finding;
+pub mod fix;
 pub mod order;
+pub mod page;
 mod reach;
 pub mod rules;
+pub mod suppress;
 #[cfg(test)]
 mod tests;
 pub mod value;
@@ -93,6 +96,9 @@ pub use rules::RULES;
 pub fn find(slug: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.slug == slug)
 }
+
+/// What a text from standard input is called; its modules are the embedded ones.
+pub const STDIN: &str = "<stdin>";
 
 /// One file to check.
 #[derive(Clone, Debug)]

@@ -78,24 +78,68 @@ impl Change {
     }
 }
 
-/// Ways that lead to one place, each with what was tested on it; none: the place is not reached.
-type Ways = Vec<(Vec<(u64, bool)>, Change)>;
+/// A way that leads to some place.
+#[derive(Clone)]
+struct Way {
+    /// what was tested on it, and the answer
+    tested: Vec<(u64, bool)>,
+    change: Change,
+    /// facts that a test on it excuses: there was nothing to do
+    excused: u32,
+}
+
+impl Way {
+    fn new(change: Change) -> Self {
+        Self { tested: Vec::new(), change, excused: 0 }
+    }
+}
+
+/// Ways that lead to one place; none: the place is not reached.
+type Ways = Vec<Way>;
 
 fn meet(ways: &mut Ways, others: Ways) {
-    for (tested, change) in others {
-        match ways.iter_mut().find(|(_, own)| *own == change) {
-            Some((own, _)) => own.retain(|test| tested.contains(test)),
-            None => ways.push((tested, change)),
+    for other in others {
+        match ways.iter_mut().find(|own| own.change == other.change) {
+            Some(own) => {
+                own.tested.retain(|test| other.tested.contains(test));
+                own.excused &= other.excused;
+            }
+            None => ways.push(other),
         }
     }
     if ways.len() > WAYS {
         let all = together(ways).unwrap_or(Change::SAME);
-        *ways = vec![(Vec::new(), all)];
+        *ways = vec![Way::new(all)];
     }
 }
 
 fn together(ways: &Ways) -> Option<Change> {
-    ways.iter().map(|(_, change)| *change).reduce(Change::or)
+    ways.iter().map(|way| way.change).reduce(Change::or)
+}
+
+/// A way that was left because there was nothing to do leaves nothing out of what the others do.
+fn excuse(ways: &mut Ways) {
+    let done: Vec<u32> = ways.iter().map(|way| way.change.must.gen_).collect();
+    for (index, way) in ways.iter_mut().enumerate() {
+        let others = done.iter().enumerate().filter(|(other, _)| *other != index).fold(0, |all, (_, done)| all | done);
+        way.change.must.gen_ |= others & way.excused;
+        way.excused = 0;
+    }
+}
+
+/// The facts that a test of such values excuses.
+fn excused_by(tags: Tags) -> u32 {
+    let mut facts = 0;
+    if tags.has(Tags::CHAIN) {
+        facts |= Facts::RESTORED.0 | Facts::COPIED.0;
+    }
+    if tags.has(Tags::QUERY) {
+        facts |= Facts::RECOVERED.0 | Facts::REMOVED.0;
+    }
+    if tags.has(Tags::BACKUPS) {
+        facts |= Facts::COPIED.0;
+    }
+    facts
 }
 
 /// A function followed for some arguments; everything is told from its beginning on.
@@ -173,7 +217,7 @@ pub fn functions<'a>(script: &'a Script, memo: &'a Memo, site: Option<&'a Site>,
     for (file, index) in which {
         let takes = script.files[*file].functions[*index].parameters.len();
         walk.frames.push(Frame::new(0));
-        walk.ways = vec![(Vec::new(), Change::SAME)];
+        walk.ways = vec![Way::new(Change::SAME)];
         walk.call(*file, *index, vec![Value::unknown(Tags::PARAMETER); takes], Position::NONE);
         walk.frames.pop();
     }
@@ -197,7 +241,7 @@ impl<'a> Walk<'a> {
             memo,
             file: 0,
             frames: Vec::new(),
-            ways: vec![(Vec::new(), Change::SAME)],
+            ways: vec![Way::new(Change::SAME)],
             raised: vec![None],
             events: Vec::new(),
             called: BTreeSet::new(),
@@ -237,7 +281,7 @@ impl<'a> Walk<'a> {
     }
 
     fn each(&mut self, change: impl Fn(&mut Change)) {
-        self.ways.iter_mut().for_each(|(_, own)| change(own));
+        self.ways.iter_mut().for_each(|way| change(&mut way.change));
     }
 
     fn version(&mut self) -> u64 {
@@ -411,7 +455,7 @@ impl<'a> Walk<'a> {
                 let raised = self.raised.pop().flatten().or(together(&before.0));
                 let after = (std::mem::take(&mut self.ways), self.snapshot());
                 // what the body changed may have been changed or not where it raised
-                self.ways = raised.map_or_else(Ways::new, |change| vec![(Vec::new(), change)]);
+                self.ways = raised.map_or_else(Ways::new, |change| vec![Way::new(change)]);
                 self.meet_variables(vec![(true, before.1), (true, after.1.clone())]);
                 if self.reached() {
                     let depth = self.frame().variables.len();
@@ -481,29 +525,39 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         let key = self.key(condition);
-        let tags = tested.tags();
+        let facts = excused_by(tested.tags());
         let before = (self.ways.clone(), self.snapshot());
         let one = |walk: &mut Self, is: bool, body: &mut dyn FnMut(&mut Self) -> Value| {
             walk.ways = before.0.clone();
             walk.frame().variables = before.1.clone();
             if let Some((key, positive)) = key {
                 let is = is == positive;
-                walk.ways.retain(|(tested, _)| !tested.contains(&(key, !is)));
-                walk.ways.iter_mut().filter(|(tested, _)| !tested.contains(&(key, is))).for_each(|(tested, _)| tested.push((key, is)));
+                walk.ways.retain(|way| !way.tested.contains(&(key, !is)));
+                walk.ways.iter_mut().filter(|way| !way.tested.contains(&(key, is))).for_each(|way| way.tested.push((key, is)));
             }
+            walk.ways.iter_mut().for_each(|way| way.excused |= facts);
             let value = if walk.reached() { body(walk) } else { Value::Unit };
             (value, std::mem::take(&mut walk.ways), walk.snapshot())
         };
         let (value, mut yes, yes_variables) = one(self, true, then);
         let (other, mut no, no_variables) = one(self, false, otherwise);
-        excuse(&mut yes, &mut no, tags);
         let sides = vec![(!yes.is_empty(), yes_variables), (!no.is_empty(), no_variables)];
         let result = match (yes.is_empty(), no.is_empty()) {
             (true, false) => other,
             (false, true) => value,
             _ => value.or(&other),
         };
-        self.ways = yes;
+        let done = |ways: &Ways| ways.iter().fold(u32::MAX, |all, way| all & way.change.must.gen_);
+        if !yes.is_empty() && !no.is_empty() {
+            let (in_yes, in_no) = (done(&yes) & facts, done(&no) & facts);
+            yes.iter_mut().for_each(|way| way.change.must.gen_ |= in_no);
+            no.iter_mut().for_each(|way| way.change.must.gen_ |= in_yes);
+        }
+        // what goes on from here is excused of nothing more than before
+        let outer = before.0.iter().fold(u32::MAX, |all, way| all & way.excused);
+        yes.iter_mut().chain(&mut no).for_each(|way| way.excused &= outer);
+        self.ways = Ways::new();
+        meet(&mut self.ways, yes);
         meet(&mut self.ways, no);
         self.meet_variables(sides);
         result
@@ -519,7 +573,7 @@ impl<'a> Walk<'a> {
         meet(&mut end, around.again);
         // it may be left in a later turn, too
         if let Some(turn) = together(&end) {
-            around.left.iter_mut().for_each(|(_, change)| change.may.gen_ |= turn.may.gen_);
+            around.left.iter_mut().for_each(|way| way.change.may.gen_ |= turn.may.gen_);
         }
         let variables = self.snapshot();
         if forever {
@@ -527,10 +581,14 @@ impl<'a> Walk<'a> {
         } else {
             meet(&mut end, around.left);
             if skippable {
-                meet(&mut end, before.0);
+                meet(&mut end, before.0.clone());
             }
         }
-        self.ways = end;
+        let outer = before.0.iter().fold(u32::MAX, |all, way| all & way.excused);
+        excuse(&mut end);
+        end.iter_mut().for_each(|way| way.excused = outer);
+        self.ways = Ways::new();
+        meet(&mut self.ways, end);
         let depth = before.1.len();
         let variables = variables.into_iter().take(depth).collect();
         self.meet_variables(vec![(true, before.1), (true, variables)]);
@@ -1045,7 +1103,8 @@ impl<'a> Walk<'a> {
             None => value,
         };
         let mut ways = inner.ways;
-        meet(&mut ways, frame.returned);
+        ways.extend(frame.returned);
+        excuse(&mut ways);
         Summary {
             events: inner.events,
             end: together(&ways),
@@ -1116,6 +1175,7 @@ impl<'a> Walk<'a> {
         let id = self.frames_made;
         self.frames.push(Frame { variables, ..Frame::new(id) });
         let here = std::mem::replace(&mut self.file, closure.file);
+        let entered = self.ways.clone();
         let value = self.block(&function.statements, false);
         self.file = here;
         let frame = self.frames.pop().unwrap_or_else(|| Frame::new(0));
@@ -1124,7 +1184,12 @@ impl<'a> Walk<'a> {
             Some(returned) => returned.or(&value),
             None => value,
         };
-        meet(&mut self.ways, frame.returned);
+        let outer = entered.iter().fold(u32::MAX, |all, way| all & way.excused);
+        let mut ways = std::mem::take(&mut self.ways);
+        ways.extend(frame.returned);
+        excuse(&mut ways);
+        ways.iter_mut().for_each(|way| way.excused = outer);
+        meet(&mut self.ways, ways);
         if at_home {
             for variable in frame.variables.into_iter().take(closure.captured.len()) {
                 if let Some(own) = self.frame().variables.iter_mut().rev().find(|v| v.name == variable.name) {
@@ -1246,31 +1311,6 @@ fn short(value: Value) -> Value {
             Value::text(&text.rendered())
         }
         other => other,
-    }
-}
-
-/// A test that tells that there is nothing to do excuses the way on which it is not done.
-fn excuse(yes: &mut Ways, no: &mut Ways, tags: Tags) {
-    let mut facts = 0;
-    if tags.has(Tags::CHAIN) {
-        facts |= Facts::RESTORED.0;
-    }
-    if tags.has(Tags::QUERY) {
-        facts |= Facts::RECOVERED.0 | Facts::REMOVED.0;
-    }
-    if tags.has(Tags::BACKUPS) || tags.has(Tags::CHAIN) {
-        facts |= Facts::COPIED.0;
-    }
-    let done = |ways: &Ways| ways.iter().fold(u32::MAX, |all, (_, change)| all & change.must.gen_);
-    if facts == 0 || yes.is_empty() || no.is_empty() {
-        return;
-    }
-    let (in_yes, in_no) = (done(yes) & facts, done(no) & facts);
-    for (_, change) in yes.iter_mut() {
-        change.must.gen_ |= in_no;
-    }
-    for (_, change) in no.iter_mut() {
-        change.must.gen_ |= in_yes;
     }
 }
 

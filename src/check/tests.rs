@@ -101,7 +101,12 @@ fn every_way_through_a_runbook_is_followed() {
         ("while may not ask", "while look().value() == 1 { confirm(\"?\"); } @".to_owned(), "", "confirmed"),
         ("try", "try { look(); confirm(\"?\"); } catch (e) { warn(`${e}`); } @".to_owned(), "", "confirmed"),
         ("try, and catch gives up", "try { look(); confirm(\"?\"); } catch (e) { throw e; } @".to_owned(), "confirmed", "confirmed"),
-        ("try holds the question, whose no cannot be caught", "try { confirm(\"?\"); look(); } catch (e) { warn(`${e}`); } @".to_owned(), "confirmed", "confirmed"),
+        (
+            "try holds the question, whose no cannot be caught",
+            "try { confirm(\"?\"); look(); } catch (e) { warn(`${e}`); } @".to_owned(),
+            "confirmed",
+            "confirmed",
+        ),
         ("a question in catch", "try { look(); } catch (e) { confirm(\"?\"); } @".to_owned(), "", "confirmed"),
         ("switch without default", "switch look().value() { 1 => { confirm(\"?\") } } @".to_owned(), "", "confirmed"),
         ("switch with default", "switch look().value() { 1 => { confirm(\"?\") }, _ => { yes() } } @".to_owned(), "confirmed", "confirmed"),

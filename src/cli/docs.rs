@@ -1,15 +1,20 @@
-//! `cutover docs`: the reference of what a runbook may call, from the descriptions of the primitives.
+//! `cutover docs`: the reference of what a runbook may call, from the descriptions of the primitives; and the pages of the
+//! rules as one document.
 
 use clap::Args;
 
 use super::{CliError, exit};
+use crate::check::page;
 use crate::primitives::{self, PRIMITIVES, Primitive};
 use crate::report;
 
+/// What names the document of the rules; no primitive is called so.
+const RULES: &str = "rules";
+
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cutover docs\n  cutover docs restore_logs\n  cutover docs --table")]
+#[command(after_help = "Examples:\n  cutover docs\n  cutover docs restore_logs\n  cutover docs --table\n  cutover docs rules")]
 pub struct DocsArgs {
-    /// One primitive; all of them unless given.
+    /// One primitive, or `rules` for all rules of `check`; all primitives unless given.
     pub name: Option<String>,
     /// Only the table of all primitives.
     #[arg(long, conflicts_with = "name")]
@@ -18,8 +23,9 @@ pub struct DocsArgs {
 
 pub fn main(arguments: &DocsArgs) -> Result<u8, CliError> {
     let text = match &arguments.name {
+        Some(name) if name == RULES => page::document(),
         Some(name) => match primitives::find(name) {
-            Some(primitive) => page(primitive),
+            Some(primitive) => page_of(primitive),
             None => {
                 let names = PRIMITIVES.iter().map(|p| p.name);
                 let meant = primitives::did_you_mean(name, names.clone());
@@ -40,7 +46,7 @@ pub fn reference() -> String {
     text.push_str(&table());
     for primitive in PRIMITIVES {
         text.push('\n');
-        text.push_str(&page(primitive));
+        text.push_str(&page_of(primitive));
     }
     text
 }
@@ -76,7 +82,7 @@ fn signature(primitive: &Primitive) -> String {
     text
 }
 
-fn page(primitive: &Primitive) -> String {
+fn page_of(primitive: &Primitive) -> String {
     let mut text = format!(
         "## {}\n\n`{}`: {}.\n\n{}\n\nReturns {}.\n",
         primitive.name,

@@ -25,6 +25,42 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Scenario(Box<crate::lab::ScenarioError>),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Check(#[from] crate::check::CheckError),
+    #[error("there is no file or folder `{}`", path.display())]
+    #[diagnostic(code(cutover::cli::no_such_path), help("name runbooks, or folders with `.rhai` files"))]
+    NoSuchPath { path: PathBuf },
+    #[error("there is no runbook in `{}`", path.display())]
+    #[diagnostic(
+        code(cutover::cli::no_runbooks),
+        help("name a folder with `.rhai` files that are neither hidden nor ignored, or name the files")
+    )]
+    NoRunbooks { path: PathBuf },
+    #[error("cannot look through `{}`", path.display())]
+    #[diagnostic(code(cutover::cli::walk), help("name folders that you may read"))]
+    Walk {
+        path: PathBuf,
+        #[source]
+        source: ignore::Error,
+    },
+    #[error("cannot read `{}`", path.display())]
+    #[diagnostic(code(cutover::cli::unreadable), help("give a runbook as text in UTF-8"))]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot write `{}`", path.display())]
+    #[diagnostic(code(cutover::cli::unwritable), help("see that you may write to the file and its folder; it is as it was"))]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("`{}` was edited while it was checked", path.display())]
+    #[diagnostic(code(cutover::cli::changed_meanwhile), help("check it again; it was not written to"))]
+    ChangedMeanwhile { path: PathBuf },
     #[error("there is no runbook `{path}`")]
     #[diagnostic(
         code(cutover::cli::no_runbook),
@@ -105,6 +141,13 @@ impl CliError {
     pub fn exit(&self) -> u8 {
         match self {
             Self::Site(_)
+            | Self::Check(_)
+            | Self::NoSuchPath { .. }
+            | Self::NoRunbooks { .. }
+            | Self::Walk { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::ChangedMeanwhile { .. }
             | Self::Script(_)
             | Self::Scenario(_)
             | Self::NoRunbook { .. }

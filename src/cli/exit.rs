@@ -2,7 +2,7 @@
 
 /// The run is done; nothing to complain of.
 pub const DONE: u8 = 0;
-/// The run failed.
+/// The run failed; `check` found something.
 pub const FAILED: u8 = 1;
 /// The command line, the site file or the runbook is wrong; nothing was begun.
 pub const USAGE: u8 = 2;
@@ -14,7 +14,7 @@ pub const IN_DOUBT: u8 = 4;
 /// Code and meaning, as shown to people.
 pub const TABLE: &[(u8, &str)] = &[
     (DONE, "done"),
-    (FAILED, "the run failed"),
+    (FAILED, "the run failed, or `check` found something"),
     (USAGE, "usage, site file or runbook wrong; nothing was begun"),
     (STOPPED, "stopped by the operator or for want of an answer"),
     (IN_DOUBT, "in doubt: something may have happened that the record cannot tell"),

@@ -1,10 +1,12 @@
 //! The command line: one file a subcommand. Wires the rooms together and turns what comes of a run into an exit code.
 
+mod check;
 mod divergence;
 mod docs;
 mod error;
 mod execute;
 pub mod exit;
+mod explain;
 mod guard;
 mod lab;
 mod record;
@@ -19,6 +21,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::report::{self, Style};
 
+pub use crate::check::page::document as rules_document;
 pub use docs::{reference, table};
 pub use error::CliError;
 
@@ -42,6 +45,10 @@ enum Command {
     Rehearse(rehearse::RehearseArgs),
     /// Serve the lab for any client until Ctrl-C.
     Lab(lab::LabArgs),
+    /// Find what is wrong or dangerous in runbooks, without running anything.
+    Check(check::CheckArgs),
+    /// Explain a rule of `check`.
+    Explain(explain::ExplainArgs),
     /// Print the reference of what a runbook may call.
     Docs(docs::DocsArgs),
     /// The lab's management shell: relays standard input and output to a lab.
@@ -88,6 +95,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Runs(arguments) => runs::main(&arguments),
         Command::Rehearse(arguments) => rehearse::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
+        Command::Check(arguments) => check::main(&arguments),
+        Command::Explain(arguments) => explain::main(&arguments),
         Command::Docs(arguments) => docs::main(&arguments),
         Command::LabShell { address } => lab::shell(address),
     };

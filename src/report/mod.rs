@@ -1,6 +1,7 @@
 //! The only room that prints (the operator room draws its questions itself). People read standard error, programs read
 //! standard output; what is printed comes from the events of a run and from diagnostics, nothing else.
 
+pub mod check;
 pub mod human;
 pub mod json;
 mod moving;

@@ -39,6 +39,14 @@ impl Style {
         Self { width: width.map_or(80, usize::from).clamp(40, 400), ..Self::PLAIN }
     }
 
+    /// As standard output is where people read there what was found: colour as the environment wants it.
+    pub fn of_stdout_in_colour() -> Self {
+        let can = std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let colour = wants_colour(can, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let width = Self::of_stdout().width.min(200);
+        Self { colour, width, live: false }
+    }
+
     /// A diagnostic drawn on its source text.
     pub fn render(&self, diagnostic: &dyn Diagnostic) -> String {
         let theme = GraphicalTheme {
@@ -84,6 +92,11 @@ impl Style {
     /// Text broken to the width.
     pub fn wrapped(&self, text: &str) -> String {
         super::human::wrap(text, "", self.width)
+    }
+
+    /// Text broken to the width, beside a head and in its own column.
+    pub fn wrapped_under(&self, text: &str, head: &str) -> String {
+        super::human::wrap_hanging(text, head, &" ".repeat(head.chars().count()), self.width)
     }
 
     /// Cuts the lines of source text that are wider than the screen: a runbook's line may be long, and broken anywhere it
