@@ -254,7 +254,8 @@ impl Run<'_> {
         let Some((literal, file, first)) = spans.next() else { return (call.file, self.argument_span(call, argument)) };
         // pieces of one literal read as one range; those from elsewhere stay away
         let same = |own: Option<(u32, u32, u32)>| literal.is_none() || own.is_none() || own == literal;
-        let goes_on = |own: Option<(u32, u32, u32)>, other: usize, span: &Range<usize>| other == file && same(own) && span.start >= first.start;
+        let goes_on =
+            |own: Option<(u32, u32, u32)>, other: usize, span: &Range<usize>| other == file && same(own) && span.start >= first.start;
         let end = spans.filter(|(own, other, span)| goes_on(*own, *other, span)).map(|(_, _, span)| span.end).last();
         (file, first.start..end.unwrap_or(first.end).max(first.end))
     }
