@@ -242,16 +242,21 @@ impl Run<'_> {
         let mut spans = text.pieces_at(range).into_iter().filter_map(|(piece, own)| {
             let (Piece::Constant { origin, .. } | Piece::Data { origin, .. }) = piece;
             let origin = origin.as_ref()?;
-            Some(match piece {
+            let literal = matches!(piece, Piece::Constant { .. }).then_some((origin.file, origin.line, origin.column));
+            let (file, span) = match piece {
                 Piece::Constant { text, .. } => {
                     self.script.span_in_literal(origin.file as usize, origin.position(), origin.part.into(), text, &own)?
                 }
                 Piece::Data { .. } => (origin.file as usize, self.script.files[origin.file as usize].span_at(origin.position())),
-            })
+            };
+            Some((literal, file, span))
         });
-        let Some((file, first)) = spans.next() else { return (call.file, self.argument_span(call, argument)) };
+        let Some((literal, file, first)) = spans.next() else { return (call.file, self.argument_span(call, argument)) };
         // pieces of one literal read as one range; those from elsewhere stay away
-        let end = spans.filter(|(other, span)| *other == file && span.start >= first.start).map(|(_, span)| span.end).last();
+        let same = |own: Option<(u32, u32, u32)>| literal.is_none() || own.is_none() || own == literal;
+        let goes_on =
+            |own: Option<(u32, u32, u32)>, other: usize, span: &Range<usize>| other == file && same(own) && span.start >= first.start;
+        let end = spans.filter(|(own, other, span)| goes_on(*own, *other, span)).map(|(_, _, span)| span.end).last();
         (file, first.start..end.unwrap_or(first.end).max(first.end))
     }
 

@@ -10,6 +10,7 @@ pub mod finding;
 pub mod fix;
 pub mod order;
 pub mod page;
+mod reach;
 pub mod rules;
 pub mod suppress;
 #[cfg(test)]

@@ -155,7 +155,7 @@ impl Topic {
 
     /// True for a name in a reading text that shows it.
     fn shows(self, name: &str) -> bool {
-        let databases = ["databases", "sysdatabases", "master_files", "databasepropertyex", "database_mirroring", "sp_helpdb", "db_id"];
+        let databases = ["databases", "sysdatabases", "master_files", "databasepropertyex", "database_mirroring", "sp_helpdb"];
         match self {
             Self::Databases => databases.contains(&name),
             Self::Restored => databases.contains(&name) || name == "restorehistory",
