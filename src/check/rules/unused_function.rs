@@ -62,11 +62,18 @@ fn imported(set: &Set<'_>) -> HashMap<PathBuf, BTreeSet<String>> {
     if !set.scripts.iter().any(|script| script.does_nothing()) {
         return imported;
     }
-    for script in set.scripts {
+    // runbooks first: a module that only other modules import may have its runbooks elsewhere
+    let mut scripts: Vec<_> = set.scripts.iter().collect();
+    scripts.sort_by_key(|script| script.does_nothing());
+    for script in scripts {
         for (index, file) in script.files.iter().enumerate() {
             let beside = script.imports[index].iter().filter_map(|import| beside(script, import.file).map(|path| (import, path)));
             for (import, path) in beside {
-                let names = imported.entry(real(path)).or_default();
+                let path = real(path);
+                if script.does_nothing() && !imported.contains_key(&path) {
+                    continue;
+                }
+                let names = imported.entry(path).or_default();
                 let calls = calls_of(file).into_iter().filter(|(_, _, module)| module.as_ref() == Some(&import.alias));
                 names.extend(calls.map(|(_, called, _)| called));
             }
