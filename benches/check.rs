@@ -35,7 +35,7 @@ let facts = step("Before anything is changed ({n})", || {{
 }});
 "#
     );
-    for part in 0..9 {
+    for part in 0..6 {
         text.push_str(&format!(
             r#"
 // Part {part}: what is there, and what is wanted.
@@ -63,7 +63,7 @@ step("Apply", || {
 });
 "#,
     );
-    let seen: Vec<String> = (0..9).map(|part| format!("seen_{part}")).collect();
+    let seen: Vec<String> = (0..6).map(|part| format!("seen_{part}")).collect();
     text.push_str(&format!("note(`${{facts.server.server_name}}: ${{{}}} databases in all`);\n", seen.join(" + ")));
     text
 }

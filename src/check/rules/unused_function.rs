@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rhai::{Expr, Stmt, Token};
 
 use crate::check::{Finding, Look, Rule, Set, Severity};
-use crate::script::walk::{self, Node};
+use crate::script::walk::{self, Function, Node};
 use crate::script::{Kind, Script, SourceFile};
 
 pub static UNUSED_FUNCTION: Rule =
@@ -20,6 +20,9 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
     for script in set.scripts {
         let file = &script.files[0];
         if !seen.insert(Arc::as_ptr(file)) {
+            continue;
+        }
+        if file.functions.iter().all(Function::is_closure) {
             continue;
         }
         let calls = calls_of(file);
