@@ -123,7 +123,7 @@ mod tests {
             ("SELCET * FROM sys.databases", "SELCET"),
             ("SELECT 1; RESTOR DATABASE mgc WITH RECOVERY", "RESTOR"),
             ("RESTORE DATABASE mgc WITH RECOVRY", "RECOVRY"),
-            ("RESTORE LOG mgc FROM DISK 'x'", "DISK"),
+            ("RESTORE LOG mgc FROM DISK 'x'", "'x'"),
             ("KILL @id", "@id"),
             ("EXCE msdb.dbo.sp_update_job @enabled = 0", "EXCE"),
             ("ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMEDIATE", "IMEDIATE"),
