@@ -19,7 +19,6 @@ const TRIES: usize = 7;
 fn runbook(n: usize) -> String {
     let mut text = format!(
         r#"// Runbook {n}: brings the databases of group {n} online on the backup server.
-import "databases" as databases;
 import "log_shipping" as log_shipping;
 import "preflight" as preflight;
 
@@ -35,7 +34,7 @@ let facts = step("Before anything is changed ({n})", || {{
 }});
 "#
     );
-    for part in 0..9 {
+    for part in 0..6 {
         text.push_str(&format!(
             r#"
 // Part {part}: what is there, and what is wanted.
@@ -63,7 +62,7 @@ step("Apply", || {
 });
 "#,
     );
-    let seen: Vec<String> = (0..9).map(|part| format!("seen_{part}")).collect();
+    let seen: Vec<String> = (0..6).map(|part| format!("seen_{part}")).collect();
     text.push_str(&format!("note(`${{facts.server.server_name}}: ${{{}}} databases in all`);\n", seen.join(" + ")));
     text
 }

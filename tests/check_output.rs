@@ -161,7 +161,7 @@ fn valid(instance: &str, schema: &str) {
 const CLEAN: &str = "step(\"Look\", || { note(\"all is well\"); });\n";
 const WRONG: &str = "step(\"Look\", || { nota(\"all is well\"); });\n";
 /// One warning, which has a fix.
-const NEEDLESS: &str = "step(\"Look\", || {\n    note(\"ü\"); // check: allow unknown-call it was new then\n});\n";
+const NEEDLESS: &str = "step(\"Look\", || {\n    note(\"ü\"); // check: allow endless-wait it was new then\n});\n";
 
 #[test]
 fn exit_codes_tell_clean_from_found_from_could_not_check() {
@@ -209,9 +209,9 @@ fn exit_codes_tell_clean_from_found_from_could_not_check() {
     0 clean --format github |  | 
     1 wrong --format github | ::error file=wrong/b.rhai,line=1,col=19,endLine=1,endColumn=23,title=unknown-call::no function `nota`. did you mean `note`? | 
     1 wrong --fail-on error --format github | ::error file=wrong/b.rhai,line=1,col=19,endLine=1,endColumn=23,title=unknown-call::no function `nota`. did you mean `note`? | 
-    0 warned --fail-on error --format github | ::warning file=warned/c.rhai,line=2,col=16,endLine=2,endColumn=60,title=unused-allow::there is nothing here for `allow unknown-call` to allow. remove the comment | 
-    1 warned --format github | ::warning file=warned/c.rhai,line=2,col=16,endLine=2,endColumn=60,title=unused-allow::there is nothing here for `allow unknown-call` to allow. remove the comment | 
-    1 warned --fail-on advice --format github | ::warning file=warned/c.rhai,line=2,col=16,endLine=2,endColumn=60,title=unused-allow::there is nothing here for `allow unknown-call` to allow. remove the comment | 
+    0 warned --fail-on error --format github | ::warning file=warned/c.rhai,line=2,col=16,endLine=2,endColumn=60,title=unused-allow::there is nothing here for `allow endless-wait` to allow. remove the comment | 
+    1 warned --format github | ::warning file=warned/c.rhai,line=2,col=16,endLine=2,endColumn=60,title=unused-allow::there is nothing here for `allow endless-wait` to allow. remove the comment | 
+    1 warned --fail-on advice --format github | ::warning file=warned/c.rhai,line=2,col=16,endLine=2,endColumn=60,title=unused-allow::there is nothing here for `allow endless-wait` to allow. remove the comment | 
     1 clean wrong --format github | ::error file=wrong/b.rhai,line=1,col=19,endLine=1,endColumn=23,title=unknown-call::no function `nota`. did you mean `note`? | 
     2 empty |  | × there is no runbook in `empty`
     2 missing.rhai |  | × there is no file or folder `missing.rhai`
@@ -294,17 +294,17 @@ fn a_diff_shows_what_a_fix_would_do_and_writes_nothing() {
     +++ a.rhai (fixed)
     @@ -1,3 +1,3 @@
      step("Look", || {
-    -    note("ü"); // check: allow unknown-call it was new then
+    -    note("ü"); // check: allow endless-wait it was new then
     +    note("ü");
      });
     a.rhai: 1 warning
 
     warning[unused-allow]
 
-      ⚠ there is nothing here for `allow unknown-call` to allow
+      ⚠ there is nothing here for `allow endless-wait` to allow
        ╭─[a.rhai:2:16]
      1 │ step("Look", || {
-     2 │     note("ü"); // check: allow unknown-call it was new then
+     2 │     note("ü"); // check: allow endless-wait it was new then
        ·                ──────────────────────┬─────────────────────
        ·                                      ╰── allows nothing
      3 │ });
@@ -335,7 +335,7 @@ fn a_fix_keeps_line_ends_byte_order_mark_and_permissions() {
     let ended = world.cutover(&format!("check --fix --diff {}", if cfg!(unix) { "link.rhai" } else { "a.rhai" })).exits(0);
     assert!(ended.stdout.ends_with("clean: 1 file\n") && ended.stdout.contains("-    note(\"ü\"); // check"), "{}", ended.stdout);
     assert_eq!(ended.stderr, "1 fixed in 1 file\n");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text.replace(" // check: allow unknown-call it was new then", ""));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text.replace(" // check: allow endless-wait it was new then", ""));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -45,13 +45,13 @@ impl Scene {
 
     fn run(&self, runbook: &str, arguments: &str) -> Ended {
         self.world.write("book.rhai", runbook);
-        self.world.cutover(&format!("run @/book.rhai --site @/lab/site.toml --yes {arguments}"))
+        self.world.cutover(&format!("run @/book.rhai --unchecked --site @/lab/site.toml --yes {arguments}"))
     }
 
     /// Runs until the process kills itself at a line of its record.
     fn dies(&self, runbook: &str, at: &str) -> PathBuf {
         self.world.write("book.rhai", runbook);
-        let died = self.world.dies("run @/book.rhai --site @/lab/site.toml --yes", at);
+        let died = self.world.dies("run @/book.rhai --unchecked --site @/lab/site.toml --yes", at);
         assert_eq!(died.code, -1, "not killed: {}", died.stderr);
         self.world.run_folder("lab/runs")
     }
@@ -325,8 +325,13 @@ fn without_a_test_an_unattended_run_stays_in_doubt_and_nothing_is_sent_again() {
 fn a_statement_of_a_killed_run_is_waited_out_by_the_resume() {
     let mut scene = Scene::new("recovery-seconds = 4.0\n", "--pace 1");
     scene.world.write("book.rhai", RECOVER);
-    let mut child =
-        scene.world.command("run @/book.rhai --site @/lab/site.toml --yes").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = scene
+        .world
+        .command("run @/book.rhai --unchecked --site @/lab/site.toml --yes")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     // about to be sent, and then a little time on its way
     common::wait_for("the change to be sent", || said(&scene, "effect_tested"));
     std::thread::sleep(Duration::from_millis(700));
@@ -396,8 +401,13 @@ fn of_two_runs_on_two_machines_exactly_one_goes_on() {
 fn of_two_runs_on_one_machine_the_second_is_told_who_runs_the_first() {
     let scene = Scene::new("", "--pace 1");
     scene.world.write("wait.rhai", "wait_until(\"nothing\", \"1m\", || query(\"backup\", \"SELECT 1 AS one\").value() == 2);");
-    let mut first =
-        scene.world.command("run @/wait.rhai --site @/lab/site.toml --yes").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = scene
+        .world
+        .command("run @/wait.rhai --unchecked --site @/lab/site.toml --yes")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     common::wait_for("the first run", || said(&scene, "effect_started"));
     let second = scene.run(TWO_CHANGES, "").exits(2).says("another run of this site is under way");
     let (operator, _) = (&second.stderr, ());

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::order::{self, Memo};
-use super::{CheckError, Checked, File, Finding, Input, Look, Options, RULES, STDIN, Set, suppress};
+use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, STDIN, Set, suppress};
 use crate::script::{self, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
 use crate::site::Site;
 
@@ -61,7 +61,8 @@ pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError>
         findings.extend(found);
         files.extend(looked_at);
     }
-    Ok(in_order(findings, files))
+    let order: HashMap<&Path, usize> = inputs.iter().enumerate().map(|(n, input)| (input.path.as_path(), n)).collect();
+    Ok(in_order(findings, files, &order))
 }
 
 fn read(input: &Input) -> Result<String, CheckError> {
@@ -247,11 +248,13 @@ fn of_error(error: &ScriptError) -> Option<Finding> {
     };
     let rule = super::find(slug)?;
     let file = error.file.as_ref()?;
-    Some(rule.finding(file, error.span.clone(), error.to_string(), error.problem.label(), error.problem.advice()))
+    let mut finding = rule.finding(file, error.span.clone(), error.to_string(), error.problem.label(), error.problem.advice());
+    finding.fixes.extend(error.problem.near().map(|near| Edit { span: error.span.clone(), text: near.to_owned() }));
+    Some(finding)
 }
 
 /// One file object for each path, each finding once, sorted, with the suppressed ones left out.
-fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>) -> Checked {
+fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>, order: &HashMap<&Path, usize>) -> Checked {
     let mut known: BTreeMap<PathBuf, usize> = BTreeMap::new();
     let mut all: Vec<LookedAt> = Vec::new();
     for one in files {
@@ -278,7 +281,7 @@ fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>) -> Checked {
             finding.file = all[*index].file.clone();
         }
     }
-    sort(&mut findings);
+    sort(&mut findings, order);
     let judged = |file: &SourceFile, slug: &str| {
         let Some(one) = all.iter().find(|one| std::ptr::eq(&*one.file, file)) else { return false };
         match super::find(slug).map(|rule| &rule.look) {
@@ -289,12 +292,14 @@ fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>) -> Checked {
     };
     let own: Vec<Arc<SourceFile>> = all.iter().map(|one| one.file.clone()).collect();
     let mut findings = suppress::apply(&own, findings, &judged);
-    sort(&mut findings);
+    sort(&mut findings, order);
     Checked { findings, files: all.iter().filter(|one| one.file.path.is_some() || one.file.name == STDIN).count() }
 }
 
-fn sort(findings: &mut Vec<Finding>) {
-    let place = |f: &Finding| (f.file.name.clone(), f.span.start, f.span.end, f.rule, f.message.clone());
+/// As the files were named, then what they import.
+fn sort(findings: &mut Vec<Finding>, order: &HashMap<&Path, usize>) {
+    let nth = |f: &Finding| f.file.path.as_ref().and_then(|path| order.get(path.as_path())).copied().unwrap_or(usize::MAX);
+    let place = |f: &Finding| (nth(f), f.file.name.clone(), f.span.start, f.span.end, f.rule, f.message.clone());
     findings.sort_by_key(place);
     findings.dedup_by(|a, b| place(a) == place(b));
 }

@@ -1,7 +1,7 @@
 //! What can happen in a run: each call of a primitive that some way through a runbook meets, with what is known of its
 //! arguments and of what has happened before. Filled by [`super::order`], read by rules.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use rhai::Position;
@@ -36,6 +36,12 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Sql {
     pub text: Text,
+    reading: Arc<Reading>,
+}
+
+/// What is read in a text; the same for all texts that say the same.
+#[derive(Debug)]
+pub struct Reading {
     /// the text with [`Text::HOLE`] where data goes in
     pub rendered: String,
     pub batch: Result<Batch, SyntaxError>,
@@ -43,16 +49,29 @@ pub struct Sql {
     pub no_return: Vec<PointOfNoReturn>,
 }
 
+impl Reading {
+    pub fn of(rendered: String) -> Self {
+        let batch = statement::parse(&rendered);
+        Self { classified: classify::classify_parsed(&rendered, &batch), no_return: classify::points_of_batch(&batch), batch, rendered }
+    }
+}
+
 impl Sql {
     pub fn of(text: &Text) -> Self {
-        let rendered = text.rendered();
-        Self {
-            batch: statement::parse(&rendered),
-            classified: classify::classify(&rendered),
-            no_return: classify::points_of_no_return(&rendered),
-            text: text.clone(),
-            rendered,
-        }
+        Self::read(text, Arc::new(Reading::of(text.rendered())))
+    }
+
+    /// A text that was read already.
+    pub fn read(text: &Text, reading: Arc<Reading>) -> Self {
+        Self { text: text.clone(), reading }
+    }
+}
+
+impl Deref for Sql {
+    type Target = Reading;
+
+    fn deref(&self) -> &Reading {
+        &self.reading
     }
 }
 

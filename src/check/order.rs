@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt, Token};
 
 use super::acts::{self, Act, ActKind};
-use super::event::{Call, Event, Facts, Inside, Run, Sql};
+use super::event::{Call, Event, Facts, Inside, Reading, Run, Sql};
 use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
 use crate::primitives::{self, Class};
 use crate::script::Script;
@@ -158,6 +158,21 @@ struct Summary {
 #[derive(Default)]
 pub struct Memo {
     summaries: RefCell<HashMap<(usize, usize, Vec<Value>), Rc<Summary>>>,
+    /// T-SQL texts that were read
+    readings: RefCell<HashMap<String, Arc<Reading>>>,
+}
+
+impl Memo {
+    fn read(&self, text: &Text) -> Sql {
+        let rendered = text.rendered();
+        let known = self.readings.borrow().get(&rendered).cloned();
+        let reading = known.unwrap_or_else(|| {
+            let reading = Arc::new(Reading::of(rendered.clone()));
+            self.readings.borrow_mut().insert(rendered, reading.clone());
+            reading
+        });
+        Sql::read(text, reading)
+    }
 }
 
 #[derive(Clone)]
@@ -1210,7 +1225,7 @@ impl<'a> Walk<'a> {
         if matches!(primitive.name, "sql" | "query")
             && let Some(texts) = call.argument("text").and_then(Value::texts)
         {
-            call.sql = texts.into_iter().map(Sql::of).collect();
+            call.sql = texts.into_iter().map(|text| self.memo.read(text)).collect();
         }
         call.acts = acts::acts(&call);
         let call = Arc::new(call);

@@ -16,6 +16,7 @@ use crate::primitives::PRIMITIVES;
 use crate::report::check::{github, human, json, sarif};
 use crate::report::{self, Style};
 use crate::script::engine;
+use crate::site::Site;
 
 #[derive(Args)]
 #[command(after_help = "Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 could not check\n\n\
@@ -111,6 +112,18 @@ pub fn main(arguments: &CheckArgs) -> Result<u8, CliError> {
     }
     let worst = findings.iter().map(|finding| finding.severity).max();
     Ok(if worst >= Some(arguments.fail_on.severity()) { exit::FAILED } else { exit::DONE })
+}
+
+/// Looks at a runbook before it is run for real: what is found is told, and an error refuses it.
+pub(super) fn before_run(runbook: &Path, site: &Site) -> Result<(), CliError> {
+    let options = check::Options { site: Some(Arc::new(site.clone())), names: host::names(PRIMITIVES) };
+    let mut checked = check::check(&[Input { path: runbook.to_owned(), text: None }], &options)?;
+    checked.findings.retain(|finding| finding.severity == Severity::Error);
+    if checked.findings.is_empty() {
+        return Ok(());
+    }
+    report::talk(&human::render(&checked.findings, checked.files, &Style::of_stderr()));
+    Err(CliError::Dangerous { runbook: runbook.to_owned(), errors: checked.findings.len() })
 }
 
 /// What to check: each file once, in the order of the paths, those of a folder sorted.

@@ -125,6 +125,14 @@ pub enum CliError {
         help("name the site file of this machine with `--site FILE`; a copy of the old one is `{}`", copy.display())
     )]
     SiteGone { path: PathBuf, copy: PathBuf },
+    #[error("`{}` is not run: `cutover check` finds {errors} {} in it", runbook.display(), if *errors == 1 { "error" } else { "errors" })]
+    #[diagnostic(
+        code(cutover::cli::dangerous),
+        help(
+            "mend it, or allow what is meant with `// check: allow SLUG REASON`; in an emergency `--unchecked` runs it all the same, and the record says so"
+        )
+    )]
+    Dangerous { runbook: PathBuf, errors: usize },
     #[error("there is nothing called `{name}`")]
     #[diagnostic(code(cutover::cli::no_such_name), help("{help}"))]
     NoSuchName { name: String, help: String },
@@ -162,6 +170,7 @@ impl CliError {
             | Self::SiteGone { .. }
             | Self::Journal(crate::journal::JournalError::Held { .. })
             | Self::NotEmpty { .. }
+            | Self::Dangerous { .. }
             | Self::NoSuchName { .. } => exit::USAGE,
             Self::Journal(_) | Self::Lab(_) | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::execute::{Asked, execute, load_script, load_site, runbook_file};
-use super::{CliError, Format, record};
+use super::{CliError, Format, check, record};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'")]
@@ -30,6 +30,9 @@ pub struct RunArgs {
     /// Begin anew although an unfinished run of this site has begun a change; else `cutover resume` goes on with that.
     #[arg(long)]
     pub new: bool,
+    /// Run it although `cutover check` finds errors in it; the record says so.
+    #[arg(long)]
+    pub unchecked: bool,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -44,6 +47,9 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
     let site = load_site(&site_file, &arguments.set)?;
     site.check_secrets()?;
     let script = load_script(&site, runbook)?;
+    if !arguments.unchecked {
+        check::before_run(&arguments.runbook, &site)?;
+    }
     let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
     let asked =

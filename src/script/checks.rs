@@ -35,8 +35,8 @@ pub fn file(file: &SourceFile, names: &Names, problems: &mut Vec<(Problem, Range
     check.nodes(problems);
 }
 
-/// Checks what files say of each other: all of them are right by themselves.
-pub fn script(files: &[Arc<SourceFile>], imports: &[Vec<Import>], names: &Names, errors: &mut Vec<ScriptError>) {
+/// Function names are unique over all files of a script; each is so by itself.
+pub fn names(files: &[Arc<SourceFile>], names: &Names, errors: &mut Vec<ScriptError>) {
     let mut owners: HashMap<&str, usize> = HashMap::new();
     for (index, file) in files.iter().enumerate() {
         for function in file.functions.iter().filter(|f| !f.is_closure()) {
@@ -49,12 +49,17 @@ pub fn script(files: &[Arc<SourceFile>], imports: &[Vec<Import>], names: &Names,
                 errors.push(error(file, File { names, file }.name_of(name, 0), problem));
             }
         }
-        let between = Between { files, imports: &imports[index], names, file };
-        let mut visit = |node: Node<'_>| between.node(node, errors);
-        walk::statements(file.ast.statements(), &mut visit);
-        for function in &file.functions {
-            walk::statements(&function.statements, &mut visit);
-        }
+    }
+}
+
+/// Checks what a file says of those that it imports; each is right by itself.
+pub fn between(files: &[Arc<SourceFile>], index: usize, imports: &[Import], names: &Names, errors: &mut Vec<ScriptError>) {
+    let file = &files[index];
+    let between = Between { files, imports, names, file };
+    let mut visit = |node: Node<'_>| between.node(node, errors);
+    walk::statements(file.ast.statements(), &mut visit);
+    for function in &file.functions {
+        walk::statements(&function.statements, &mut visit);
     }
 }
 
@@ -137,7 +142,7 @@ impl<'a> File<'a> {
 
     /// `site` is never a variable, parameter, loop variable, caught error or import's name.
     fn nothing_binds_site(&self, errors: &mut Problems) {
-        if !self.file.text.contains(SITE) {
+        if !self.binds_site() {
             return;
         }
         let lexemes = self.file.lexemes();
@@ -163,6 +168,33 @@ impl<'a> File<'a> {
             }
             at += 1;
         }
+    }
+
+    /// True if something in the file is called `site`; where, only the tokens tell.
+    fn binds_site(&self) -> bool {
+        let mut found = self.own().iter().any(|function| !function.is_closure() && function.parameters.iter().any(|p| p == SITE));
+        let mut visit = |node: Node<'_>| {
+            found |= match node {
+                Node::Stmt(Stmt::Var(parts, ..)) => parts.0.name.as_str() == SITE,
+                Node::Stmt(Stmt::For(parts, _)) => {
+                    parts.0.name.as_str() == SITE || parts.1.as_ref().is_some_and(|counter| counter.name.as_str() == SITE)
+                }
+                Node::Stmt(Stmt::TryCatch(flow, _)) => matches!(&flow.expr, Expr::Variable(parts, ..) if parts.1.as_str() == SITE),
+                Node::Stmt(Stmt::Import(parts, _)) => parts.1.name.as_str() == SITE,
+                _ => false,
+            };
+        };
+        walk::statements(self.file.ast.statements(), &mut visit);
+        for function in self.own() {
+            walk::statements(&function.statements, &mut visit);
+        }
+        // what a closure captures is a parameter of it, too: only the text tells whether it was written there
+        let text = &self.file.text;
+        let between = |at: usize| {
+            let before = text[..at].trim_end().ends_with(['|', ',']);
+            before && text[at + SITE.len()..].trim_start().starts_with(['|', ','])
+        };
+        found || text.match_indices(SITE).any(|(at, _)| between(at))
     }
 
     /// Everything that is wrong with single nodes.

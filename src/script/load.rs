@@ -1,9 +1,9 @@
 //! Reads runbooks, finds their imports, compiles every file and checks it. Modules come first in the line space, in a fixed
 //! order, so that each is compiled and checked once for any number of runbooks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rhai::{Engine, Expr, Scope, Stmt};
 
@@ -62,6 +62,8 @@ pub struct Library {
     places: HashMap<(Option<PathBuf>, String), Option<Place>>,
     lines: usize,
     bytes: usize,
+    /// modules that go well with what they import, by the addresses of both
+    fit: Mutex<HashSet<Vec<usize>>>,
 }
 
 /// A runbook's text, before it is compiled.
@@ -116,7 +118,16 @@ fn mentioned(text: &str) -> impl Iterator<Item = &str> {
 
 impl Library {
     pub fn new(options: Options) -> Self {
-        Self { options, engine: engine::new(), scope: engine::scope(), modules: HashMap::new(), places: HashMap::new(), lines: 0, bytes: 0 }
+        Self {
+            options,
+            engine: engine::new(),
+            scope: engine::scope(),
+            modules: HashMap::new(),
+            places: HashMap::new(),
+            lines: 0,
+            bytes: 0,
+            fit: Mutex::default(),
+        }
     }
 
     /// Compiles every module that these runbooks import, and what those import. What cannot be read is told by
@@ -182,7 +193,10 @@ impl Library {
         loading.add(&runbook, &mut Vec::new());
         let Loading { files, imports, mut errors, .. } = loading;
         if errors.is_empty() {
-            checks::script(&files, &imports, &self.options.names, &mut errors);
+            checks::names(&files, &self.options.names, &mut errors);
+            for (index, own) in imports.iter().enumerate() {
+                self.fits(&files, index, own, &mut errors);
+            }
         }
         if !errors.is_empty() {
             // the runbook first
@@ -202,6 +216,20 @@ impl Library {
             }
         }
         Ok(Script { files, imports, names: self.options.names.clone(), closures, functions: defined })
+    }
+
+    /// Checks a file against what it imports; a module once for many runbooks.
+    fn fits(&self, files: &[Arc<SourceFile>], index: usize, imports: &[Import], errors: &mut Vec<ScriptError>) {
+        let key: Vec<_> =
+            std::iter::once(index).chain(imports.iter().map(|import| import.file)).map(|f| Arc::as_ptr(&files[f]).addr()).collect();
+        if index > 0 && self.fit.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+            return;
+        }
+        let before = errors.len();
+        checks::between(files, index, imports, &self.options.names, errors);
+        if index > 0 && errors.len() == before {
+            self.fit.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
     }
 
     fn compile(&self, text: Text, kind: Kind, module: Option<String>, first_line: usize, base: usize) -> Compiled {

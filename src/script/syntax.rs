@@ -263,8 +263,10 @@ pub fn all(
             break;
         }
         // what it declares stays declared, or each use of it would be told, too
-        let kept = declaration(&text[range.clone()]).unwrap_or_default();
-        let at = range.start + text[range.clone()].find(|c: char| !c.is_whitespace()).unwrap_or(0);
+        let start = range.start + text[range.clone()].find(|c: char| !c.is_whitespace()).unwrap_or(0);
+        // unless it is the name that is wrong
+        let kept = declaration(&text[range.clone()]).filter(|kept| at >= start + kept.len().saturating_sub(" = ();".len()));
+        let (kept, at) = (kept.unwrap_or_default(), start);
         text.replace_range(range, &blank);
         text.replace_range(at..at + kept.len(), &kept);
         match parse(&text) {

@@ -6,8 +6,10 @@ use std::ops::Range;
 
 use super::lex::{TokenKind, significant};
 use super::select::{Doubt, Shape, doubt};
-use super::statement::parse;
-use super::syntax::{DatabaseChangeKind, Exec, ExecTarget, Expression, Restore, RestoreKind, SetOption, Statement, StatementKind, Value};
+use super::statement::{SyntaxError, parse};
+use super::syntax::{
+    Batch, DatabaseChangeKind, Exec, ExecTarget, Expression, Restore, RestoreKind, SetOption, Statement, StatementKind, Value,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -38,7 +40,12 @@ impl Change {
 
 /// The class of a batch, rendered or with its `{placeholders}` still in it.
 pub fn classify(text: &str) -> Classified {
-    let change = match parse(text) {
+    classify_parsed(text, &parse(text))
+}
+
+/// As [`classify`], of a batch that was read already.
+pub fn classify_parsed(text: &str, batch: &Result<Batch, SyntaxError>) -> Classified {
+    let change = match batch {
         Ok(batch) => first_change(text, &batch.statements),
         Err(error) => Some(Change::at(format!("this text could not be read ({error}), so it is taken for a change"), &error.range())),
     };
@@ -333,8 +340,13 @@ pub struct PointOfNoReturn {
 
 /// The points of no return that the text shows, in order. A text that cannot be read shows none; it is a change anyway.
 pub fn points_of_no_return(text: &str) -> Vec<PointOfNoReturn> {
+    points_of_batch(&parse(text))
+}
+
+/// As [`points_of_no_return`], of a batch that was read already.
+pub fn points_of_batch(batch: &Result<Batch, SyntaxError>) -> Vec<PointOfNoReturn> {
     let mut points = Vec::new();
-    if let Ok(batch) = parse(text) {
+    if let Ok(batch) = batch {
         batch.statements.iter().for_each(|statement| collect(statement, &mut points));
     }
     points

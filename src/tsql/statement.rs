@@ -49,10 +49,10 @@ impl SyntaxError {
     }
 }
 
-/// The first word of the statement that a byte of a batch lies in, in upper case; nothing before the first such word.
-pub fn keyword_before(text: &str, byte: usize) -> Option<String> {
+/// The words before a byte of a batch that begin statements, in upper case and in order.
+pub fn keywords_before(text: &str, byte: usize) -> Vec<String> {
     let words = significant(text).into_iter().filter(|token| token.kind == TokenKind::Word && token.start < byte);
-    words.map(|token| token.text(text).to_ascii_uppercase()).filter(|word| begins_statement(word)).last()
+    words.map(|token| token.text(text).to_ascii_uppercase()).filter(|word| begins_statement(word)).collect()
 }
 
 /// The word that begins a statement and was probably meant by another one: one or two letters away.
@@ -62,7 +62,7 @@ pub fn meant_keyword(word: &str) -> Option<&'static str> {
     }
     let word = word.to_ascii_uppercase();
     let near = |known: &&str| strsim::osa_distance(&word, known) <= if known.len() > 4 { 2 } else { 1 };
-    ["ALTER", "BACKUP", "DECLARE", "DELETE", "DROP", "EXECUTE", "INSERT", "KILL", "RESTORE", "SELECT", "TRUNCATE", "UPDATE"]
+    ["ALTER", "BACKUP", "DECLARE", "DELETE", "DROP", "EXEC", "EXECUTE", "INSERT", "KILL", "RESTORE", "SELECT", "TRUNCATE", "UPDATE"]
         .into_iter()
         .find(near)
 }

@@ -7,7 +7,7 @@ use crate::check::calls::{calls, once, place};
 use crate::check::{Finding, Look, Rule, Run, Severity};
 use crate::facts::nearest;
 use crate::tsql::lex::{Token, TokenKind, significant};
-use crate::tsql::statement::{SyntaxError, keyword_before, meant_keyword};
+use crate::tsql::statement::{SyntaxError, keywords_before, meant_keyword};
 
 pub static SQL_SYNTAX: Rule =
     Rule { slug: "sql-syntax", severity: Severity::Error, page: include_str!("sql-syntax.md"), look: Look::Run(check) };
@@ -84,8 +84,15 @@ fn surely(text: &str, error: &SyntaxError) -> Option<Wrong> {
             if misspelt.is_some() || after_semicolon || is(Some(at + 1), ":") {
                 return misspelt;
             }
-            let keyword = keyword_before(text, range.end)?;
-            let read = READ_WHOLE.contains(&keyword.as_str()) && (keyword != "ALTER" || is_alter_database(text, &tokens));
+            let keywords = keywords_before(text, range.end);
+            let words: Vec<&str> = keywords.iter().map(String::as_str).collect();
+            let keyword = match words.as_slice() {
+                // words of ALTER DATABASE that begin statements elsewhere
+                [.., "ALTER", "SET"] | [.., "ALTER", "SET", "ROLLBACK"] => "ALTER",
+                [.., last] => last,
+                [] => return None,
+            };
+            let read = READ_WHOLE.contains(&keyword) && (keyword != "ALTER" || is_alter_database(text, &tokens));
             if read {
                 told(&format!("correct the {keyword}: its page in the SQL Server documentation has the whole grammar"))
             } else {
@@ -116,8 +123,10 @@ mod tests {
             ("SELCET * FROM sys.databases", "SELCET"),
             ("SELECT 1; RESTOR DATABASE mgc WITH RECOVERY", "RESTOR"),
             ("RESTORE DATABASE mgc WITH RECOVRY", "RECOVRY"),
-            ("RESTORE LOG mgc FROM DISK 'x'", "DISK"),
+            ("RESTORE LOG mgc FROM DISK 'x'", "'x'"),
             ("KILL @id", "@id"),
+            ("EXCE msdb.dbo.sp_update_job @enabled = 0", "EXCE"),
+            ("ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMEDIATE", "IMEDIATE"),
             ("ALTER DATABASE mgc SET PARTNER FAILOVR", "FAILOVR"),
             ("EXEC sp_who2 'a' 'b'", "'b'"),
             ("SELECT 'a", "'a"),

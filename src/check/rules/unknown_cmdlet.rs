@@ -1,7 +1,7 @@
 //! See `unknown-cmdlet.md`.
 
 use super::typographic_dash::plain;
-use crate::check::calls::{calls, once, place};
+use crate::check::calls::{calls, once, places};
 use crate::check::value::Value;
 use crate::check::{Edit, Finding, Look, Rule, Run, Severity};
 use crate::facts::cmdlets;
@@ -112,15 +112,16 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
                 }
                 (None, None, None) => continue,
             };
-            let (file, span) = place(run, call, index, None, text, &(0..name.len()));
-            let source = &run.script.files[file];
-            let mut finding = UNKNOWN_CMDLET.finding(source, span.clone(), message, "this cmdlet", help);
-            if let Some(meant) = meant.filter(|_| known.is_none())
-                && source.text[span.clone()] == *name
-            {
-                finding.fixes.push(Edit { span, text: meant.to_owned() });
+            for (file, span) in places(run, call, index, None, text) {
+                let source = &run.script.files[file];
+                let mut finding = UNKNOWN_CMDLET.finding(source, span.clone(), message.clone(), "this cmdlet", help.clone());
+                if let Some(meant) = meant.filter(|_| known.is_none())
+                    && source.text[span.clone()] == *name
+                {
+                    finding.fixes.push(Edit { span, text: meant.to_owned() });
+                }
+                once(findings, finding);
             }
-            once(findings, finding);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! See `unknown-server.md`.
 
 use super::unknown_site_key::tested;
-use crate::check::calls::{calls, once, place};
+use crate::check::calls::{calls, once, places};
 use crate::check::value::Value;
 use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::script::nearest;
@@ -40,21 +40,23 @@ fn judge(
         if site.sql.contains_key(&name) || asked.contains(&name) {
             continue;
         }
-        let (file, span) = place(run, call, index, key, text, &(0..name.len()));
         let known: Vec<&str> = site.sql.keys().map(String::as_str).collect();
         let near = nearest(&name, known.iter().copied());
         let help = match near {
             Some(near) => format!("write `{near}`"),
             None => format!("name it in the site file as `[sql.{name}]`, or write one of: {}", known.join(", ")),
         };
-        let source = &run.script.files[file];
-        let mut finding = UNKNOWN_SERVER.finding(source, span.clone(), format!("the site has no server `{name}`"), "not in `[sql]`", help);
-        // the literal itself, not an expression that it came out of
-        if let Some(near) = near
-            && source.text[span.clone()] == *name
-        {
-            finding.fixes.push(Edit { span, text: near.to_owned() });
+        for (file, span) in places(run, call, index, key, text) {
+            let source = &run.script.files[file];
+            let message = format!("the site has no server `{name}`");
+            let mut finding = UNKNOWN_SERVER.finding(source, span.clone(), message, "not in `[sql]`", help.clone());
+            // the literal itself, not an expression that it came out of
+            if let Some(near) = near
+                && source.text[span.clone()] == *name
+            {
+                finding.fixes.push(Edit { span, text: near.to_owned() });
+            }
+            once(findings, finding);
         }
-        once(findings, finding);
     }
 }

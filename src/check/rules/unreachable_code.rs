@@ -104,8 +104,17 @@ fn breaks(body: &[Stmt]) -> bool {
 /// Where a statement starts.
 fn start_of(stmt: &Stmt) -> Position {
     match stmt {
-        Stmt::Expr(expr) => expr.start_position(),
-        Stmt::Assignment(parts) => parts.1.lhs.start_position(),
+        Stmt::Expr(expr) => leftmost(expr),
+        Stmt::Assignment(parts) => leftmost(&parts.1.lhs),
         stmt => stmt.position(),
+    }
+}
+
+fn leftmost(expr: &Expr) -> Position {
+    match expr {
+        Expr::FnCall(call, _) if call.is_operator_call() && call.args.len() > 1 => leftmost(&call.args[0]),
+        Expr::Dot(pair, ..) | Expr::Index(pair, ..) => leftmost(&pair.lhs),
+        Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => parts.first().map_or(expr.position(), leftmost),
+        other => other.start_position(),
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rhai::{Expr, Stmt, Token};
 
 use crate::check::{Finding, Look, Rule, Set, Severity};
-use crate::script::walk::{self, Node};
-use crate::script::{Kind, Script, SourceFile};
+use crate::script::walk::{self, Function, Node};
+use crate::script::{Kind, Script, SourceFile, stdlib};
 
 pub static UNUSED_FUNCTION: Rule =
     Rule { slug: "unused-function", severity: Severity::Warning, page: include_str!("unused-function.md"), look: Look::Set(check) };
@@ -20,6 +20,9 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
     for script in set.scripts {
         let file = &script.files[0];
         if !seen.insert(Arc::as_ptr(file)) {
+            continue;
+        }
+        if file.functions.iter().all(Function::is_closure) {
             continue;
         }
         let calls = calls_of(file);
@@ -34,7 +37,7 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
                 (true, true) => "it is private, and nothing in this module calls it",
                 (true, false) => {
                     let Some(names) = file.path.as_ref().and_then(|path| imported.get(&real(path))) else { continue };
-                    if names.contains(name) {
+                    if names.contains(name) || built_in(file, name) {
                         continue;
                     }
                     "none of the runbooks that import this module calls it"
@@ -52,6 +55,12 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// A site's own version of a built-in module has that module's functions, whoever calls them.
+fn built_in(file: &SourceFile, name: &str) -> bool {
+    let module = file.path.as_ref().and_then(|path| path.file_stem()).and_then(|stem| stem.to_str());
+    module.and_then(stdlib::text).is_some_and(|text| text.contains(&format!("fn {name}(")))
+}
+
 fn real(path: &PathBuf) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.clone())
 }
@@ -62,11 +71,18 @@ fn imported(set: &Set<'_>) -> HashMap<PathBuf, BTreeSet<String>> {
     if !set.scripts.iter().any(|script| script.does_nothing()) {
         return imported;
     }
-    for script in set.scripts {
+    // runbooks first: a module that only other modules import may have its runbooks elsewhere
+    let mut scripts: Vec<_> = set.scripts.iter().collect();
+    scripts.sort_by_key(|script| script.does_nothing());
+    for script in scripts {
         for (index, file) in script.files.iter().enumerate() {
             let beside = script.imports[index].iter().filter_map(|import| beside(script, import.file).map(|path| (import, path)));
             for (import, path) in beside {
-                let names = imported.entry(real(path)).or_default();
+                let path = real(path);
+                if script.does_nothing() && !imported.contains_key(&path) {
+                    continue;
+                }
+                let names = imported.entry(path).or_default();
                 let calls = calls_of(file).into_iter().filter(|(_, _, module)| module.as_ref() == Some(&import.alias));
                 names.extend(calls.map(|(_, called, _)| called));
             }

@@ -200,12 +200,15 @@ fn names(run: &Run<'_>, call: &Call, findings: &mut Vec<Finding>) {
     for sql in &call.sql {
         let Some(text) = sql.text.as_constant() else { continue };
         let (bound, rendered) = (bindings(&text, &keys), render(&text, &values));
-        for error in bound.as_ref().err().into_iter().chain(rendered.as_ref().err()).flatten() {
+        let errors: Vec<_> = bound.as_ref().err().into_iter().chain(rendered.as_ref().err()).flatten().collect();
+        // a name that is not given most likely is one that is given and not mentioned
+        let in_text = errors.iter().any(|error| error.range().is_some());
+        for error in errors.into_iter().filter(|error| error.range().is_some() == in_text) {
             let (file, span) = match error.range() {
                 Some(range) => place(run, call, index, None, &sql.text, &range),
                 None => (call.file, never_mentioned(run, call, params.unwrap_or(index), error)),
             };
-            once(findings, WRONG_ARGUMENTS.finding(&run.script.files[file], span, error.to_string(), "this name", error.help()));
+            once(findings, WRONG_ARGUMENTS.finding(&run.script.files[file], span, error.to_string(), "this name", fragment(&error.help())));
         }
         for name in bound.iter().flatten() {
             let value = entries.iter().find(|(key, _)| **key == **name).map(|(_, value)| value);
@@ -217,6 +220,12 @@ fn names(run: &Run<'_>, call: &Call, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// A sentence as other helps are written.
+fn fragment(sentence: &str) -> String {
+    let mut chars = sentence.trim_end_matches('.').chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// The key that a text never mentions.
