@@ -134,10 +134,16 @@ impl Call {
             Class::FromCmdlet => {
                 use crate::facts::cmdlets;
                 let names = self.argument("cmdlet").and_then(Value::texts).unwrap_or_default();
-                let reads = |name: String| {
-                    cmdlets::find(&name).map_or(name.to_ascii_lowercase().starts_with("get-"), |c| c.class == cmdlets::Class::Reads)
+                // a typographic dash is told by a rule of its own
+                let plain = |name: String| super::rules::plain(&name).unwrap_or(name);
+                let reads = |name: String| match cmdlets::find(&name).or_else(|| cmdlets::find(cmdlets::suggest(&name)?)) {
+                    Some(cmdlet) => cmdlet.class == cmdlets::Class::Reads,
+                    // what the catalogue does not know goes by its verb, as people read it
+                    None => ["Get", "Show", "Test", "Find", "Measure", "Search", "Resolve"]
+                        .iter()
+                        .any(|verb| name.split('-').next().is_some_and(|own| own.eq_ignore_ascii_case(verb))),
                 };
-                if !names.is_empty() && names.iter().all(|name| name.as_constant().is_some_and(reads)) {
+                if !names.is_empty() && names.iter().all(|name| name.as_constant().map(plain).is_some_and(reads)) {
                     Class::Reads
                 } else {
                     Class::Changes

@@ -13,6 +13,10 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         for sql in &call.sql {
+            // what makes it unreadable is told by `typographic-dash`
+            if super::typographic_dash::plain(&sql.rendered).is_some() {
+                continue;
+            }
             let Some(range) = changing(sql).into_iter().next() else { continue };
             let (file, span) = run.text_span(call, 1, &sql.text, &range);
             let why = sql.classified.change.as_ref().filter(|change| change.range == range).map(|change| change.why.as_str());

@@ -42,6 +42,10 @@ type Wrong = (Range<usize>, String, String);
 
 /// A line that holds GO alone: a word of the client tools.
 fn clients(text: &str) -> Option<Wrong> {
+    let begins = |line: &str| line.trim_start().get(..2).is_some_and(|word| word.eq_ignore_ascii_case("GO"));
+    if !text.lines().any(begins) {
+        return None;
+    }
     let tokens = significant(text);
     let line_of = |token: &Token| text[..token.start].matches('\n').count();
     let go = tokens.iter().enumerate().find(|(at, token)| {
