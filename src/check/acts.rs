@@ -268,10 +268,11 @@ impl Reader<'_> {
             }
             StatementKind::Block(body) => body.iter().for_each(|statement| self.statement(statement)),
             StatementKind::Try { body, catch } => body.iter().chain(catch).for_each(|statement| self.statement(statement)),
-            StatementKind::Other { keyword } if keyword == "DELETE" || keyword == "TRUNCATE" => {
-                if names(&self.sql.rendered, range).any(|name| name.starts_with("log_shipping_secondary")) {
-                    self.add(ActKind::RemoveShipping, None, range);
-                }
+            StatementKind::Other { keyword }
+                if matches!(keyword.as_str(), "DELETE" | "TRUNCATE")
+                    && names(&self.sql.rendered, range).any(|name| name.starts_with("log_shipping_secondary")) =>
+            {
+                self.add(ActKind::RemoveShipping, None, range);
             }
             StatementKind::Other { keyword } if keyword == "UPDATE" || keyword == "DROP" => {}
             StatementKind::Other { .. } | StatementKind::Declare(_) | StatementKind::SetVariable { .. } => self.reads(range.clone()),
@@ -424,7 +425,9 @@ pub fn statements(sql: &Sql) -> Vec<&Statement> {
 /// The statements of a text that surely change something. With values still open, only those whose own words say so: what
 /// goes in may be what could not be read.
 pub fn changing(sql: &Sql) -> Vec<Range<usize>> {
-    if sql.text.is_constant() {
+    // a typographic quote makes a SELECT unreadable, and is a finding of its own
+    let typographic = |c: char| matches!(c, '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2018}'..='\u{201f}' | '\u{2212}');
+    if sql.text.is_constant() && !sql.rendered.contains(typographic) {
         return match (&sql.batch, &sql.classified.change) {
             (Ok(_), Some(change)) => vec![change.range.clone()],
             _ => Vec::new(),
@@ -450,15 +453,53 @@ pub fn changing(sql: &Sql) -> Vec<Range<usize>> {
 const CHANGING: &[&str] =
     &["ALTER", "CREATE", "DELETE", "DENY", "DROP", "GRANT", "INSERT", "MERGE", "REVOKE", "SHUTDOWN", "TRUNCATE", "UPDATE"];
 
+/// Verbs of cmdlets that change something, for those that the catalogue does not have ("Approved Verbs for PowerShell").
+const CHANGING_VERBS: &[&str] = &[
+    "Add",
+    "Clear",
+    "Disable",
+    "Enable",
+    "Grant",
+    "Import",
+    "Install",
+    "Invoke",
+    "Merge",
+    "Move",
+    "New",
+    "Publish",
+    "Remove",
+    "Rename",
+    "Reset",
+    "Restart",
+    "Restore",
+    "Resume",
+    "Revoke",
+    "Set",
+    "Start",
+    "Stop",
+    "Suspend",
+    "Sync",
+    "Uninstall",
+    "Unpublish",
+    "Update",
+];
+
+/// The cmdlet that a misspelt name most likely means.
+fn meant_cmdlet(name: &str) -> Option<&'static Cmdlet> {
+    // a name that begins with Get- means a read, whatever is near
+    let reads = name.to_ascii_lowercase().starts_with("get");
+    cmdlets::suggest(name).and_then(cmdlets::find).filter(|cmdlet| !reads || cmdlet.class == cmdlets::Class::Reads)
+}
+
 /// True if a call changes something on some way, and not merely for all that is known.
 pub fn surely_changes(call: &Call) -> bool {
     match call.primitive.class {
         Class::FromText => call.sql.iter().any(|sql| !changing(sql).is_empty()),
         Class::FromCmdlet => {
             let names = call.argument("cmdlet").map_or(&[][..], Value::alternatives);
-            names.iter().filter_map(Value::as_constant).any(|name| match cmdlets::find(&name) {
+            names.iter().filter_map(Value::as_constant).any(|name| match cmdlets::find(&name).or_else(|| meant_cmdlet(&name)) {
                 Some(cmdlet) => cmdlet.class == cmdlets::Class::Changes,
-                None => !name.to_ascii_lowercase().starts_with("get-"),
+                None => name.split_once('-').is_some_and(|(verb, _)| CHANGING_VERBS.iter().any(|known| verb.eq_ignore_ascii_case(known))),
             })
         }
         class => class == Class::Changes,

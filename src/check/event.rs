@@ -302,7 +302,7 @@ impl Run<'_> {
         let same = |own: Option<(u32, u32, u32)>| literal.is_none() || own.is_none() || own == literal;
         let goes_on =
             |own: Option<(u32, u32, u32)>, other: usize, span: &Range<usize>| other == file && same(own) && span.start >= first.start;
-        let end = spans.filter(|(own, other, span)| goes_on(*own, *other, span)).map(|(_, _, span)| span.end).last();
+        let end = spans.rfind(|(own, other, span)| goes_on(*own, *other, span)).map(|(_, _, span)| span.end);
         (file, first.start..end.unwrap_or(first.end).max(first.end))
     }
 

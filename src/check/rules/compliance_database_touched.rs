@@ -41,10 +41,8 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 fn touched(run: &Run<'_>, call: &Call) -> Vec<(usize, Range<usize>)> {
     let mut found = Vec::new();
     match call.name() {
-        "restore_logs" => {
-            if call.argument("database").is_some_and(names_it) {
-                found.extend(call.index_of("database").map(|index| (call.file, run.argument_span(call, index))));
-            }
+        "restore_logs" if call.argument("database").is_some_and(names_it) => {
+            found.extend(call.index_of("database").map(|index| (call.file, run.argument_span(call, index))));
         }
         "copy_backups" => {
             let pattern = |value: &Value| value.as_constant().is_some_and(|text| text.to_ascii_lowercase().starts_with(COMPLIANCE));

@@ -1,8 +1,7 @@
 //! See `unverified-change.md`.
 
-use crate::check::acts::{changing, cmdlets_of, led_here, statements, surely_other};
+use crate::check::acts::{changing, led_here, statements, surely_changes, surely_other};
 use crate::check::{Call, Event, Finding, Inside, Look, Rule, Run, Severity, Sql};
-use crate::facts::cmdlets;
 use crate::primitives::Class;
 use crate::tsql::classify;
 use crate::tsql::lex::significant;
@@ -211,12 +210,10 @@ fn names_in(text: &str) -> Vec<String> {
 /// The one changing cmdlet of a call that can be proven by another.
 fn cmdlet(call: &Call) -> Option<String> {
     let name = call.cmdlet()?;
-    let (known, _) = cmdlets_of(call);
-    let changes = known.first().is_none_or(|cmdlet| cmdlet.class == cmdlets::Class::Changes);
     let lower = name.to_ascii_lowercase();
     // what they find is what they return, or write to a file
     let proves_itself = ["get-", "test-", "export-", "debug-"].iter().any(|verb| lower.starts_with(verb));
-    (changes && !proves_itself).then_some(lower)
+    (surely_changes(call) && !proves_itself).then_some(lower)
 }
 
 /// Cmdlets and tables that show what a cmdlet has changed.
