@@ -19,7 +19,6 @@ const TRIES: usize = 7;
 fn runbook(n: usize) -> String {
     let mut text = format!(
         r#"// Runbook {n}: brings the databases of group {n} online on the backup server.
-import "databases" as databases;
 import "log_shipping" as log_shipping;
 import "preflight" as preflight;
 

@@ -18,8 +18,17 @@ fn options() -> Options {
     Options { site: None, names: host::names(PRIMITIVES) }
 }
 
+/// Checked with the modules beside it that it imports.
 fn checked(file: &Path, text: Option<String>) -> Vec<Finding> {
-    check::check(&[Input { path: file.to_owned(), text }], &options()).unwrap_or_else(|e| panic!("{}: {e:?}", file.display())).findings
+    let own = text.clone().unwrap_or_else(|| std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display())));
+    let mut inputs = vec![Input { path: file.to_owned(), text }];
+    for part in own.split("import \"").skip(1) {
+        let module = file.with_file_name(format!("{}.rhai", part.split('"').next().unwrap_or_default()));
+        if module.is_file() {
+            inputs.push(Input { path: module, text: None });
+        }
+    }
+    check::check(&inputs, &options()).unwrap_or_else(|e| panic!("{}: {e:?}", file.display())).findings
 }
 
 /// `file:line:first-last slug` for each finding; of several lines the first counts.

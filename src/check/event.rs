@@ -2,7 +2,8 @@
 //! arguments and of what has happened before. Filled by [`super::order`], read by rules.
 
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rhai::Position;
 
@@ -30,6 +31,8 @@ pub struct Call {
     pub sql: Vec<Sql>,
     /// what the call does to the recovery
     pub acts: Vec<Act>,
+    class: OnceLock<Class>,
+    clean: AtomicBool,
 }
 
 /// A T-SQL text as far as it is known.
@@ -76,6 +79,20 @@ impl Deref for Sql {
 }
 
 impl Call {
+    pub fn new(primitive: &'static Primitive, file: usize, position: Position, given: Vec<Value>, at: Vec<Position>) -> Self {
+        let (class, clean) = (OnceLock::new(), AtomicBool::new(false));
+        Self { primitive, file, position, given, at, sql: Vec::new(), acts: Vec::new(), class, clean }
+    }
+
+    /// True if no rule about calls found anything in it.
+    pub(super) fn is_clean(&self) -> bool {
+        self.clean.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_clean(&self) {
+        self.clean.store(true, Ordering::Relaxed);
+    }
+
     pub fn name(&self) -> &'static str {
         self.primitive.name
     }
@@ -126,6 +143,10 @@ impl Call {
     /// What the call does, as far as that is known: `FromText` and `FromCmdlet` are told from the arguments. What is not
     /// known counts as a change, as it does in a run.
     pub fn class(&self) -> Class {
+        *self.class.get_or_init(|| self.work_out_class())
+    }
+
+    fn work_out_class(&self) -> Class {
         match self.primitive.class {
             Class::FromText => {
                 let reads = !self.sql.is_empty() && self.sql.iter().all(|sql| sql.classified.class == classify::Class::Reads);
@@ -134,10 +155,16 @@ impl Call {
             Class::FromCmdlet => {
                 use crate::facts::cmdlets;
                 let names = self.argument("cmdlet").and_then(Value::texts).unwrap_or_default();
-                let reads = |name: String| {
-                    cmdlets::find(&name).map_or(name.to_ascii_lowercase().starts_with("get-"), |c| c.class == cmdlets::Class::Reads)
+                // a typographic dash is told by a rule of its own
+                let plain = |name: String| super::rules::plain(&name).unwrap_or(name);
+                let reads = |name: String| match cmdlets::find(&name).or_else(|| cmdlets::find(cmdlets::suggest(&name)?)) {
+                    Some(cmdlet) => cmdlet.class == cmdlets::Class::Reads,
+                    // what the catalogue does not know goes by its verb, as people read it
+                    None => ["Get", "Show", "Test", "Find", "Measure", "Search", "Resolve"]
+                        .iter()
+                        .any(|verb| name.split('-').next().is_some_and(|own| own.eq_ignore_ascii_case(verb))),
                 };
-                if !names.is_empty() && names.iter().all(|name| name.as_constant().is_some_and(reads)) {
+                if !names.is_empty() && names.iter().all(|name| name.as_constant().map(plain).is_some_and(reads)) {
                     Class::Reads
                 } else {
                     Class::Changes

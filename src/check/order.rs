@@ -668,6 +668,7 @@ impl<'a> Walk<'a> {
     }
 
     fn assignment(&mut self, operation: &rhai::OpAssignment, target: &Expr, value: &Expr) {
+        let at = self.origin(value.start_position(), 0);
         let value = self.expression(value);
         match target {
             Expr::Variable(parts, ..) => {
@@ -675,7 +676,7 @@ impl<'a> Walk<'a> {
                 let new = if operation.is_op_assignment() {
                     let old = self.variable(&name).map_or_else(|| Value::unknown(Tags::default()), |v| v.value.clone());
                     if matches!(operation.get_op_assignment_info(), Some((_, _, Token::PlusAssign, ..))) {
-                        self.add(&old, &value)
+                        add(&old, &value, [None, at])
                     } else {
                         Value::unknown(old.tags().with(value.tags()))
                     }
@@ -1023,39 +1024,14 @@ impl<'a> Walk<'a> {
     fn operator(&mut self, call: &FnCallExpr, args: &[Value]) -> Value {
         let tags = args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags()));
         match (&call.op_token, args) {
-            (Some(Token::Plus), [a, b]) => self.add(a, b),
+            (Some(Token::Plus), [a, b]) => {
+                let at = [&call.args[0], &call.args[1]].map(|arg| self.origin(arg.start_position(), 0));
+                add(a, b, at)
+            }
             (Some(Token::Bang), [Value::Bool(value)]) => Value::Bool(!value),
             (Some(Token::UnaryMinus), [Value::Int(value)]) => value.checked_neg().map_or_else(|| Value::unknown(tags), Value::Int),
             _ => Value::unknown(tags),
         }
-    }
-
-    fn add(&mut self, a: &Value, b: &Value) -> Value {
-        let tags = a.tags().with(b.tags());
-        let mut sums = Vec::new();
-        for a in a.alternatives() {
-            for b in b.alternatives() {
-                sums.push(match (a, b) {
-                    (Value::Map(own), Value::Map(more)) => {
-                        let mut all: Vec<(Arc<str>, Value)> = own.to_vec();
-                        for (key, value) in more.iter() {
-                            all.retain(|(name, _)| name != key);
-                            all.push((key.clone(), value.clone()));
-                        }
-                        Value::Map(Arc::new(all))
-                    }
-                    (Value::Array(own), Value::Array(more)) => Value::Array(Arc::new(own.iter().chain(more.iter()).cloned().collect())),
-                    (Value::Text(_), _) | (_, Value::Text(_))
-                        if !matches!((a, b), (Value::Array(_) | Value::Map(_), _) | (_, Value::Array(_) | Value::Map(_))) =>
-                    {
-                        let pieces = pieces_of(a, None).into_iter().chain(pieces_of(b, None)).collect();
-                        Value::Text(Text { pieces })
-                    }
-                    _ => Value::unknown(tags),
-                });
-            }
-        }
-        if sums.len() > ALTERNATIVES { Value::unknown(tags) } else { one_of(sums) }
     }
 
     // ---- calls ----
@@ -1221,7 +1197,7 @@ impl<'a> Walk<'a> {
         let given: Vec<Value> = written.args.iter().map(|arg| self.expression(arg)).collect();
         let Some(now) = together(&self.ways) else { return Value::Unit };
         let at = written.args.iter().map(Expr::start_position).collect();
-        let mut call = Call { primitive, file: self.file, position, given, at, sql: Vec::new(), acts: Vec::new() };
+        let mut call = Call::new(primitive, self.file, position, given, at);
         if matches!(primitive.name, "sql" | "query")
             && let Some(texts) = call.argument("text").and_then(Value::texts)
         {
@@ -1356,6 +1332,35 @@ fn one_of(mut values: Vec<Value>) -> Value {
             values.iter().fold(first, |all, value| all.or(value))
         }
     }
+}
+
+/// What `+` makes of two values, which stand at these places.
+fn add(a: &Value, b: &Value, at: [Option<Origin>; 2]) -> Value {
+    let tags = a.tags().with(b.tags());
+    let mut sums = Vec::new();
+    for a in a.alternatives() {
+        for b in b.alternatives() {
+            sums.push(match (a, b) {
+                (Value::Map(own), Value::Map(more)) => {
+                    let mut all: Vec<(Arc<str>, Value)> = own.to_vec();
+                    for (key, value) in more.iter() {
+                        all.retain(|(name, _)| name != key);
+                        all.push((key.clone(), value.clone()));
+                    }
+                    Value::Map(Arc::new(all))
+                }
+                (Value::Array(own), Value::Array(more)) => Value::Array(Arc::new(own.iter().chain(more.iter()).cloned().collect())),
+                (Value::Text(_), _) | (_, Value::Text(_))
+                    if !matches!((a, b), (Value::Array(_) | Value::Map(_), _) | (_, Value::Array(_) | Value::Map(_))) =>
+                {
+                    let pieces = pieces_of(a, at[0]).into_iter().chain(pieces_of(b, at[1])).collect();
+                    Value::Text(Text { pieces })
+                }
+                _ => Value::unknown(tags),
+            });
+        }
+    }
+    if sums.len() > ALTERNATIVES { Value::unknown(tags) } else { one_of(sums) }
 }
 
 /// What a value adds to a text.

@@ -274,7 +274,7 @@ impl Value {
             other.alternatives().iter().all(|b| match (a, b) {
                 (Value::Text(a), Value::Text(b)) => match (a.as_constant(), b.as_constant()) {
                     (Some(a), Some(b)) => a != b,
-                    _ => longer(&shape(a), &shape(b)) || longer(&shape(b), &shape(a)),
+                    _ => longer(&shape(a), &shape(b)) || longer(&shape(b), &shape(a)) || apart(&shape(a), &shape(b)),
                 },
                 // `site.a` and `${site.a}/b`
                 (Value::Unknown { path: Some(path), .. }, Value::Text(text))
@@ -284,6 +284,12 @@ impl Value {
             })
         })
     }
+}
+
+/// True if two texts are the same but for one constant part.
+fn apart(one: &[Result<Arc<str>, Option<Arc<str>>>], other: &[Result<Arc<str>, Option<Arc<str>>>]) -> bool {
+    let differing: Vec<_> = one.iter().zip(other).filter(|(a, b)| a != b || matches!(a, Err(None))).collect();
+    one.len() == other.len() && matches!(differing.as_slice(), [(Ok(_), Ok(_))])
 }
 
 /// True if a text begins with another and goes on with something constant.

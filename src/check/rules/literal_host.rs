@@ -9,7 +9,7 @@ use crate::facts::cmdlets::is_fqdn;
 use crate::tsql::lex::{TokenKind, lex};
 
 pub static LITERAL_HOST: Rule =
-    Rule { slug: "literal-host", severity: Severity::Warning, page: include_str!("literal-host.md"), look: Look::Run(check) };
+    Rule { slug: "literal-host", severity: Severity::Warning, page: include_str!("literal-host.md"), look: Look::Calls(check) };
 
 /// Last labels of names that are hosts, and of no file, table or version.
 const DOMAINS: &[&str] = &[
@@ -102,7 +102,7 @@ fn value_of(run: &Run<'_>, call: &Call, index: usize, key: Option<&str>, value: 
 
 /// Text literals of a statement.
 fn statement(run: &Run<'_>, call: &Call, sql: &crate::check::Sql, findings: &mut Vec<Finding>) {
-    let Some(index) = call.index_of("text") else { return };
+    let Some(index) = call.index_of("text").filter(|_| sql.rendered.contains('\'')) else { return };
     for token in lex(&sql.rendered).iter().filter(|token| matches!(token.kind, TokenKind::Text | TokenKind::NationalText)) {
         let literal = token.text(&sql.rendered);
         // what a text is compared with may be a pattern

@@ -9,7 +9,7 @@ use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 use crate::script::SourceFile;
 
 pub static SQL_FROM_DATA: Rule =
-    Rule { slug: "sql-from-data", severity: Severity::Error, page: include_str!("sql-from-data.md"), look: Look::Run(check) };
+    Rule { slug: "sql-from-data", severity: Severity::Error, page: include_str!("sql-from-data.md"), look: Look::Calls(check) };
 
 /// Where data is known to come from; a parameter of a function by itself may be anything.
 const DATA: Tags = Tags(Tags::QUERY.0 | Tags::CHAIN.0 | Tags::BACKUPS.0 | Tags::PS.0 | Tags::ASK.0 | Tags::SITE.0 | Tags::CAUGHT.0);
@@ -78,17 +78,18 @@ fn interpolated(file: &SourceFile, token: &Range<usize>) -> Option<Range<usize>>
     let at = lexemes.iter().position(|lexeme| lexeme.span.start == token.start)?;
     let opens = |token: &Token| matches!(token, Token::LeftParen | Token::LeftBracket | Token::LeftBrace | Token::MapStart);
     let closes = |token: &Token| matches!(token, Token::RightParen | Token::RightBracket | Token::RightBrace);
-    let (mut depth, mut open) = (0_usize, at);
+    // a value's place may be its opening brace
+    let (mut depth, mut open) = (0_usize, at + 1);
     loop {
         open = open.checked_sub(1)?;
         let token = &lexemes[open].token;
-        if closes(token) {
+        if closes(token) && open < at {
             depth += 1;
         } else if opens(token) && depth > 0 {
             depth -= 1;
         } else if matches!(token, Token::LeftBrace) && open > 0 && matches!(lexemes[open - 1].token, Token::InterpolatedString(_)) {
             break;
-        } else if matches!(token, Token::SemiColon) && depth == 0 {
+        } else if opens(token) && open < at || matches!(token, Token::SemiColon) && depth == 0 {
             return None;
         }
     }

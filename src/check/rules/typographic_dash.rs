@@ -8,7 +8,7 @@ use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::tsql::lex::{TokenKind, lex};
 
 pub static TYPOGRAPHIC_DASH: Rule =
-    Rule { slug: "typographic-dash", severity: Severity::Warning, page: include_str!("typographic-dash.md"), look: Look::Run(check) };
+    Rule { slug: "typographic-dash", severity: Severity::Warning, page: include_str!("typographic-dash.md"), look: Look::Calls(check) };
 
 /// The character that was meant by one that word processors put in its place.
 fn meant(ch: char) -> Option<&'static str> {
@@ -22,7 +22,10 @@ fn meant(ch: char) -> Option<&'static str> {
 }
 
 /// A name in plain characters, if it has others.
-pub(super) fn plain(name: &str) -> Option<String> {
+pub(in crate::check) fn plain(name: &str) -> Option<String> {
+    if name.is_ascii() {
+        return None;
+    }
     let mut found = false;
     let plain = name
         .chars()
@@ -43,7 +46,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
             cmdlet(run, call, findings);
             parameters(run, call, findings);
         }
-        for sql in &call.sql {
+        for sql in call.sql.iter().filter(|sql| !sql.rendered.is_ascii()) {
             let mut at = Vec::new();
             for token in lex(&sql.rendered) {
                 let data = matches!(

@@ -8,11 +8,13 @@ use crate::script::nearest;
 use crate::site::Site;
 
 pub static UNKNOWN_SERVER: Rule =
-    Rule { slug: "unknown-server", severity: Severity::Error, page: include_str!("unknown-server.md"), look: Look::Run(check) };
+    Rule { slug: "unknown-server", severity: Severity::Error, page: include_str!("unknown-server.md"), look: Look::Calls(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     let Some(site) = run.site else { return };
-    let asked = tested(&run.script.files);
+    // asked for only when a server is not there
+    let asked = std::cell::OnceCell::new();
+    let asked = || asked.get_or_init(|| tested(&run.script.files)).as_slice();
     for call in calls(run) {
         if let (Some(index), Some(value)) = (call.index_of("server"), call.argument("server")) {
             judge(run, call, index, None, value, site, &asked, findings);
@@ -24,20 +26,20 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 }
 
 #[expect(clippy::too_many_arguments, reason = "one argument of one call, with all that it is judged by")]
-fn judge(
+fn judge<'r>(
     run: &Run<'_>,
     call: &Call,
     index: usize,
     key: Option<&str>,
     value: &Value,
     site: &Site,
-    asked: &[String],
+    asked: &dyn Fn() -> &'r [String],
     findings: &mut Vec<Finding>,
 ) {
     for value in value.alternatives() {
         let Value::Text(text) = value else { continue };
         let Some(name) = text.as_constant() else { continue };
-        if site.sql.contains_key(&name) || asked.contains(&name) {
+        if site.sql.contains_key(&name) || asked().contains(&name) {
             continue;
         }
         let known: Vec<&str> = site.sql.keys().map(String::as_str).collect();

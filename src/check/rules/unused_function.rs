@@ -9,7 +9,7 @@ use rhai::{Expr, Stmt, Token};
 
 use crate::check::{Finding, Look, Rule, Set, Severity};
 use crate::script::walk::{self, Function, Node};
-use crate::script::{Kind, Script, SourceFile};
+use crate::script::{Kind, Script, SourceFile, stdlib};
 
 pub static UNUSED_FUNCTION: Rule =
     Rule { slug: "unused-function", severity: Severity::Warning, page: include_str!("unused-function.md"), look: Look::Set(check) };
@@ -37,7 +37,7 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
                 (true, true) => "it is private, and nothing in this module calls it",
                 (true, false) => {
                     let Some(names) = file.path.as_ref().and_then(|path| imported.get(&real(path))) else { continue };
-                    if names.contains(name) {
+                    if names.contains(name) || built_in(file, name) {
                         continue;
                     }
                     "none of the runbooks that import this module calls it"
@@ -53,6 +53,12 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// A site's own version of a built-in module has that module's functions, whoever calls them.
+fn built_in(file: &SourceFile, name: &str) -> bool {
+    let module = file.path.as_ref().and_then(|path| path.file_stem()).and_then(|stem| stem.to_str());
+    module.and_then(stdlib::text).is_some_and(|text| text.contains(&format!("fn {name}(")))
 }
 
 fn real(path: &PathBuf) -> PathBuf {
