@@ -239,6 +239,8 @@ pub struct Event {
     /// 0: outside of every step; else the same number for calls in the same step
     pub step: u32,
     pub inside: Inside,
+    /// it may happen again and again
+    pub in_loop: bool,
     /// calls that lead here, outermost first: file and position
     pub through: Arc<Vec<(usize, Position)>>,
 }

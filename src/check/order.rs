@@ -210,6 +210,8 @@ struct Walk<'a> {
     called: BTreeSet<(usize, usize)>,
     step: u32,
     steps: u32,
+    /// loops around
+    loops: u32,
     inside: Inside,
     following: Vec<(usize, usize)>,
     looked: usize,
@@ -262,6 +264,7 @@ impl<'a> Walk<'a> {
             called: BTreeSet::new(),
             step: 0,
             steps: 0,
+            loops: 0,
             inside: Inside::Plain,
             following: Vec::new(),
             looked: 0,
@@ -582,7 +585,9 @@ impl<'a> Walk<'a> {
     fn looped(&mut self, skippable: bool, forever: bool, body: &mut dyn FnMut(&mut Self)) -> Value {
         let before = (self.ways.clone(), self.snapshot());
         self.frame().loops.push(Loop::default());
+        self.loops += 1;
         body(self);
+        self.loops -= 1;
         let mut around = self.frame().loops.pop().unwrap_or_default();
         let mut end = std::mem::take(&mut self.ways);
         meet(&mut end, around.again);
@@ -1124,6 +1129,7 @@ impl<'a> Walk<'a> {
             if self.inside != Inside::Plain {
                 event.inside = self.inside;
             }
+            event.in_loop |= self.loops > 0;
             let mut through = Vec::with_capacity(event.through.len() + 1);
             if position != Position::NONE {
                 through.push(here);
@@ -1245,6 +1251,7 @@ impl<'a> Walk<'a> {
             may: Facts::default(),
             step: self.step,
             inside: self.inside,
+            in_loop: self.loops > 0,
             through: Arc::default(),
         };
         self.events.push((event, before));

@@ -28,6 +28,18 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
                     ));
                 }
             }
+            for given in parameter(call, cmdlet, "Swap") {
+                let Given::As(key, value) = given else { continue };
+                if value.as_bool() == Some(true) {
+                    findings.push(ACTIVE_SERVERS_REPLACED.finding(
+                        &run.script.files[call.file],
+                        run.key_span(call, index, key),
+                        "the whole list of active servers is swapped: it is one list for all pools",
+                        "changes other pools' servers",
+                        "write `#{ Add: name }` or `#{ Remove: name }`, one server at a time",
+                    ));
+                }
+            }
         }
     }
 }

@@ -60,6 +60,11 @@ fn too_early(events: &[&Event], index: usize, recovery: &Act) -> Option<&'static
         one && !surely_other(call.argument("server"), event.call.argument("server"))
     };
     let restores = |call: &Call| call.acts.iter().any(|act| act.kind == ActKind::RestoreLogs && same(call, act.database.as_ref()));
+    // the same database in each turn, and no turn that leaves it restoring
+    let one = recovery.database.as_ref().is_some_and(|db| db.as_constant().is_some() || matches!(db, Value::Unknown { path: Some(_), .. }));
+    if is_log && event.in_loop && recovery.always && one {
+        return Some("each turn of the loop brings the database online, and the next log backup is refused");
+    }
     if in_one_text(&event.call, recovery) {
         return None;
     }
