@@ -151,3 +151,56 @@ fn every_rule_has_a_page_that_says_what_why_wrong_and_right() {
         assert!(page.matches("```rhai").count() >= 2, "{}", rule.slug);
     }
 }
+
+/// Pages with an example that does not show its finding as one file without a site, each with why.
+const NOT_BY_ITSELF: &[(&str, &str)] = &[("unknown-server", "its servers are those of a site file")];
+
+/// What keeps a runbook from loading: an example with one of them would be silent about everything else.
+const NOT_LOADED: &[&str] = &["syntax", "unknown-call", "unknown-variable", "unknown-import", "shadowed-site", "indirect-call"];
+
+/// The examples of a page under a heading.
+fn examples(page: &str, heading: &str) -> Vec<String> {
+    let mut examples: Vec<String> = Vec::new();
+    let (mut here, mut inside) = (false, false);
+    for (line, in_code) in check::page::lines(page) {
+        if !in_code {
+            if line.starts_with("## ") {
+                here = line == heading;
+            }
+        } else if line.starts_with("```") {
+            inside = here && !inside && line == "```rhai";
+            if inside {
+                examples.push(String::new());
+            }
+        } else if inside && let Some(example) = examples.last_mut() {
+            example.push_str(line);
+            example.push('\n');
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_of_a_page_is_what_it_says() {
+    let mut wrong = Vec::new();
+    for rule in RULES {
+        let path = Path::new("no-such-folder").join(rule.slug).with_extension("rhai");
+        let skipped = NOT_BY_ITSELF.iter().any(|(slug, _)| *slug == rule.slug);
+        for (heading, is_wrong) in [("## Wrong", true), ("## Right", false)] {
+            let found = examples(rule.page, heading);
+            if found.is_empty() {
+                wrong.push(format!("{}: no example under {heading}", rule.slug));
+            }
+            for example in found {
+                let findings = checked(&path, Some(example.clone()));
+                let own = findings.iter().any(|finding| finding.rule == rule.slug);
+                let broken = findings.iter().any(|finding| finding.rule != rule.slug && NOT_LOADED.contains(&finding.rule));
+                let loads = is_wrong || !broken;
+                if (own != is_wrong && !(skipped && is_wrong)) || !loads {
+                    wrong.push(format!("{}, {heading}: {:?} in\n{example}", rule.slug, told(&findings)));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} examples are not what they say:\n{}", wrong.len(), wrong.join("\n"));
+}

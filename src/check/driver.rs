@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::event::Event;
 use super::order::{self, Memo};
-use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, STDIN, Set, suppress};
+use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, Run, STDIN, Set, suppress};
 use crate::script::{self, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
 use crate::site::Site;
 
@@ -217,11 +218,21 @@ fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut M
     Loaded { script: Ok(script), findings, called }
 }
 
-fn rules(run: &super::Run<'_>, findings: &mut Vec<Finding>) {
+fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
+    // what is known to be clean from another run is not judged again
+    let events: Vec<Event> = run.events.iter().filter(|event| !event.call.is_clean()).cloned().collect();
+    let fresh = Run { events, called: BTreeSet::new(), ..*run };
+    let before = findings.len();
     for rule in RULES {
-        if let Look::Run(look) = rule.look {
-            look(run, findings);
+        match rule.look {
+            Look::Run(look) => look(run, findings),
+            Look::Calls(look) => look(&fresh, findings),
+            _ => {}
         }
+    }
+    let calls = |finding: &Finding| super::find(finding.rule).is_some_and(|rule| matches!(rule.look, Look::Calls(_)));
+    if !findings[before..].iter().any(calls) {
+        fresh.events.iter().for_each(|event| event.call.set_clean());
     }
 }
 
@@ -285,7 +296,7 @@ fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>, order: &HashMap<&P
     let judged = |file: &SourceFile, slug: &str| {
         let Some(one) = all.iter().find(|one| std::ptr::eq(&*one.file, file)) else { return false };
         match super::find(slug).map(|rule| &rule.look) {
-            Some(Look::File(_) | Look::Load) => one.compiled,
+            Some(Look::File(_) | Look::Load | Look::Calls(_)) => one.compiled,
             Some(Look::Run(_)) => one.compiled && one.followed,
             _ => false,
         }

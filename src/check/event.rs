@@ -2,7 +2,8 @@
 //! arguments and of what has happened before. Filled by [`super::order`], read by rules.
 
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rhai::Position;
 
@@ -30,6 +31,8 @@ pub struct Call {
     pub sql: Vec<Sql>,
     /// what the call does to the recovery
     pub acts: Vec<Act>,
+    class: OnceLock<Class>,
+    clean: AtomicBool,
 }
 
 /// A T-SQL text as far as it is known.
@@ -76,6 +79,20 @@ impl Deref for Sql {
 }
 
 impl Call {
+    pub fn new(primitive: &'static Primitive, file: usize, position: Position, given: Vec<Value>, at: Vec<Position>) -> Self {
+        let (class, clean) = (OnceLock::new(), AtomicBool::new(false));
+        Self { primitive, file, position, given, at, sql: Vec::new(), acts: Vec::new(), class, clean }
+    }
+
+    /// True if no rule about calls found anything in it.
+    pub(super) fn is_clean(&self) -> bool {
+        self.clean.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_clean(&self) {
+        self.clean.store(true, Ordering::Relaxed);
+    }
+
     pub fn name(&self) -> &'static str {
         self.primitive.name
     }
@@ -126,6 +143,10 @@ impl Call {
     /// What the call does, as far as that is known: `FromText` and `FromCmdlet` are told from the arguments. What is not
     /// known counts as a change, as it does in a run.
     pub fn class(&self) -> Class {
+        *self.class.get_or_init(|| self.work_out_class())
+    }
+
+    fn work_out_class(&self) -> Class {
         match self.primitive.class {
             Class::FromText => {
                 let reads = !self.sql.is_empty() && self.sql.iter().all(|sql| sql.classified.class == classify::Class::Reads);

@@ -45,6 +45,9 @@ pub enum Look {
     File(fn(&File<'_>, &mut Vec<Finding>)),
     /// A runbook with all that it calls.
     Run(fn(&Run<'_>, &mut Vec<Finding>)),
+    /// Calls by themselves, whatever happened before: the events of the run are those of calls that were not found clean in
+    /// another run.
+    Calls(fn(&Run<'_>, &mut Vec<Finding>)),
     /// All files that are checked together, once.
     Set(fn(&Set<'_>, &mut Vec<Finding>)),
     /// The comments that suppress findings.

@@ -1197,7 +1197,7 @@ impl<'a> Walk<'a> {
         let given: Vec<Value> = written.args.iter().map(|arg| self.expression(arg)).collect();
         let Some(now) = together(&self.ways) else { return Value::Unit };
         let at = written.args.iter().map(Expr::start_position).collect();
-        let mut call = Call { primitive, file: self.file, position, given, at, sql: Vec::new(), acts: Vec::new() };
+        let mut call = Call::new(primitive, self.file, position, given, at);
         if matches!(primitive.name, "sql" | "query")
             && let Some(texts) = call.argument("text").and_then(Value::texts)
         {

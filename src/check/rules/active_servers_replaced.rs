@@ -8,7 +8,7 @@ pub static ACTIVE_SERVERS_REPLACED: Rule = Rule {
     slug: "active-servers-replaced",
     severity: Severity::Error,
     page: include_str!("active-servers-replaced.md"),
-    look: Look::Run(check),
+    look: Look::Calls(check),
 };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {

@@ -4,7 +4,7 @@ use crate::check::acts::changing;
 use crate::check::{Finding, Look, Rule, Run, Severity};
 
 pub static CHANGE_IN_QUERY: Rule =
-    Rule { slug: "change-in-query", severity: Severity::Error, page: include_str!("change-in-query.md"), look: Look::Run(check) };
+    Rule { slug: "change-in-query", severity: Severity::Error, page: include_str!("change-in-query.md"), look: Look::Calls(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for event in &run.events {

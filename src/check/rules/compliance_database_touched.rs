@@ -13,7 +13,7 @@ pub static COMPLIANCE_DATABASE_TOUCHED: Rule = Rule {
     slug: "compliance-database-touched",
     severity: Severity::Error,
     page: include_str!("compliance-database-touched.md"),
-    look: Look::Run(check),
+    look: Look::Calls(check),
 };
 
 /// The compliance database of Persistent Chat.

@@ -5,7 +5,7 @@ use crate::check::value::Value;
 use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 
 pub static FORCED_CMDLET: Rule =
-    Rule { slug: "forced-cmdlet", severity: Severity::Warning, page: include_str!("forced-cmdlet.md"), look: Look::Run(check) };
+    Rule { slug: "forced-cmdlet", severity: Severity::Warning, page: include_str!("forced-cmdlet.md"), look: Look::Calls(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for event in &run.events {

@@ -9,7 +9,7 @@ use crate::facts::cmdlets::is_fqdn;
 use crate::tsql::lex::{TokenKind, lex};
 
 pub static LITERAL_HOST: Rule =
-    Rule { slug: "literal-host", severity: Severity::Warning, page: include_str!("literal-host.md"), look: Look::Run(check) };
+    Rule { slug: "literal-host", severity: Severity::Warning, page: include_str!("literal-host.md"), look: Look::Calls(check) };
 
 /// Last labels of names that are hosts, and of no file, table or version.
 const DOMAINS: &[&str] = &[

@@ -4,7 +4,7 @@ use crate::check::acts::{Given, cmdlets_of, parameter};
 use crate::check::{Finding, Look, Rule, Run, Severity};
 
 pub static POOL_STATE_IMPLICIT: Rule =
-    Rule { slug: "pool-state-implicit", severity: Severity::Error, page: include_str!("pool-state-implicit.md"), look: Look::Run(check) };
+    Rule { slug: "pool-state-implicit", severity: Severity::Error, page: include_str!("pool-state-implicit.md"), look: Look::Calls(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for event in &run.events {

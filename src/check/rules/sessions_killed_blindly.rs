@@ -10,7 +10,7 @@ pub static SESSIONS_KILLED_BLINDLY: Rule = Rule {
     slug: "sessions-killed-blindly",
     severity: Severity::Warning,
     page: include_str!("sessions-killed-blindly.md"),
-    look: Look::Run(check),
+    look: Look::Calls(check),
 };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {

@@ -9,7 +9,7 @@ use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 use crate::script::SourceFile;
 
 pub static SQL_FROM_DATA: Rule =
-    Rule { slug: "sql-from-data", severity: Severity::Error, page: include_str!("sql-from-data.md"), look: Look::Run(check) };
+    Rule { slug: "sql-from-data", severity: Severity::Error, page: include_str!("sql-from-data.md"), look: Look::Calls(check) };
 
 /// Where data is known to come from; a parameter of a function by itself may be anything.
 const DATA: Tags = Tags(Tags::QUERY.0 | Tags::CHAIN.0 | Tags::BACKUPS.0 | Tags::PS.0 | Tags::ASK.0 | Tags::SITE.0 | Tags::CAUGHT.0);

@@ -10,7 +10,7 @@ use crate::tsql::lex::{Token, TokenKind, significant};
 use crate::tsql::statement::{SyntaxError, keywords_before, meant_keyword};
 
 pub static SQL_SYNTAX: Rule =
-    Rule { slug: "sql-syntax", severity: Severity::Error, page: include_str!("sql-syntax.md"), look: Look::Run(check) };
+    Rule { slug: "sql-syntax", severity: Severity::Error, page: include_str!("sql-syntax.md"), look: Look::Calls(check) };
 
 /// Statements that are read to their end here: what is refused in one of them, SQL Server refuses too.
 const READ_WHOLE: &[&str] = &["ALTER", "BACKUP", "EXEC", "EXECUTE", "KILL", "RESTORE"];

@@ -8,7 +8,7 @@ use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::tsql::lex::{TokenKind, lex};
 
 pub static TYPOGRAPHIC_DASH: Rule =
-    Rule { slug: "typographic-dash", severity: Severity::Warning, page: include_str!("typographic-dash.md"), look: Look::Run(check) };
+    Rule { slug: "typographic-dash", severity: Severity::Warning, page: include_str!("typographic-dash.md"), look: Look::Calls(check) };
 
 /// The character that was meant by one that word processors put in its place.
 fn meant(ch: char) -> Option<&'static str> {

@@ -7,7 +7,7 @@ use crate::check::{Edit, Finding, Look, Rule, Run, Severity};
 use crate::facts::cmdlets;
 
 pub static UNKNOWN_CMDLET: Rule =
-    Rule { slug: "unknown-cmdlet", severity: Severity::Error, page: include_str!("unknown-cmdlet.md"), look: Look::Run(check) };
+    Rule { slug: "unknown-cmdlet", severity: Severity::Error, page: include_str!("unknown-cmdlet.md"), look: Look::Calls(check) };
 
 /// Verbs that cmdlets of the management shell begin with ("Approved Verbs for PowerShell Commands"): one of these in place of
 /// another is another cmdlet, no slip of the pen.

@@ -8,7 +8,7 @@ use crate::script::nearest;
 use crate::site::Site;
 
 pub static UNKNOWN_SERVER: Rule =
-    Rule { slug: "unknown-server", severity: Severity::Error, page: include_str!("unknown-server.md"), look: Look::Run(check) };
+    Rule { slug: "unknown-server", severity: Severity::Error, page: include_str!("unknown-server.md"), look: Look::Calls(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     let Some(site) = run.site else { return };

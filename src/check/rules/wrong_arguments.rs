@@ -13,7 +13,7 @@ use crate::primitives::{ArgumentError, Type};
 use crate::tsql::parameters::{PlaceholderValue, bindings, render};
 
 pub static WRONG_ARGUMENTS: Rule =
-    Rule { slug: "wrong-arguments", severity: Severity::Error, page: include_str!("wrong-arguments.md"), look: Look::Run(check) };
+    Rule { slug: "wrong-arguments", severity: Severity::Error, page: include_str!("wrong-arguments.md"), look: Look::Calls(check) };
 
 impl Given for Value {
     fn is(&self, what: Is) -> Option<bool> {

@@ -12,7 +12,7 @@ pub static WRONG_CMDLET_PARAMETER: Rule = Rule {
     slug: "wrong-cmdlet-parameter",
     severity: Severity::Error,
     page: include_str!("wrong-cmdlet-parameter.md"),
-    look: Look::Run(check),
+    look: Look::Calls(check),
 };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
