@@ -26,10 +26,12 @@ struct LookedAt {
 
 /// A runbook, loaded or refused.
 struct Loaded {
-    script: Result<Arc<Script>, ScriptErrors>,
+    /// nothing if all that there was to say of it has been said
+    script: Option<Arc<Script>>,
+    refused: Option<ScriptErrors>,
     findings: Vec<Finding>,
-    /// functions of modules that it calls on some way
-    called: BTreeSet<(usize, usize)>,
+    /// functions that it calls on some way, by the address of their file
+    called: Vec<(usize, usize)>,
 }
 
 pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError> {
@@ -54,16 +56,19 @@ pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError>
         };
         groups.entry(key).or_insert_with(|| (site, Vec::new())).1.push(index);
     }
-    let mut findings = Vec::new();
+    let (mut findings, mut clean) = (Vec::new(), 0);
     let mut files: Vec<LookedAt> = Vec::new();
     for (site, members) in groups.values() {
         let named: Vec<(&Path, &str)> = members.iter().map(|index| (inputs[*index].path.as_path(), texts[*index].as_str())).collect();
-        let (found, looked_at) = with_stack(|| group(&named, site.as_ref(), options));
+        let (found, looked_at, without) = with_stack(|| group(&named, site.as_ref(), options));
         findings.extend(found);
         files.extend(looked_at);
+        clean += without;
     }
     let order: HashMap<&Path, usize> = inputs.iter().enumerate().map(|(n, input)| (input.path.as_path(), n)).collect();
-    Ok(in_order(findings, files, &order))
+    let mut checked = in_order(findings, files, &order);
+    checked.files += clean;
+    Ok(checked)
 }
 
 fn read(input: &Input) -> Result<String, CheckError> {
@@ -96,7 +101,7 @@ fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Files of one site.
-fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -> (Vec<Finding>, Vec<LookedAt>) {
+fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -> (Vec<Finding>, Vec<LookedAt>, usize) {
     let site = site.map(Arc::as_ref);
     let script_options = script::Options { site_stdlib: site.and_then(|s| s.stdlib.clone()), names: options.names.clone() };
     let mut library = Library::new(script_options);
@@ -112,22 +117,18 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
     let mut findings = Vec::new();
     let mut files: Vec<LookedAt> = Vec::new();
     let mut scripts: Vec<Arc<Script>> = Vec::new();
-    let mut called: HashMap<*const SourceFile, BTreeSet<usize>> = HashMap::new();
+    let mut called: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+    let mut clean = 0;
     for one in loaded {
         findings.extend(one.findings);
-        match one.script {
-            Ok(script) => {
-                for (file, function) in one.called {
-                    called.entry(Arc::as_ptr(&script.files[file])).or_default().insert(function);
-                }
-                scripts.push(script);
-            }
-            Err(errors) => {
-                for error in &errors.0 {
-                    files.extend(error.file.clone().map(|file| LookedAt { file, compiled: false, followed: false }));
-                    findings.extend(of_error(error));
-                }
-            }
+        for (file, function) in one.called {
+            called.entry(file).or_default().insert(function);
+        }
+        clean += usize::from(one.script.is_none() && one.refused.is_none());
+        scripts.extend(one.script);
+        for error in one.refused.iter().flat_map(|errors| &errors.0) {
+            files.extend(error.file.clone().map(|file| LookedAt { file, compiled: false, followed: false }));
+            findings.extend(of_error(error));
         }
     }
     // modules once, by the first script that has them
@@ -137,10 +138,11 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             if !seen.insert(Arc::as_ptr(file)) {
                 continue;
             }
-            if index > 0 {
+            // the program's own modules are checked where they are made
+            if index > 0 && file.path.is_some() {
                 look_at_file(script, index, site, &mut findings);
             }
-            let own = called.get(&Arc::as_ptr(file));
+            let own = called.get(&address(file));
             let alone: Vec<(usize, usize)> = (0..file.functions.len())
                 .filter(|f| !file.functions[*f].is_closure() && own.is_none_or(|own| !own.contains(f)))
                 .map(|f| (index, f))
@@ -160,15 +162,21 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             look(&set, &mut findings);
         }
     }
-    (findings, files)
+    (findings, files, clean)
+}
+
+fn address(file: &Arc<SourceFile>) -> usize {
+    Arc::as_ptr(file).addr()
 }
 
 /// Loads and follows each runbook, on as many threads as there are cores.
 fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<Loaded> {
+    // what is imported by one of these runbooks is judged by all of them
+    let with_modules = sources.iter().any(|source| matches!(source, Source::Instead { path, .. } if library.has(path)));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(sources.len());
     if threads < 2 {
         let mut memos = Memos::default();
-        return sources.iter().map(|source| one(*source, library, site, &mut memos)).collect();
+        return sources.iter().map(|source| one(*source, library, site, &mut memos, with_modules)).collect();
     }
     let next = Mutex::new(0);
     let done: Mutex<Vec<(usize, Loaded)>> = Mutex::default();
@@ -183,7 +191,7 @@ fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<L
                         *next - 1
                     };
                     let Some(source) = sources.get(index) else { return };
-                    let loaded = one(*source, library, site, &mut memos);
+                    let loaded = one(*source, library, site, &mut memos, with_modules);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((index, loaded));
                 }
             };
@@ -198,24 +206,33 @@ fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<L
 
 /// What was followed already, for scripts that have the same modules in the same order.
 #[derive(Default)]
-struct Memos(HashMap<Vec<*const SourceFile>, Rc<Memo>>);
+struct Memos(HashMap<Vec<usize>, Rc<Memo>>);
 
-fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut Memos) -> Loaded {
+fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut Memos, with_modules: bool) -> Loaded {
     let script = match library.load(source) {
         Ok(script) => Arc::new(script),
-        Err(errors) => return Loaded { script: Err(errors), findings: Vec::new(), called: BTreeSet::new() },
+        Err(errors) => return Loaded { script: None, refused: Some(errors), findings: Vec::new(), called: Vec::new() },
     };
-    let modules = script.files.iter().skip(1).map(Arc::as_ptr).collect();
+    let modules = script.files.iter().skip(1).map(address).collect();
+    let first = !memos.0.contains_key(&modules);
     let memo = memos.0.entry(modules).or_default().clone();
     let mut findings = Vec::new();
     look_at_file(&script, 0, site, &mut findings);
-    let mut called = BTreeSet::new();
+    let mut called = Vec::new();
     if !script.does_nothing() {
         let run = order::run(&script, &memo, site);
         rules(&run, &mut findings);
-        called = run.called;
+        called = run.called.iter().map(|(file, function)| (address(&script.files[*file]), *function)).collect();
     }
-    Loaded { script: Ok(script), findings, called }
+    // a runbook of which there is nothing more to say makes room for the next
+    let runbook = script.runbook();
+    let more = first
+        || with_modules
+        || !findings.is_empty()
+        || script.does_nothing()
+        || runbook.text.contains(suppress::MARK)
+        || runbook.functions.iter().any(|function| !function.is_closure());
+    Loaded { script: more.then_some(script), refused: None, findings, called }
 }
 
 fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {

@@ -154,10 +154,13 @@ struct Summary {
     complete: bool,
 }
 
+/// A function, by its file and index, and what it is called with.
+type Asked = (usize, usize, Vec<Value>);
+
 /// Functions that were followed, for scripts that have the same modules in the same order.
 #[derive(Default)]
 pub struct Memo {
-    summaries: RefCell<HashMap<(usize, usize, Vec<Value>), Rc<Summary>>>,
+    summaries: RefCell<HashMap<Asked, Rc<Summary>>>,
     /// T-SQL texts that were read
     readings: RefCell<HashMap<String, Arc<Reading>>>,
 }

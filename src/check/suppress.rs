@@ -13,6 +13,9 @@ use crate::script::{SourceFile, nearest};
 /// Says if a rule was judged for a file at all: what was not judged cannot show that a comment is needless.
 pub type Judged<'a> = &'a dyn Fn(&SourceFile, &str) -> bool;
 
+/// What a comment that allows something begins with.
+pub(super) const MARK: &str = "check:";
+
 /// One comment.
 struct Allow {
     file: Arc<SourceFile>,
@@ -153,7 +156,7 @@ fn removal(allow: &Allow) -> Edit {
 fn allows(file: &Arc<SourceFile>) -> Vec<Allow> {
     let mut found = Vec::new();
     // most files have none, and need not be lexed again
-    if !file.text.contains("check:") {
+    if !file.text.contains(MARK) {
         return found;
     }
     let lexemes = file.lexemes();

@@ -130,6 +130,11 @@ impl Library {
         }
     }
 
+    /// True if a module was found in that file.
+    pub fn has(&self, path: &Path) -> bool {
+        self.modules.contains_key(&Place::File(path.to_owned()))
+    }
+
     /// Compiles every module that these runbooks import, and what those import. What cannot be read is told by
     /// [`Library::load`].
     pub fn take_in(&mut self, runbooks: &[Source<'_>]) {

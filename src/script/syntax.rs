@@ -242,13 +242,12 @@ fn sentence(text: &str) -> String {
 /// How many syntax errors of a file are told.
 const MOST: usize = 20;
 
+/// Rhai's parser: what is wrong first with a text, and where.
+type Parses<'a> = &'a dyn Fn(&str) -> Result<(), (Problem, Range<usize>)>;
+
 /// The first error, and those that appear when each statement that holds one is left out. What is only found at the end of the
 /// file follows from what was left out, and is not told.
-pub fn all(
-    file: &SourceFile,
-    first: (Problem, Range<usize>),
-    parse: &dyn Fn(&str) -> Result<(), (Problem, Range<usize>)>,
-) -> Vec<(Problem, Range<usize>)> {
+pub fn all(file: &SourceFile, first: (Problem, Range<usize>), parse: Parses<'_>) -> Vec<(Problem, Range<usize>)> {
     let mut found = vec![first];
     if matches!(found[0].0, Problem::Limit { .. } | Problem::UnclosedComment) {
         return found;
