@@ -428,7 +428,7 @@ pub fn changing(sql: &Sql) -> Vec<Range<usize>> {
     // a typographic quote makes a SELECT unreadable, and is a finding of its own
     let typographic = |c: char| matches!(c, '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2018}'..='\u{201f}' | '\u{2212}');
     if sql.text.is_constant() && !sql.rendered.contains(typographic) {
-        return match (&sql.batch, &sql.classified.change) {
+        return match (&sql.batch, &sql.classified().change) {
             (Ok(_), Some(change)) => vec![change.range.clone()],
             _ => Vec::new(),
         };

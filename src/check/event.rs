@@ -10,7 +10,7 @@ use rhai::Position;
 use super::acts::Act;
 use super::value::{Piece, Tags, Text, Value};
 use crate::primitives::{Class, Primitive, Type};
-use crate::script::Script;
+use crate::script::{Kind, Script};
 use crate::site::Site;
 use crate::tsql::classify::{self, Classified, PointOfNoReturn};
 use crate::tsql::statement::{self, SyntaxError};
@@ -48,7 +48,7 @@ pub struct Reading {
     /// the text with [`Text::HOLE`] where data goes in
     pub rendered: String,
     pub batch: Result<Batch, SyntaxError>,
-    pub classified: Classified,
+    classified: OnceLock<Classified>,
     pub no_return: Vec<PointOfNoReturn>,
 }
 
@@ -56,6 +56,13 @@ impl Reading {
     pub fn of(rendered: String) -> Self {
         let batch = statement::parse(&rendered);
         Self { classified: classify::classify_parsed(&rendered, &batch), no_return: classify::points_of_batch(&batch), batch, rendered }
+    }
+}
+
+impl Reading {
+    /// Read or change; worked out when first asked for, since a SELECT is read a second time for it.
+    pub fn classified(&self) -> &Classified {
+        self.classified.get_or_init(|| classify::classify_parsed(&self.rendered, &self.batch))
     }
 }
 
@@ -149,7 +156,7 @@ impl Call {
     fn work_out_class(&self) -> Class {
         match self.primitive.class {
             Class::FromText => {
-                let reads = !self.sql.is_empty() && self.sql.iter().all(|sql| sql.classified.class == classify::Class::Reads);
+                let reads = !self.sql.is_empty() && self.sql.iter().all(|sql| sql.classified().class == classify::Class::Reads);
                 if reads { Class::Reads } else { Class::Changes }
             }
             Class::FromCmdlet => {
@@ -260,6 +267,11 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// True for a call in one of the program's own modules, whose texts are checked where they are made.
+    pub fn is_built_in(&self, call: &Call) -> bool {
+        self.script.files[call.file].kind == Kind::Embedded
+    }
+
     /// The bytes of a call's name.
     pub fn name_span(&self, call: &Call) -> Range<usize> {
         self.script.files[call.file].span_at(call.position)

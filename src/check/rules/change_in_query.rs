@@ -9,7 +9,7 @@ pub static CHANGE_IN_QUERY: Rule =
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for event in &run.events {
         let call = &event.call;
-        if call.name() != "query" {
+        if call.name() != "query" || (run.is_built_in(call) && call.sql.iter().all(|sql| sql.text.is_constant())) {
             continue;
         }
         for sql in &call.sql {
@@ -19,7 +19,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
             }
             let Some(range) = changing(sql).into_iter().next() else { continue };
             let (file, span) = run.text_span(call, 1, &sql.text, &range);
-            let why = sql.classified.change.as_ref().filter(|change| change.range == range).map(|change| change.why.as_str());
+            let why = sql.classified().change.as_ref().filter(|change| change.range == range).map(|change| change.why.as_str());
             findings.push(CHANGE_IN_QUERY.finding(
                 &run.script.files[file],
                 span,
