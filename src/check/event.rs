@@ -55,7 +55,7 @@ pub struct Reading {
 impl Reading {
     pub fn of(rendered: String) -> Self {
         let batch = statement::parse(&rendered);
-        Self { classified: classify::classify_parsed(&rendered, &batch), no_return: classify::points_of_batch(&batch), batch, rendered }
+        Self { classified: OnceLock::new(), no_return: classify::points_of_batch(&batch), batch, rendered }
     }
 }
 
