@@ -6,9 +6,9 @@
 //! reports. The work itself is done by the back ends [`sqlserver`], [`backups`], [`powershell`] and [`operator`]. The
 //! [`lab`] stands on the far side of the same sockets, files and child process, so nothing is mocked on our side.
 //!
-//! Who may use whom (kept by `tests/rooms.rs`): cli → all · check → script, site, primitives, powershell · report → check, script, journal · host → script, primitives ·
-//! primitives → effect, back ends · effect → journal, operator · back ends, journal, site, script → leaves · lab → leaves
-//! only, and only cli uses lab. The leaves are [`wire`], [`tsql`] and [`facts`].
+//! Who may use whom (kept by `tests/rooms.rs`): cli → all · check → script, site, primitives, powershell · report → check,
+//! script, journal · host → script, primitives · primitives → effect, back ends · effect → journal, operator · back ends,
+//! journal, site, script → leaves · lab → leaves only, and only cli uses lab. The leaves are [`wire`], [`tsql`] and [`facts`].
 
 pub mod backups;
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::Event;
 use super::order::{self, Memo};
-use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, Run, STDIN, Set, suppress};
-use crate::script::{self, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
+use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, Related, Run, STDIN, Set, suppress};
+use crate::script::{self, Kind, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
 use crate::site::Site;
 
 /// Name of the site file that counts beside a runbook.
@@ -247,10 +247,24 @@ fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
             _ => {}
         }
     }
+    findings[before..].iter_mut().for_each(at_the_call);
     let calls = |finding: &Finding| super::find(finding.rule).is_some_and(|rule| matches!(rule.look, Look::Calls(_)));
     if !findings[before..].iter().any(calls) {
         fresh.events.iter().for_each(|event| event.call.set_clean());
     }
+}
+
+/// What is found in one of the program's own modules is shown where the runbook calls it: there it can be mended, or allowed.
+fn at_the_call(finding: &mut Finding) {
+    if finding.file.kind != Kind::Embedded {
+        return;
+    }
+    let Some(index) = finding.related.iter().position(|related| related.file.kind != Kind::Embedded) else { return };
+    let call = finding.related.remove(index);
+    let within = Related { file: finding.file.clone(), span: finding.span.clone(), label: finding.label.clone() };
+    finding.related.insert(0, within);
+    (finding.file, finding.span, finding.label) = (call.file, call.span, "by this call".to_owned());
+    finding.fixes.clear();
 }
 
 fn look_at_file(script: &Script, index: usize, site: Option<&Site>, findings: &mut Vec<Finding>) {
