@@ -172,7 +172,7 @@ fn a_killed_client_leaves_its_statement_going_on_and_the_rest_of_the_batch_undon
     let mut child = Command::new(CUTOVER)
         .arg("run")
         .arg(&runbook)
-        .args(["--yes", "--site"])
+        .args(["--yes", "--unchecked", "--site"])
         .arg(lab.site())
         .env("XDG_STATE_HOME", world.path("state"))
         .stdin(Stdio::null())

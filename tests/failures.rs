@@ -362,7 +362,7 @@ fn a_server_that_is_down() {
 fn a_database_that_is_online_already() {
     let case = site(|world, lab| {
         world.write("before.rhai", "sql(\"backup\", \"RESTORE DATABASE mgc WITH RECOVERY\");");
-        world.cutover(&format!("run before.rhai --site {} --yes", lab.site().display())).exits(0);
+        world.cutover(&format!("run before.rhai --unchecked --site {} --yes", lab.site().display())).exits(0);
     });
     case.exits(1).mgc("ONLINE", 12).drawn("already_online");
 }
@@ -371,7 +371,7 @@ fn a_database_that_is_online_already() {
 fn log_shipping_that_was_removed_by_hand() {
     let case = site(|world, lab| {
         world.write("before.rhai", "sql(\"backup\", \"EXEC master.dbo.sp_delete_log_shipping_secondary_database 'mgc'\");");
-        world.cutover(&format!("run before.rhai --site {} --yes", lab.site().display())).exits(0);
+        world.cutover(&format!("run before.rhai --unchecked --site {} --yes", lab.site().display())).exits(0);
     });
     case.exits(3).mgc("RESTORING", 12).says("log shipping rows for mgc").says("has no default that `--yes` could take");
 }
@@ -391,7 +391,7 @@ fn after_a_failed_run_its_undo_script_makes_the_next_run_possible() {
         let undo = runs.map(|run| run.unwrap().path().join("undo-step-1.sql")).find(|file| file.exists()).unwrap();
         let script = std::fs::read_to_string(undo).unwrap();
         world.write("undo.rhai", &format!("sql(\"backup\", `{script}`);"));
-        world.cutover(&format!("run undo.rhai --new --site {} --yes", lab.site().display())).exits(0);
+        world.cutover(&format!("run undo.rhai --unchecked --new --site {} --yes", lab.site().display())).exits(0);
     });
     case.exits(0).mgc("ONLINE", 24).pool("FailedOver");
 }

@@ -34,6 +34,9 @@ pub struct Options {
     pub names: Names,
 }
 
+/// Where the modules begin in the space of bytes: behind the runbook, so that it is shown first.
+const MODULES: usize = usize::MAX / 2;
+
 /// How deep imports nest at most; a cycle is found long before.
 const NESTING: usize = 32;
 
@@ -125,7 +128,7 @@ impl Library {
             modules: HashMap::new(),
             places: HashMap::new(),
             lines: 0,
-            bytes: 0,
+            bytes: MODULES,
             fit: Mutex::default(),
         }
     }
@@ -193,7 +196,7 @@ impl Library {
     pub fn load(&self, source: Source<'_>) -> Result<Script, ScriptErrors> {
         let text = read(source)?;
         let folder = folder_of(text.path.as_deref());
-        let runbook = self.compile(text, Kind::Runbook, None, self.lines, self.bytes);
+        let runbook = self.compile(text, Kind::Runbook, None, self.lines, 0);
         let mut loading = Loading { library: self, folder, files: Vec::new(), imports: Vec::new(), errors: Vec::new() };
         loading.add(&runbook, &mut Vec::new());
         let Loading { files, imports, mut errors, .. } = loading;

@@ -109,6 +109,12 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
                 "# {" => "write `#{` without a blank",
                 _ => "remove it",
             };
+            if symbol.chars().all(|c| c.is_ascii_alphabetic()) {
+                return syntax(
+                    format!("`{symbol}` does not fit here"),
+                    "it begins a statement, and a statement is no value: write it by itself",
+                );
+            }
             syntax(format!("`{symbol}` means nothing in a runbook"), help)
         }
         ParseErrorType::BadInput(LexError::UnexpectedInput(symbol)) => typographic(symbol),
