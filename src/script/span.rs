@@ -60,6 +60,28 @@ pub fn byte_at(text: &str, starts: &[usize], line: usize, column: usize) -> usiz
     text[start..end].char_indices().nth(column.saturating_sub(1)).map_or(end, |(at, _)| start + at)
 }
 
+/// As [`byte_at`], for places in the order of the text: a long line is counted once, not once for each token.
+struct Places<'a> {
+    text: &'a str,
+    starts: &'a [usize],
+    /// line, column and byte of the last place
+    last: (usize, usize, usize),
+}
+
+impl Places<'_> {
+    fn byte_at(&mut self, line: usize, column: usize) -> usize {
+        let (last_line, last_column, last_byte) = self.last;
+        let byte = if line == last_line && column >= last_column && last_column > 0 {
+            let end = self.starts.get(line).copied().unwrap_or(self.text.len());
+            self.text[last_byte..end].char_indices().nth(column - last_column).map_or(end, |(at, _)| last_byte + at)
+        } else {
+            byte_at(self.text, self.starts, line, column)
+        };
+        self.last = (line, column, byte);
+        byte
+    }
+}
+
 /// Lexes a file; ends at the first token that is wrong, single characters excepted.
 pub fn lex(text: &str, starts: &[usize]) -> Lexed {
     let mut stream = Counting { text, at: 0, back: Vec::new() };
@@ -69,6 +91,7 @@ pub fn lex(text: &str, starts: &[usize]) -> Lexed {
     // braces open inside each interpolation
     let mut interpolations: Vec<usize> = Vec::new();
     let mut opening = false;
+    let mut places = Places { text, starts, last: (0, 0, 0) };
     loop {
         let before = stream.at;
         let (token, at) = get_next_token(&mut stream, &mut state, &mut position);
@@ -104,7 +127,7 @@ pub fn lex(text: &str, starts: &[usize]) -> Lexed {
             && matches!(token, Token::StringConstant(_) | Token::InterpolatedString(_))
             && !text[before..].trim_start().starts_with(['"', '`', '#']);
         let (line, column) = (at.line().unwrap_or(0), at.position().unwrap_or(0));
-        let start = if continued || line == 0 { before } else { byte_at(text, starts, line, column) };
+        let start = if continued || line == 0 { before } else { places.byte_at(line, column) };
         lexed.lexemes.push(Lexeme { token, line, column, span: start.min(stream.at)..stream.at });
     }
     if state.comment_level > 0 {
