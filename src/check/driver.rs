@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::Event;
@@ -178,18 +179,14 @@ fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<L
         let mut memos = Memos::default();
         return sources.iter().map(|source| one(*source, library, site, &mut memos, with_modules)).collect();
     }
-    let next = Mutex::new(0);
+    let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Loaded)>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let work = || {
                 let mut memos = Memos::default();
                 loop {
-                    let index = {
-                        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-                        *next += 1;
-                        *next - 1
-                    };
+                    let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(source) = sources.get(index) else { return };
                     let loaded = one(*source, library, site, &mut memos, with_modules);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((index, loaded));

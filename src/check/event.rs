@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use rhai::Position;
 
 use super::acts::Act;
-use super::value::{Piece, Tags, Text, Value};
+use super::value::{Piece, Text, Value};
 use crate::primitives::{Class, Primitive, Type};
 use crate::script::{Kind, Script};
 use crate::site::Site;
@@ -318,10 +318,5 @@ impl Run<'_> {
             |own: Option<(u32, u32, u32)>, other: usize, span: &Range<usize>| other == file && same(own) && span.start >= first.start;
         let end = spans.rfind(|(own, other, span)| goes_on(*own, *other, span)).map(|(_, _, span)| span.end);
         (file, first.start..end.unwrap_or(first.end).max(first.end))
-    }
-
-    /// Tags of an argument.
-    pub fn tags(&self, call: &Call, name: &str) -> Tags {
-        call.argument(name).map_or_else(Tags::default, Value::tags)
     }
 }

@@ -39,7 +39,7 @@ pub struct Rule {
 
 /// What a rule looks at.
 pub enum Look {
-    /// What `script` refuses when it loads a file; [`load`] says which rule it falls under.
+    /// What `script` refuses when it loads a file; the driver says which rule it falls under.
     Load,
     /// One file by itself, once.
     File(fn(&File<'_>, &mut Vec<Finding>)),

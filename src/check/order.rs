@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt, Token};
+use rhai::{ASTFlags, Expr, FnCallExpr, ImmutableString, Position, Stmt, Token};
 
 use super::acts::{self, Act, ActKind};
 use super::event::{Call, Event, Facts, Inside, Reading, Run, Sql};
@@ -395,18 +395,17 @@ impl<'a> Walk<'a> {
                 self.branches(&flow.expr, &mut |walk| walk.block(body, true), &mut |walk| walk.block(branch, true))
             }
             Stmt::Switch(parts, _) => {
-                let subject = self.expression(&parts.0);
+                self.expression(&parts.0);
                 let cases = &parts.1;
                 let before = (self.ways.clone(), self.snapshot());
                 let (mut sides, mut end, mut result) = (Vec::new(), Ways::new(), None::<Value>);
-                for (n, case) in cases.expressions.iter().enumerate() {
+                for case in &cases.expressions {
                     self.ways = before.0.clone();
                     self.frame().variables = before.1.clone();
                     if !matches!(case.lhs, Expr::BoolConstant(true, _) | Expr::Unit(_)) {
                         self.expression(&case.lhs);
                     }
                     let value = self.expression(&case.rhs);
-                    let _ = n;
                     result = Some(result.map_or(value.clone(), |r| r.or(&value)));
                     let reached = self.reached();
                     let variables = self.snapshot();
@@ -418,7 +417,6 @@ impl<'a> Walk<'a> {
                     meet(&mut end, before.0);
                     result = Some(result.map_or(Value::Unit, |r| r.or(&Value::Unit)));
                 }
-                let _ = subject;
                 self.ways = end;
                 self.meet_variables(sides);
                 result.unwrap_or(Value::Unit)
@@ -736,8 +734,8 @@ impl<'a> Walk<'a> {
             Expr::BoolConstant(value, _) => Value::Bool(*value),
             Expr::IntegerConstant(value, _) => Value::Int(*value),
             Expr::Unit(_) => Value::Unit,
-            Expr::DynamicConstant(value, _) => match value.read_lock::<rhai::FnPtr>() {
-                Some(pointer) => self.closure(pointer.fn_name(), Vec::new()),
+            Expr::DynamicConstant(..) => match written_closure(expr) {
+                Some((name, captured)) => self.closure(name, captured),
                 None => Value::unknown(Tags::default()),
             },
             Expr::InterpolatedString(parts, position) => self.interpolated(parts, *position),
@@ -747,7 +745,10 @@ impl<'a> Walk<'a> {
                 Value::Map(Arc::new(entries))
             }
             Expr::Variable(parts, ..) => self.mentioned(&parts.1, !parts.2.is_empty(), parts.2.path.first().map(|p| p.name.as_str())),
-            Expr::Stmt(block) => self.statements_value(block.statements()),
+            Expr::Stmt(block) => match written_closure(expr) {
+                Some((name, captured)) => self.closure(name, captured),
+                None => self.block(block.statements(), true),
+            },
             Expr::FnCall(call, position) => self.function_call(call, *position),
             Expr::Dot(pair, flags, _) => self.chain(&pair.lhs, &pair.rhs, *flags, true),
             Expr::Index(pair, flags, _) => self.chain(&pair.lhs, &pair.rhs, *flags, false),
@@ -785,37 +786,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A block as a value; a closure with what it captures is one.
-    fn statements_value(&mut self, statements: &[Stmt]) -> Value {
-        if statements.iter().any(|stmt| matches!(stmt, Stmt::Share(_))) {
-            for stmt in statements {
-                let (Stmt::Expr(_) | Stmt::FnCall(..)) = stmt else { continue };
-                let call = match stmt {
-                    Stmt::FnCall(call, _) => Some(&**call),
-                    Stmt::Expr(expr) => match &**expr {
-                        Expr::FnCall(call, _) => Some(&**call),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                if let Some(call) = call
-                    && call.name.as_str() == "curry"
-                    && let Some(Expr::DynamicConstant(value, _)) = call.args.first()
-                    && let Some(pointer) = value.read_lock::<rhai::FnPtr>()
-                {
-                    let captured = call.args.iter().skip(1).filter_map(|arg| match arg {
-                        Expr::Variable(parts, ..) => Some(name_of(&parts.1)),
-                        _ => None,
-                    });
-                    return self.closure(pointer.fn_name(), captured.collect());
-                }
-            }
-        }
-        self.block(statements, true)
-    }
-
-    fn closure(&mut self, name: &str, captured: Vec<Arc<str>>) -> Value {
-        let Some((file, function)) = self.script.function_of(name) else { return Value::unknown(Tags::default()) };
+    fn closure(&mut self, name: ImmutableString, captured: Vec<Arc<str>>) -> Value {
+        let Some((file, function)) = self.script.function_of(&name) else { return Value::unknown(Tags::default()) };
         let takes = self.script.files[file].functions[function].parameters.len().saturating_sub(captured.len());
         let values = captured.iter().map(|name| self.variable(name).map_or_else(|| self.outside(name), |v| v.value.clone())).collect();
         let home = self.frame().id;
@@ -938,7 +910,7 @@ impl<'a> Walk<'a> {
                 let closure = closure.clone();
                 let items = vec![item; closure.takes];
                 let mut result = Value::Unit;
-                self.looped(true, false, &mut |walk| result = walk.run_closure(&closure, items.clone(), position));
+                self.looped(true, false, &mut |walk| result = walk.run_closure(&closure, items.clone()));
                 tags = tags.with(result.tags());
                 if matches!(name, "filter" | "retain") && self.narrows(&closure) {
                     tags = tags.with(Tags::ONE_DATABASE);
@@ -1155,7 +1127,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The body of a closure, where it is run.
-    fn run_closure(&mut self, closure: &Closure, given: Vec<Value>, _: Position) -> Value {
+    fn run_closure(&mut self, closure: &Closure, given: Vec<Value>) -> Value {
         if self.frames.len() > DEPTH || self.following.iter().filter(|f| **f == (closure.file, closure.function)).count() > 1 {
             return Value::unknown(Tags::default());
         }
@@ -1223,7 +1195,7 @@ impl<'a> Walk<'a> {
             self.steps += 1;
             let outer = std::mem::replace(&mut self.step, self.steps);
             self.happens(&call, now);
-            let value = self.body(&call, 1, position);
+            let value = self.body(&call, 1);
             self.step = outer;
             return value;
         }
@@ -1237,12 +1209,12 @@ impl<'a> Walk<'a> {
             self.point();
         }
         if let Some(Value::Closure(test)) = call.option("done_when") {
-            self.asked(&test.clone(), Inside::DoneWhen, position);
+            self.asked(&test.clone(), Inside::DoneWhen);
         }
         if primitive.name == "wait_until"
             && let Some(Value::Closure(test)) = call.argument("condition")
         {
-            self.asked(&test.clone(), Inside::WaitUntil, position);
+            self.asked(&test.clone(), Inside::WaitUntil);
         }
         result_of(&call)
     }
@@ -1287,18 +1259,18 @@ impl<'a> Walk<'a> {
     }
 
     /// A closure that is given to `step`.
-    fn body(&mut self, call: &Call, index: usize, position: Position) -> Value {
+    fn body(&mut self, call: &Call, index: usize) -> Value {
         match call.given.get(index) {
-            Some(Value::Closure(closure)) => self.run_closure(&closure.clone(), Vec::new(), position),
+            Some(Value::Closure(closure)) => self.run_closure(&closure.clone(), Vec::new()),
             _ => Value::unknown(Tags::default()),
         }
     }
 
     /// A closure that only looks: it works on copies, and the run goes on as if it had not been asked.
-    fn asked(&mut self, closure: &Closure, inside: Inside, position: Position) {
+    fn asked(&mut self, closure: &Closure, inside: Inside) {
         let before = (self.ways.clone(), self.snapshot());
         let outer = if self.inside == Inside::Plain { std::mem::replace(&mut self.inside, inside) } else { self.inside };
-        self.run_closure(closure, Vec::new(), position);
+        self.run_closure(closure, Vec::new());
         self.inside = outer;
         self.ways = before.0;
         self.frame().variables = before.1;
@@ -1435,24 +1407,37 @@ fn narrows(text: &str) -> bool {
         || lower.contains("database_id=")
 }
 
-/// The closures of a file that stand as arguments, for rules that look at text alone.
-pub fn closure_index(script: &Script, expr: &Expr) -> Option<(usize, usize)> {
-    match expr {
-        Expr::DynamicConstant(value, _) => script.function_of(value.read_lock::<rhai::FnPtr>()?.fn_name()),
-        Expr::Stmt(block) => block.statements().iter().find_map(|stmt| {
-            let call = match stmt {
-                Stmt::FnCall(call, _) => call,
-                Stmt::Expr(expr) => match &**expr {
-                    Expr::FnCall(call, _) => call,
-                    _ => return None,
-                },
-                _ => return None,
-            };
-            match call.args.first()? {
-                Expr::DynamicConstant(value, _) => script.function_of(value.read_lock::<rhai::FnPtr>()?.fn_name()),
-                _ => None,
-            }
-        }),
+/// A closure that is written out: the name that Rhai gave it, and what it captures. One that captures something is a block
+/// that shares it first.
+fn written_closure(expr: &Expr) -> Option<(ImmutableString, Vec<Arc<str>>)> {
+    let name = |expr: &Expr| match expr {
+        Expr::DynamicConstant(value, _) => Some(value.read_lock::<rhai::FnPtr>()?.fn_name().into()),
         _ => None,
+    };
+    let Expr::Stmt(block) = expr else { return Some((name(expr)?, Vec::new())) };
+    if !block.statements().iter().any(|stmt| matches!(stmt, Stmt::Share(_))) {
+        return None;
     }
+    block.statements().iter().find_map(|stmt| {
+        let call = match stmt {
+            Stmt::FnCall(call, _) => call,
+            Stmt::Expr(expr) => match &**expr {
+                Expr::FnCall(call, _) => call,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let (pointer, captured) = call.args.split_first().filter(|_| call.name.as_str() == "curry")?;
+        let captured = captured.iter().filter_map(|arg| match arg {
+            Expr::Variable(parts, ..) => Some(name_of(&parts.1)),
+            _ => None,
+        });
+        Some((name(pointer)?, captured.collect()))
+    })
+}
+
+/// The file of a closure that stands as an argument, and its index among the file's functions, for rules that look at text
+/// alone.
+pub fn closure_index(script: &Script, expr: &Expr) -> Option<(usize, usize)> {
+    script.function_of(&written_closure(expr)?.0)
 }

@@ -82,6 +82,12 @@ impl Script {
     /// # Errors
     /// Everything found, over all files; after a syntax error the file's other checks are left out.
     pub fn load(source: Source<'_>, options: &Options) -> Result<Script, ScriptErrors> {
+        // read once, so that the modules are those of the text that is compiled
+        let Text { name, path, text } = read(source)?;
+        let source = match &path {
+            Some(path) => Source::Instead { path, text: &text },
+            None => Source::Text { name: &name, text: &text },
+        };
         let mut library = Library::new(options.clone());
         library.take_in(&[source]);
         library.load(source)
@@ -142,16 +148,10 @@ impl Library {
     /// [`Library::load`].
     pub fn take_in(&mut self, runbooks: &[Source<'_>]) {
         for source in runbooks {
-            let (folder, names) = match source {
-                Source::Text { text, .. } => (None, mentioned(text).map(str::to_owned).collect::<Vec<_>>()),
-                Source::Instead { path, text } => (folder_of(Some(path)), mentioned(text).map(str::to_owned).collect()),
-                Source::Path(path) => {
-                    let Ok(text) = std::fs::read(path).and_then(utf8) else { continue };
-                    (folder_of(Some(path)), mentioned(&text).map(str::to_owned).collect())
-                }
-            };
-            for name in names {
-                self.take_in_module(folder.as_deref(), &name);
+            let Ok(text) = read(*source) else { continue };
+            let folder = folder_of(text.path.as_deref());
+            for name in mentioned(&text.text) {
+                self.take_in_module(folder.as_deref(), name);
             }
         }
     }

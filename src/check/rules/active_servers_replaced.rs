@@ -15,29 +15,23 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for event in &run.events {
         let call = &event.call;
         let Some(index) = call.index_of("parameters") else { continue };
+        let mut found = |span, message, label| {
+            let help = "write `#{ Add: name }` or `#{ Remove: name }`, one server at a time";
+            findings.push(ACTIVE_SERVERS_REPLACED.finding(&run.script.files[call.file], span, message, label, help));
+        };
         for cmdlet in cmdlets_of(call).0.into_iter().filter(|cmdlet| cmdlet.name == "Set-CsPersistentChatActiveServer") {
             for given in parameter(call, cmdlet, "ActiveServers") {
                 let Given::As(key, value) = given else { continue };
                 if value.alternatives().iter().any(replaces) {
-                    findings.push(ACTIVE_SERVERS_REPLACED.finding(
-                        &run.script.files[call.file],
-                        run.value_span(call, index, key),
-                        "the list of active servers is replaced: it is one list for all pools",
-                        "replaces other pools' servers",
-                        "write `#{ Add: name }` or `#{ Remove: name }`, one server at a time",
-                    ));
+                    let message = "the list of active servers is replaced: it is one list for all pools";
+                    found(run.value_span(call, index, key), message, "replaces other pools' servers");
                 }
             }
             for given in parameter(call, cmdlet, "Swap") {
                 let Given::As(key, value) = given else { continue };
                 if value.as_bool() == Some(true) {
-                    findings.push(ACTIVE_SERVERS_REPLACED.finding(
-                        &run.script.files[call.file],
-                        run.key_span(call, index, key),
-                        "the whole list of active servers is swapped: it is one list for all pools",
-                        "changes other pools' servers",
-                        "write `#{ Add: name }` or `#{ Remove: name }`, one server at a time",
-                    ));
+                    let message = "the whole list of active servers is swapped: it is one list for all pools";
+                    found(run.key_span(call, index, key), message, "changes other pools' servers");
                 }
             }
         }
