@@ -137,7 +137,11 @@ const PLANTED: &[(&str, &str, &[Do])] = &[
             "#{ database: database, server: server_name }).rows.len() == 1\n}\n\n// The point of no return.",
         )],
     ),
-    ("a variable is misspelt", "unknown-variable", &[Put("", "newer_than: facts.last_restored });", "newer_than: fact.last_restored });")]),
+    (
+        "a variable is misspelt",
+        "unknown-variable",
+        &[Put("", "newer_than: facts.last_restored, wait", "newer_than: fact.last_restored, wait")],
+    ),
     ("a module is misspelt", "unknown-import", &[Put("", "import \"databases\" as databases;", "import \"databasses\" as databases;")]),
     (
         "a key of the site is misspelt",
@@ -604,7 +608,7 @@ const HARMLESS: &[(&str, &[Do])] = &[
             ),
             Put(
                 "",
-                "let result = copy_backups(#{ from: from, to: site.backups.copy_to, matching: `${db}_*.trn`, newer_than: facts.last_restored });",
+                "let result = copy_backups(#{ from: from, to: site.backups.copy_to, matching: `${db}_*.trn`, newer_than: facts.last_restored, wait: \"10m\" });",
                 "let result = copy_from(from, facts.last_restored, db);",
             ),
         ],

@@ -19,6 +19,8 @@ use super::transfer::{self, BUFFER, Halt, Moved, PAUSES, Transfer};
 pub const DEFAULT_WORKERS: usize = 4;
 const MOST_WORKERS: usize = 16;
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(100);
+/// Between two tries of what still grows.
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// What to copy, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +40,23 @@ pub struct CopyOptions {
     /// answer from its cache, so this finds what went wrong on the way to the disk, not a disk that forgets. Without it
     /// only the length is compared.
     pub verify: bool,
+    /// How long files that still grow at the source are waited for. They are tried twice without it, too.
+    pub patience: Duration,
 }
 
 impl CopyOptions {
     /// Every `.trn`, verified, with the usual number of workers.
     pub fn new(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
         let (from, to) = (from.into(), to.into());
-        CopyOptions { from, to, matching: "*.trn".to_owned(), newer_than: None, workers: DEFAULT_WORKERS, verify: true }
+        CopyOptions {
+            from,
+            to,
+            matching: "*.trn".to_owned(),
+            newer_than: None,
+            workers: DEFAULT_WORKERS,
+            verify: true,
+            patience: Duration::ZERO,
+        }
     }
 }
 
@@ -112,13 +124,20 @@ pub fn copy(options: &CopyOptions, progress: &(dyn Fn(CopyProgress) + Send + Syn
     let meter = Meter::new(progress, plan.bytes_to_read(), plan.jobs.len());
     let transfer = Transfer { from, to, verify: options.verify, stop, pauses: &PAUSES, advance: &|n| meter.advance(n) };
     let mut ends = work(&transfer, &plan.jobs.iter().collect::<Vec<_>>(), options.workers, &meter);
-    // What was still being written may be finished by now.
-    let grown: Vec<usize> = (0..ends.len()).filter(|i| matches!(ends[*i], End::Done(Moved::Grown))).collect();
-    if !grown.is_empty() && !ends.iter().any(End::halts) {
+    // What was still being written may be finished by now, or in a while.
+    loop {
+        let grown: Vec<usize> = (0..ends.len()).filter(|i| matches!(ends[*i], End::Done(Moved::Grown))).collect();
+        if grown.is_empty() || ends.iter().any(End::halts) {
+            break;
+        }
         let jobs: Vec<_> = grown.iter().map(|i| &plan.jobs[*i]).collect();
         for (i, end) in grown.into_iter().zip(work(&transfer, &jobs, options.workers, &meter)) {
             ends[i] = end;
         }
+        if started.elapsed() >= options.patience || stop.load(Ordering::Relaxed) {
+            break;
+        }
+        thread::sleep(BETWEEN_TRIES);
     }
 
     let Sorted { failed, missing, full } = sort_out(&plan.jobs, ends, &mut result);

@@ -1,5 +1,6 @@
 //! One run from start to end: site, script, record, evaluation, exit code. Used by `run`, `rehearse` and `resume`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -25,6 +26,8 @@ pub(super) struct Asked {
     pub(super) passing: bool,
     /// The servers go away with the command: there is nothing to resume afterwards.
     pub(super) rehearsal: bool,
+    /// What a rehearsed scenario's operator answers, by the id of the question.
+    pub(super) answers: BTreeMap<String, String>,
 }
 
 /// A run that is about to begin, or to go on: everything that was found and made before the first effect.
@@ -79,8 +82,8 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style::of_stderr();
-    let operator =
-        Operator::new(Policy { yes: asked.yes, approved: asked.approve.clone(), lab }, style.colour, asked.format == Format::Human);
+    let policy = Policy { yes: asked.yes, approved: asked.approve.clone(), answers: asked.answers.clone(), lab };
+    let operator = Operator::new(policy, style.colour, asked.format == Format::Human);
     let human = Arc::new(Human::new(style, asked.passing));
     let cancel = Cancel::default();
     let listener: Arc<OnceLock<Weak<Run>>> = Arc::default();

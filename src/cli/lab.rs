@@ -9,25 +9,27 @@ use super::{CliError, exit};
 use crate::lab::{Lab, LabOptions, Scenario};
 use crate::report;
 
-/// Which lab.
+/// Which lab, besides its scenario.
 #[derive(Args)]
 pub struct LabChoice {
-    /// The scene: the name of a built-in scenario, or a TOML file.
-    #[arg(long, default_value = "quiet", value_name = "NAME|FILE")]
-    pub scenario: String,
     /// Everything random in the lab follows from this number.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How long simulated work takes: 1 as a small site, 0 no waiting.
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = pace, allow_negative_numbers = true)]
-    pub pace: f64,
+    /// How long simulated work takes: 1 as a small site, 0 no waiting. 1 unless given; 0 where every scenario is rehearsed.
+    #[arg(long, value_name = "FACTOR", value_parser = pace, allow_negative_numbers = true)]
+    pub pace: Option<f64>,
 }
+
+pub(super) const QUIET: &str = "quiet";
 
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  cutover lab --keep /tmp/lab\n  cutover run runbooks/pchat-failover.rhai --site /tmp/lab/site.toml   # in another terminal"
 )]
 pub struct LabArgs {
+    /// The scene: the name of a built-in scenario, or a TOML file.
+    #[arg(long, default_value = QUIET, value_name = "NAME|FILE")]
+    pub scenario: String,
     #[command(flatten)]
     pub lab: LabChoice,
     /// A new folder for the lab: its site file, share and, at the end, world.json, wire.jsonl and shell.jsonl.
@@ -76,16 +78,15 @@ impl<'a> Folder<'a> {
 }
 
 /// Starts a lab in a folder that is new or empty.
-pub(super) async fn start(choice: &LabChoice, dir: &Path, listen: IpAddr) -> Result<Lab, CliError> {
+pub(super) async fn start(scenario: Scenario, choice: &LabChoice, dir: &Path, listen: IpAddr) -> Result<Lab, CliError> {
     let failed = |source| CliError::Folder { path: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(failed)?;
     if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
         return Err(CliError::NotEmpty { path: dir.to_owned() });
     }
-    let scenario = Scenario::load(&choice.scenario)?;
     let dir = dir.canonicalize().map_err(failed)?;
     let shell_program = std::env::current_exe().map_err(failed)?;
-    Ok(Lab::start(LabOptions { scenario, seed: choice.seed, pace: choice.pace, dir, listen, shell_program }).await?)
+    Ok(Lab::start(LabOptions { scenario, seed: choice.seed, pace: choice.pace.unwrap_or(1.0), dir, listen, shell_program }).await?)
 }
 
 pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
@@ -95,7 +96,7 @@ pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
     runtime.block_on(async {
         // from the start on, so that an impatient Ctrl-C leaves nothing behind either
         let mut signals = super::Signals::listen().map_err(CliError::Runtime)?;
-        let lab = start(&arguments.lab, dir, arguments.listen).await?;
+        let lab = start(Scenario::load(&arguments.scenario)?, &arguments.lab, dir, arguments.listen).await?;
         report::talk(&format!(
             "the lab serves until Ctrl-C; in another terminal:\n  cutover run runbooks/pchat-failover.rhai --site {}",
             lab.site_file().display()

@@ -14,6 +14,7 @@ mod rehearse;
 mod resume;
 mod run;
 mod runs;
+mod scenarios;
 
 use std::ffi::OsString;
 

@@ -1,23 +1,35 @@
-//! `cutover rehearse`: a runbook against a lab of its own.
+//! `cutover rehearse`: a runbook against a lab of its own, or against every scenario.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::execute::{Asked, execute, load_script, load_site, runbook_file};
-use super::lab::{Folder, LabChoice, start};
-use super::{CliError, Format, record};
+use super::lab::{Folder, LabChoice, QUIET, start};
+use super::{CliError, Format, record, scenarios};
+use crate::lab::Scenario;
 use crate::report;
 use crate::script::{Source, stdlib};
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cutover rehearse --yes\n  cutover rehearse --yes --keep /tmp/rehearsal --seed 7 --pace 0")]
+#[command(after_help = "Examples:\n  cutover rehearse --yes\n  cutover rehearse --yes --keep /tmp/rehearsal --seed 7 --pace 0\n  \
+                  cutover rehearse mine/failover.rhai --all")]
 pub struct RehearseArgs {
     /// The runbook; the stock failover unless given.
     pub runbook: Option<PathBuf>,
+    /// The scene: the name of a built-in scenario, or a TOML file; `quiet` unless given. Several are judged as with --all.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub scenario: Vec<String>,
+    /// Rehearse every scenario unattended and judge what came of it; exit 1 if one disappoints.
+    #[arg(long)]
+    pub all: bool,
+    /// With --all: also the scenarios of this folder, its TOML files.
+    #[arg(long, value_name = "DIR", requires = "all", conflicts_with = "scenario")]
+    pub scenarios: Option<PathBuf>,
     #[command(flatten)]
     pub lab: LabChoice,
-    /// Keep the lab's folder, with world.json, wire.jsonl and shell.jsonl, in this new folder.
+    /// Keep the lab's folder, with world.json, wire.jsonl and shell.jsonl, in this new folder; of several, each in one below it.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// Override a key of the lab's site file, e.g. `vars.ticket="INC-7"`.
@@ -32,6 +44,9 @@ pub struct RehearseArgs {
 }
 
 pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
+    if arguments.all || arguments.scenario.len() > 1 {
+        return scenarios::main(arguments);
+    }
     let source = match &arguments.runbook {
         Some(file) => runbook_file(file)?,
         None => {
@@ -42,13 +57,15 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
     let folder = Folder::of(arguments.keep.as_deref())?;
     let dir = folder.path();
     let runtime = super::runtime()?;
-    let lab = runtime.block_on(start(&arguments.lab, dir, "127.0.0.1".parse().expect("an address")))?;
+    let scenario = Scenario::load(arguments.scenario.first().map_or(QUIET, String::as_str))?;
+    let answers = scenario.answers.clone();
+    let lab = runtime.block_on(start(scenario, &arguments.lab, dir, Ipv4Addr::LOCALHOST.into()))?;
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
         site.check_secrets()?;
         let script = load_script(&site, source)?;
         let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
-        let asked =
-            Asked { yes: arguments.yes, approve: Vec::new(), format: arguments.format, passing: arguments.keep.is_none(), rehearsal: true };
+        let (yes, format, passing) = (arguments.yes, arguments.format, arguments.keep.is_none());
+        let asked = Asked { yes, approve: Vec::new(), format, passing, rehearsal: true, answers };
         execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know

@@ -1,5 +1,6 @@
 //! `cutover resume`: goes on with a run that was stopped, failed or died, here or on another machine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -159,8 +160,14 @@ pub fn main(arguments: &ResumeArgs) -> Result<u8, CliError> {
     let journal = Journal::open(&folder, read)?;
     let ready = record::resume(script, journal, lock, (start.run, start.id), start.sources, (differs, cut));
     let runtime = super::runtime()?;
-    let asked =
-        Asked { yes: arguments.yes, approve: arguments.approve.clone(), format: arguments.format, passing: false, rehearsal: false };
+    let asked = Asked {
+        yes: arguments.yes,
+        approve: arguments.approve.clone(),
+        format: arguments.format,
+        passing: false,
+        rehearsal: false,
+        answers: BTreeMap::new(),
+    };
     execute(&runtime, &site, ready, &asked)
 }
 

@@ -1,5 +1,6 @@
 //! `cutover run`: a runbook against a real site.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -52,8 +53,14 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
     }
     let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
-    let asked =
-        Asked { yes: arguments.yes, approve: arguments.approve.clone(), format: arguments.format, passing: false, rehearsal: false };
+    let asked = Asked {
+        yes: arguments.yes,
+        approve: arguments.approve.clone(),
+        format: arguments.format,
+        passing: false,
+        rehearsal: false,
+        answers: BTreeMap::new(),
+    };
     execute(&runtime, &site, ready, &asked)
 }
 

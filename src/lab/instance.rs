@@ -1,7 +1,7 @@
 //! One simulated SQL Server: its databases, sessions, jobs, log shipping rows and history, and the rules by which they
 //! change. Statements ask and change it under its lock; the catalogue reads it. Knows nothing of sockets or of T-SQL text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 use super::catalog::Catalog;
 use super::media::{DataFile, Header};
+use super::scenario::Account;
+use super::scene::{LOST_SHARE, SHARE};
 use super::statements::breaks::Break;
 use super::tds::Connections;
 use super::wirelog::WireLog;
@@ -428,8 +430,10 @@ pub struct State {
     pub failing: Vec<(u32, i32)>,
     /// the monitor server of log shipping died with the primary
     pub monitor_silent: bool,
-    /// connections that will break
+    /// what will happen to batches
     pub breaks: Vec<Break>,
+    /// jobs that were deleted while they ran
+    pub cut_jobs: Vec<String>,
 }
 
 impl State {
@@ -498,6 +502,12 @@ impl State {
     pub fn job(&self, name: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| same(&job.name, name))
     }
+
+    /// Deletes jobs; one that runs is cut short by it.
+    pub fn delete_jobs(&mut self, gone: impl Fn(&Job) -> bool) {
+        self.cut_jobs.extend(self.jobs.iter().filter(|job| gone(job) && job.is_running()).map(|job| job.name.clone()));
+        self.jobs.retain(|job| !gone(job));
+    }
 }
 
 impl Job {
@@ -560,6 +570,15 @@ impl PathMap {
     }
 }
 
+/// What an account may not read: every file below a folder that was not there when the lab opened, as a file that somebody
+/// else moved in and whose rights came with it.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    pub account: Account,
+    pub folder: PathBuf,
+    pub known: BTreeSet<PathBuf>,
+}
+
 fn without_case(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).ok()?;
     entries.flatten().find(|entry| entry.file_name().to_str().is_some_and(|found| same(found, name))).map(|entry| entry.path())
@@ -586,6 +605,7 @@ pub struct Instance {
     pub version: (u8, u8, u16),
     pub credentials: Credentials,
     pub paths: PathMap,
+    pub denied: Vec<Denied>,
     pub world: Arc<World>,
     pub state: Mutex<State>,
     pub catalog: Mutex<Catalog>,
@@ -598,6 +618,19 @@ pub struct Instance {
 impl Instance {
     pub fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Whether an account may read a file.
+    pub fn may_read(&self, account: Account, path: &Path) -> bool {
+        !self.denied.iter().any(|denied| denied.account == account && path.starts_with(&denied.folder) && !denied.known.contains(path))
+    }
+
+    /// The share is gone from one moment to the next; what lay on it stays beside the lab's folders.
+    pub fn lose_share(&self) {
+        let Some(share) = self.paths.resolve(SHARE) else { return };
+        if let Err(error) = std::fs::rename(&share, share.with_file_name(LOST_SHARE)) {
+            tracing::warn!(%error, "the share could not be taken away");
+        }
     }
 
     /// Adds a session's row and returns its id.

@@ -15,8 +15,10 @@ pub mod shell;
 mod statements;
 pub mod tds;
 mod values;
+pub mod verdict;
 mod wirelog;
 mod world;
 
 pub use scenario::{Scenario, ScenarioError};
+pub use verdict::{Ended, Verdict, judge};
 pub use world::{FinalState, Lab, LabError, LabOptions};

@@ -1,6 +1,7 @@
 //! A scenario: the scene a lab opens with, and what is wrong in it. Read from TOML; the embedded ones lie in
 //! `runbooks/scenarios/`. Says what is there, never how a server answers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,14 @@ use serde::Deserialize;
 
 use super::shell::ShellFault;
 use super::statements::breaks::{Break, When};
+use super::verdict::Expect;
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/runbooks/scenarios");
 
 /// The servers that a lab serves, by the keys of its site file.
 pub const SERVERS: [&str; 2] = [BACKUP, "backup_mirror"];
-const BACKUP: &str = "backup";
+/// The server that is to become the primary.
+pub const BACKUP: &str = "backup";
 
 /// The scene and its faults. Log backups of mgc are counted from 1, oldest first; times are in seconds at pace 1.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,6 +57,16 @@ pub struct Scenario {
     pub restore_seconds: f64,
     /// simulated duration of recovery
     pub recovery_seconds: f64,
+    /// simulated duration of loading the management shell's module, and of a change's way to the replicas
+    pub import_seconds: f64,
+    pub replication_seconds: f64,
+    /// log shipping of mgc is set up on the backup instance
+    pub log_shipping: bool,
+    /// log shipping stopped that many days before the rest of the log backups was taken: the copy folder has what was there
+    /// then, the share only what is newer, and what lay between is pruned
+    pub stalled_days: u32,
+    /// somebody has brought mgc online already
+    pub recovered: bool,
     /// major, minor and build of the primary, which wrote the log backups; without it: as the other servers
     pub primary_version: Option<(u8, u8, u16)>,
     /// what is wrong, in order
@@ -62,6 +75,10 @@ pub struct Scenario {
     /// what is wrong in the management shell
     #[serde(rename = "shell-fault")]
     pub shell_faults: Vec<ShellFault>,
+    /// what the operator answers where `--yes` is given, by the id of the question; of a `confirm` yes or no
+    pub answers: BTreeMap<String, String>,
+    /// what a good runbook makes of it
+    pub expect: Expect,
 }
 
 impl Default for Scenario {
@@ -83,9 +100,16 @@ impl Default for Scenario {
             copy_job_seconds: 1.0,
             restore_seconds: 0.3,
             recovery_seconds: 0.5,
+            import_seconds: 1.0,
+            replication_seconds: 2.0,
+            log_shipping: true,
+            stalled_days: 0,
+            recovered: false,
             primary_version: None,
             faults: Vec::new(),
             shell_faults: Vec::new(),
+            answers: BTreeMap::new(),
+            expect: Expect::default(),
         }
     }
 }
@@ -152,6 +176,17 @@ pub enum Fault {
     EmptyLog { log: u32 },
     /// one more file with the same part of the log as `log`, taken with COPY_ONLY
     CopyOnlyLog { log: u32 },
+    /// the file is being written: it has grown to about half when the lab opens, and is whole after `seconds`, real ones at any
+    /// pace. `bytes` is its payload: large enough that nobody reads it between two writes
+    GrowingFile { log: u32, bytes: u64, seconds: f64 },
+    /// its payload has that many bytes; none of them takes room on the disk
+    LargeLog { log: u32, bytes: u64 },
+    /// the restore job was killed within this log backup, the next one to be applied
+    RestoreInterrupted { log: u32 },
+    /// a job of log shipping runs when the lab opens, for so many real seconds at any pace
+    JobRunning { job: ShippingJob, seconds: f64 },
+    /// this account may not read what comes into the folder after the lab has opened
+    CannotRead { account: Account, place: Place },
     /// the nth RESTORE LOG on the backup instance raises this number although the set fits
     RestoreFails { nth: u32, number: i32 },
     /// the login is refused on this server
@@ -177,6 +212,41 @@ pub enum Fault {
         nth: u32,
         seconds: f64,
     },
+    /// that batch takes `seconds` longer than usual, real ones at any pace
+    Slow {
+        #[serde(default = "backup")]
+        server: String,
+        text: String,
+        #[serde(default = "first")]
+        nth: u32,
+        seconds: f64,
+    },
+    /// the share is gone as soon as that batch begins
+    ShareVanishes {
+        #[serde(default = "backup")]
+        server: String,
+        text: String,
+        #[serde(default = "first")]
+        nth: u32,
+    },
+}
+
+/// The two jobs of log shipping on a secondary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShippingJob {
+    Copy,
+    Restore,
+}
+
+/// Who reads a backup file besides the tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Account {
+    /// the SQL Server service, which runs RESTORE
+    SqlServer,
+    /// the SQL Server Agent, which runs the jobs
+    Agent,
 }
 
 fn backup() -> String {
@@ -188,35 +258,63 @@ fn first() -> u32 {
 }
 
 impl Fault {
-    /// The break of a connection that this is, and on which server.
+    /// What happens to a batch by this fault, and on which server.
     pub fn as_break(&self) -> Option<(&str, Break)> {
+        let real = |seconds: &f64| Duration::try_from_secs_f64(*seconds).unwrap_or_default();
         let (server, text, nth, when) = match self {
             Self::ReplyLost { server, text, nth } => (server, text, nth, When::Answering),
-            Self::ConnectionCut { server, text, nth, seconds } => {
-                (server, text, nth, When::Beginning(Duration::try_from_secs_f64(*seconds).unwrap_or_default()))
-            }
+            Self::ConnectionCut { server, text, nth, seconds } => (server, text, nth, When::Beginning(real(seconds))),
+            Self::Slow { server, text, nth, seconds } => (server, text, nth, When::Lasting(real(seconds))),
+            Self::ShareVanishes { server, text, nth } => (server, text, nth, When::ShareVanishing),
             _ => return None,
         };
         Some((server, Break { text: text.to_lowercase(), left: *nth, when }))
     }
 
-    /// What is wrong with a fault of a connection or of a login.
-    fn misplaced(&self) -> Option<String> {
-        if let Self::ReplyLost { server, .. } | Self::ConnectionCut { server, .. } = self
-            && !SERVERS.contains(&server.as_str())
-        {
-            return Some(format!("a fault names the server `{server}`; there are {}", SERVERS.join(" and ")));
-        }
+    fn seconds(&self) -> f64 {
         match self {
-            Self::ReplyLost { text, .. } | Self::ConnectionCut { text, .. } if text.trim().is_empty() => {
-                Some("a cut connection needs the `text` of its batch".to_owned())
+            Self::ConnectionCut { seconds, .. }
+            | Self::Slow { seconds, .. }
+            | Self::JobRunning { seconds, .. }
+            | Self::GrowingFile { seconds, .. } => *seconds,
+            _ => 0.0,
+        }
+    }
+
+    /// What is wrong with a fault, whatever else the scenario says.
+    fn misplaced(&self) -> Option<String> {
+        if let Some((server, planned)) = self.as_break() {
+            if !SERVERS.contains(&server) {
+                return Some(format!("a fault names the server `{server}`; there are {}", SERVERS.join(" and ")));
             }
-            Self::ReplyLost { nth: 0, .. } | Self::ConnectionCut { nth: 0, .. } => {
-                Some("batches are counted from 1: `nth` must not be 0".to_owned())
+            if planned.text.trim().is_empty() {
+                return Some("a fault of a batch needs the `text` of its batch".to_owned());
             }
-            Self::ConnectionCut { seconds, .. } if !(0.0..=86_400.0).contains(seconds) => {
-                Some("durations are between 0 and 86400 seconds".to_owned())
+            if planned.left == 0 {
+                return Some("batches are counted from 1: `nth` must not be 0".to_owned());
             }
+        }
+        if !(0.0..=86_400.0).contains(&self.seconds()) {
+            return Some("durations are between 0 and 86400 seconds".to_owned());
+        }
+        None
+    }
+
+    /// The last log backup that this fault names.
+    fn log(&self) -> Option<u32> {
+        match self {
+            Self::MissingLog { log, .. }
+            | Self::TruncatedLog { log, .. }
+            | Self::DamagedLog { log, .. }
+            | Self::EmptyFile { log, .. }
+            | Self::OtherDatabase { log, .. }
+            | Self::OtherFork { log, .. }
+            | Self::EmptyLog { log }
+            | Self::CopyOnlyLog { log }
+            | Self::GrowingFile { log, .. }
+            | Self::LargeLog { log, .. }
+            | Self::RestoreInterrupted { log }
+            | Self::SeveralSets { last: log, .. } => Some(*log),
             _ => None,
         }
     }
@@ -294,35 +392,37 @@ impl Scenario {
         if self.minutes_between == 0 || self.logs > 100_000 {
             return Err("log backups need at least a minute each, and at most 100000 are made".to_owned());
         }
-        if [self.copy_job_seconds, self.restore_seconds, self.recovery_seconds].iter().any(|s| !(0.0..=86_400.0).contains(s)) {
+        let durations = [self.copy_job_seconds, self.restore_seconds, self.recovery_seconds, self.import_seconds, self.replication_seconds];
+        if durations.iter().any(|seconds| !(0.0..=86_400.0).contains(seconds)) {
             return Err("durations are between 0 and 86400 seconds".to_owned());
         }
         for fault in &self.faults {
             if let Some(problem) = fault.misplaced() {
                 return Err(problem);
             }
-            let log = match fault {
-                Fault::MissingLog { log, .. }
-                | Fault::TruncatedLog { log, .. }
-                | Fault::DamagedLog { log, .. }
-                | Fault::EmptyFile { log, .. }
-                | Fault::OtherDatabase { log, .. }
-                | Fault::OtherFork { log, .. }
-                | Fault::EmptyLog { log }
-                | Fault::CopyOnlyLog { log } => *log,
-                Fault::SeveralSets { log, last } if last > log => *last,
-                Fault::SeveralSets { .. } => return Err("several-sets needs `last` greater than `log`".to_owned()),
-                Fault::RestoreFails { .. }
-                | Fault::LoginFails { .. }
-                | Fault::MonitorSilent
-                | Fault::ReplyLost { .. }
-                | Fault::ConnectionCut { .. } => continue,
-            };
-            if log == 0 || log > self.logs {
+            if let Some(log) = fault.log().filter(|log| *log == 0 || *log > self.logs) {
                 return Err(format!("a fault names log backup {log}; there are {}", self.logs));
+            }
+            match fault {
+                Fault::SeveralSets { log, last } if last <= log => {
+                    return Err("several-sets needs `last` greater than `log`".to_owned());
+                }
+                Fault::RestoreInterrupted { log } if *log != self.applied + 1 => {
+                    return Err(format!("the log backup after the {} that are applied is the one that can be interrupted", self.applied));
+                }
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Bytes of payload of a log backup.
+    pub fn payload(&self, number: u32) -> u64 {
+        let of = |fault: &Fault| match fault {
+            Fault::GrowingFile { log, bytes, .. } | Fault::LargeLog { log, bytes } if *log == number => Some(*bytes),
+            _ => None,
+        };
+        self.faults.iter().find_map(of).unwrap_or(self.bytes)
     }
 }
 

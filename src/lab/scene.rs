@@ -12,11 +12,11 @@ use jiff::{Span, Timestamp};
 use uuid::Uuid;
 
 use super::instance::{
-    COLLATION, Database, DatabaseState, Job, Outcome, Restored, Schedule, Secondary, SecondaryDatabase, SessionRow, State, World, lock,
-    random_guid,
+    COLLATION, Database, DatabaseState, Denied, HalfRestored, Job, Outcome, Restored, Schedule, Secondary, SecondaryDatabase, SessionRow,
+    State, World, lock, random_guid,
 };
 use super::media::{self, Header, Kind, Media};
-use super::scenario::{Fault, Place, Scenario};
+use super::scenario::{Fault, Place, Scenario, ShippingJob};
 use crate::wire::lsn::Lsn;
 
 /// Names of the world that every scenario shares.
@@ -28,6 +28,8 @@ pub const COPY: &str = "D:\\LogShip";
 pub const MIRROR_SHARE: &str = "\\\\dr-fs-01\\Mirror";
 pub const COPY_JOB: &str = "LSCopy_PCHAT-SQL-01_mgc";
 pub const RESTORE_JOB: &str = "LSRestore_PCHAT-SQL-01_mgc";
+/// Where the share's files are once the share is gone.
+pub const LOST_SHARE: &str = "share-lost";
 
 /// One log backup of the scene, before it is written.
 struct Log {
@@ -54,12 +56,49 @@ impl Folders {
         }
         Ok(folders)
     }
+
+    fn at(&self, place: Place) -> Vec<&Path> {
+        let all = [(Place::Share, &self.share), (Place::Copy, &self.copy)];
+        all.into_iter().filter(|(here, _)| place == Place::Everywhere || place == *here).map(|(_, folder)| folder.as_path()).collect()
+    }
 }
 
 /// `mgc_yyyyMMddHHmmss.trn`, in UTC.
 pub fn file_name(database: &str, at: Timestamp) -> String {
     let utc = jiff::tz::Offset::UTC.to_datetime(at);
     format!("{database}_{}.trn", utc.strftime("%Y%m%d%H%M%S"))
+}
+
+/// When log backup `number` was taken.
+fn taken(scenario: &Scenario, opened: Timestamp, number: u32) -> Timestamp {
+    let behind = i64::from(scenario.logs - number) * i64::from(scenario.minutes_between);
+    let stalled = if number <= scenario.applied + scenario.copied { i64::from(scenario.stalled_days) * 24 * 60 } else { 0 };
+    let minutes = behind + i64::from(scenario.newest_minutes_ago) + stalled;
+    opened.saturating_sub(Span::new().minutes(minutes)).unwrap_or(opened)
+}
+
+/// Files of the share that are still written when the lab opens: each with the seconds until it is whole.
+pub fn growing(scenario: &Scenario, world: &World, folders: &Folders) -> Vec<(PathBuf, f64)> {
+    let of = |fault: &Fault| match fault {
+        Fault::GrowingFile { log, seconds, .. } => {
+            Some((folders.share.join(file_name(DATABASE, taken(scenario, world.opened, *log))), *seconds))
+        }
+        _ => None,
+    };
+    scenario.faults.iter().filter_map(of).collect()
+}
+
+/// What accounts may not read, from now on.
+pub fn denied(scenario: &Scenario, folders: &Folders) -> Vec<Denied> {
+    let mut denied = Vec::new();
+    for fault in &scenario.faults {
+        let Fault::CannotRead { account, place } = fault else { continue };
+        for folder in folders.at(*place) {
+            let known = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            denied.push(Denied { account: *account, folder: folder.to_owned(), known });
+        }
+    }
+    denied
 }
 
 struct Scene<'a> {
@@ -93,7 +132,9 @@ pub fn backup_instance(scenario: &Scenario, world: &World, folders: &Folders) ->
     let logs = scene.logs();
     scene.write(&logs)?;
     scene.backup_databases(&mut state, &logs);
-    scene.log_shipping(&mut state, &logs);
+    if scenario.log_shipping {
+        scene.log_shipping(&mut state, &logs);
+    }
     scene.sessions(&mut state);
     state.monitor_silent = scenario.faults.contains(&Fault::MonitorSilent);
     state.failing = scenario
@@ -148,11 +189,8 @@ fn session(id: u16, login: &str, host: &str, program: &str, database: &str, at: 
 }
 
 impl Scene<'_> {
-    /// When log backup `number` was taken.
     fn taken(&self, number: u32) -> Timestamp {
-        let behind = i64::from(self.scenario.logs - number) * i64::from(self.scenario.minutes_between);
-        let minutes = behind + i64::from(self.scenario.newest_minutes_ago);
-        self.world.opened.saturating_sub(Span::new().minutes(minutes)).unwrap_or(self.world.opened)
+        taken(self.scenario, self.world.opened, number)
     }
 
     fn media(&mut self, at: Timestamp) -> Media {
@@ -202,6 +240,10 @@ impl Scene<'_> {
         (1..=self.scenario.logs)
             .map(|number| {
                 let at = self.taken(number);
+                if self.scenario.stalled_days > 0 && number == self.scenario.applied + self.scenario.copied + 1 {
+                    // the log of the days between is in no file any more
+                    lsn = Lsn::new(u32::try_from(lsn.0 / 1_000_000_000_000_000).unwrap_or(0) + 40, 16, 1);
+                }
                 let first = lsn;
                 let blocks = u64::from(self.random.u32(40..4_000));
                 // a new virtual log file starts its blocks anew
@@ -245,6 +287,9 @@ impl Scene<'_> {
             self.file(&self.folders.share.join(&name), &log.media, &headers, log.number, log.at)?;
             if log.number <= copied {
                 copy(&self.folders.share.join(&name), &self.folders.copy.join(&name), log.at)?;
+                if self.scenario.stalled_days > 0 {
+                    fs::remove_file(self.folders.share.join(&name))?;
+                }
             }
         }
         for n in 0..self.scenario.work_files {
@@ -267,14 +312,13 @@ impl Scene<'_> {
         media::create(path, media)?;
         for header in headers {
             let mut random = fastrand::Rng::with_seed(u64::from(number) ^ (header.set.as_u128() as u64));
-            media::append(path, header, self.scenario.bytes, &mut random)?;
+            media::append(path, header, self.scenario.payload(number), &mut random)?;
         }
         stamp(path, at)
     }
 
     fn at(&self, place: Place, name: &str) -> Vec<PathBuf> {
-        let all = [(Place::Share, &self.folders.share), (Place::Copy, &self.folders.copy)];
-        all.into_iter().filter(|(here, _)| place == Place::Everywhere || place == *here).map(|(_, folder)| folder.join(name)).collect()
+        self.folders.at(place).iter().map(|folder| folder.join(name)).collect()
     }
 
     fn strike(&mut self, fault: &Fault, logs: &[Log]) -> io::Result<()> {
@@ -359,8 +403,15 @@ impl Scene<'_> {
             | Fault::RestoreFails { .. }
             | Fault::LoginFails { .. }
             | Fault::MonitorSilent
+            | Fault::GrowingFile { .. }
+            | Fault::LargeLog { .. }
+            | Fault::RestoreInterrupted { .. }
+            | Fault::JobRunning { .. }
+            | Fault::CannotRead { .. }
             | Fault::ReplyLost { .. }
-            | Fault::ConnectionCut { .. } => {}
+            | Fault::ConnectionCut { .. }
+            | Fault::Slow { .. }
+            | Fault::ShareVanishes { .. } => {}
         }
         Ok(())
     }
@@ -422,6 +473,16 @@ impl Scene<'_> {
                 recovery: false,
             });
         }
+        for fault in &self.scenario.faults {
+            if let Fault::RestoreInterrupted { log } = fault
+                && let Some(log) = logs.iter().find(|found| found.number == *log)
+            {
+                mgc.half = Some(HalfRestored { set: log.header.set, file: "mgc_data".to_owned() });
+            }
+        }
+        if self.scenario.recovered {
+            mgc.recover(random_guid(&mut self.random));
+        }
         state.databases.push(mgc);
         state.databases.push(Database::online(6, "mgccomp", opened.saturating_sub(Span::new().days(200)), &mut self.random));
     }
@@ -482,17 +543,28 @@ impl Scene<'_> {
                 end_time: 235_900,
             });
         }
-        let running = self.world.paced(self.scenario.copy_job_seconds);
-        let until = (!running.is_zero()).then(|| Instant::now() + running);
-        for (id, name, switch, schedule, until) in [(copy_job, COPY_JOB, "copy", 1, until), (restore_job, RESTORE_JOB, "restore", 2, None)]
-        {
+        let usual = self.world.paced(self.scenario.copy_job_seconds);
+        let running = |which: ShippingJob| {
+            let planted = self.scenario.faults.iter().find_map(|fault| match fault {
+                Fault::JobRunning { job, seconds } if *job == which => Duration::try_from_secs_f64(*seconds).ok(),
+                _ => None,
+            });
+            let time = planted.unwrap_or(if which == ShippingJob::Copy { usual } else { Duration::ZERO });
+            (!time.is_zero()).then(|| Instant::now() + time)
+        };
+        let jobs = [
+            (copy_job, COPY_JOB, "copy", 1, running(ShippingJob::Copy)),
+            (restore_job, RESTORE_JOB, "restore", 2, running(ShippingJob::Restore)),
+        ];
+        let stalled = self.scenario.stalled_days > 0;
+        for (id, name, switch, schedule, until) in jobs {
             let history: Vec<Outcome> = (1..=4)
                 .map(|n| Outcome {
                     instance: n,
                     at: opened.saturating_sub(Span::new().minutes(i64::from(15 * (5 - n)))),
                     seconds: 2,
-                    succeeded: true,
-                    message: "The job succeeded.".to_owned(),
+                    succeeded: !stalled,
+                    message: if stalled { "The job failed." } else { "The job succeeded." }.to_owned(),
                 })
                 .collect();
             let last = history.last().map_or(opened, |last| last.at);
@@ -500,7 +572,7 @@ impl Scene<'_> {
             state.jobs.push(Job {
                 id,
                 name: name.to_owned(),
-                enabled: true,
+                enabled: !stalled,
                 category: 6,
                 description: format!("Log shipping {switch} log job for {PRIMARY_SERVER}:{DATABASE}."),
                 command: format!(

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use miette::Diagnostic;
@@ -81,6 +81,8 @@ pub struct Lab {
     servers: Vec<Server>,
     shell: Arc<Shell>,
     shell_task: tokio::task::JoinHandle<()>,
+    share: Share,
+    _growing: Vec<Growing>,
     /// held so that nobody else takes the port: connects to it are refused
     _silent: socket2::Socket,
 }
@@ -141,6 +143,11 @@ impl Lab {
             instances.insert(names.key.to_owned(), Arc::new(instance));
         }
 
+        let growing = scene::growing(&options.scenario, &world, &folders);
+        let share = Share::look(&folders.share, &growing);
+        let growing: Vec<Growing> =
+            growing.into_iter().map(|(path, seconds)| Growing::begin(&path, seconds).map_err(within(&path))).collect::<Result<_, _>>()?;
+
         let listening = |source| LabError::Listen { address: options.listen, source };
         let mut servers = Vec::new();
         let mut ports = BTreeMap::new();
@@ -161,6 +168,8 @@ impl Lab {
         let shell = Shell::new(
             ShellOptions {
                 pace: options.pace,
+                import_seconds: options.scenario.import_seconds,
+                replication_seconds: options.scenario.replication_seconds,
                 faults: options.scenario.shell_faults.clone(),
                 log: Some(dir.join(SHELL_LOG)),
                 ..ShellOptions::default()
@@ -176,7 +185,7 @@ impl Lab {
         let waiting = dir.join("site.toml.new");
         fs::write(&waiting, site).map_err(within(&waiting))?;
         fs::rename(&waiting, &site_file).map_err(within(&site_file))?;
-        Ok(Self { dir, site_file, world, instances, servers, shell, shell_task, _silent: silent })
+        Ok(Self { dir, site_file, world, instances, servers, shell, shell_task, share, _growing: growing, _silent: silent })
     }
 
     /// The site file that leads to this lab.
@@ -194,7 +203,7 @@ impl Lab {
         self.shell_task.abort();
         let path = self.dir.join(SHELL_LOG);
         write_file(&path, |out| self.shell.write_calls(out)).map_err(|source| LabError::Folder { path, source })?;
-        let last = final_state(&self.instances, &self.shell.pool());
+        let last = final_state(&self.instances, &self.shell.pool(), &self.share);
         let path = self.dir.join("world.json");
         let written = write_file(&path, |out| {
             serde_json::to_writer_pretty(&mut *out, &last)?;
@@ -243,6 +252,7 @@ fn new_instance(
         fqdn: names.fqdn.to_owned(),
         version: VERSION,
         credentials: Credentials { user: USER.to_owned(), password: password.to_owned(), refused },
+        denied: scene::denied(scenario, folders),
         paths: PathMap(vec![
             (scene::COPY.to_owned(), folders.copy.clone()),
             (scene::SHARE.to_owned(), folders.share.clone()),
@@ -389,6 +399,7 @@ impl Instances for Stores {
         let found = state.database(database);
         Some(DatabaseView {
             state: found.map(|found| found.state.description().to_owned()),
+            in_standby: found.is_some_and(|found| found.in_standby),
             mirroring: found
                 .and_then(|found| found.mirroring.as_ref())
                 .map(|mirroring| (mirroring.role().to_owned(), mirroring.state_description().to_owned())),
@@ -470,8 +481,74 @@ impl Instances for Stores {
     }
 }
 
+/// What lay whole on the share when the lab opened: nobody but the primary has any business to change it.
+struct Share {
+    folder: PathBuf,
+    files: BTreeMap<String, u64>,
+}
+
+impl Share {
+    fn look(folder: &Path, growing: &[(PathBuf, f64)]) -> Self {
+        let mut files = sizes(folder);
+        files.retain(|name, _| !growing.iter().any(|(path, _)| path.ends_with(name)));
+        Self { folder: folder.to_owned(), files }
+    }
+
+    /// The files that are gone, or are not as long as they were.
+    fn changed(&self) -> Vec<&str> {
+        let lost = self.folder.with_file_name(scene::LOST_SHARE);
+        let now = sizes(if lost.exists() { &lost } else { &self.folder });
+        self.files.iter().filter(|(name, bytes)| now.get(*name) != Some(bytes)).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// The files of a folder by name, with their lengths; none where it cannot be read.
+fn sizes(folder: &Path) -> BTreeMap<String, u64> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.len()))).collect()
+}
+
+/// A file that somebody is still writing: a thread adds to it every other moment until it is whole, or until the lab ends.
+struct Growing(Arc<AtomicBool>);
+
+impl Growing {
+    const PAUSE: Duration = Duration::from_micros(500);
+
+    /// Cuts the file to its half, and lets it grow from there for so many real seconds.
+    fn begin(path: &Path, seconds: f64) -> io::Result<Self> {
+        let whole = fs::read(path)?;
+        let half = whole.len() / 2;
+        let mut file = fs::File::options().write(true).open(path)?;
+        file.set_len(half as u64)?;
+        file.seek(io::SeekFrom::End(0))?;
+        let over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&over);
+        std::thread::spawn(move || {
+            let (begun, mut written) = (Instant::now(), half);
+            while written < whole.len() && !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(Self::PAUSE);
+                let part = if seconds > 0.0 { (begun.elapsed().as_secs_f64() / seconds).min(1.0) } else { 1.0 };
+                // at least a byte each time: whoever looks twice sees it grow
+                let until = (half + ((whole.len() - half) as f64 * part) as usize).max(written + 1);
+                if let Err(error) = file.write_all(&whole[written..until]) {
+                    tracing::warn!(%error, "a growing file does not grow any more");
+                    return;
+                }
+                written = until;
+            }
+        });
+        Ok(Self(over))
+    }
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// `world.json`.
-fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Value {
+fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value, share: &Share) -> Value {
     let mut servers = serde_json::Map::new();
     for (key, instance) in instances {
         let state = instance.lock();
@@ -484,6 +561,7 @@ fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Val
                 json!({
                     "state": database.state.description(),
                     "in_standby": database.in_standby,
+                    "user_access": database.access.description(),
                     "redo_lsn": redo,
                     "logs_applied": database.logs_applied,
                 }),
@@ -528,11 +606,12 @@ fn final_state(instances: &BTreeMap<String, Arc<Instance>>, pool: &Value) -> Val
                 "databases": databases,
                 "log_shipping_secondaries": secondaries,
                 "jobs": jobs,
+                "jobs_cut": state.cut_jobs,
                 "mirroring": mirroring,
             }),
         );
     }
-    json!({ "servers": servers, "pool": pool })
+    json!({ "servers": servers, "pool": pool, "share_changed": share.changed() })
 }
 
 /// The backup instance of a scenario without sockets, for tests of what statements do.

@@ -76,6 +76,8 @@ pub enum By {
     Yes,
     /// With the id that was approved.
     Approve(String),
+    /// A rehearsed scenario says what its operator answers.
+    Scenario,
 }
 
 impl fmt::Display for By {
@@ -84,6 +86,7 @@ impl fmt::Display for By {
             By::Terminal => f.write_str("terminal"),
             By::Yes => f.write_str("--yes"),
             By::Approve(id) => write!(f, "--approve {id}"),
+            By::Scenario => f.write_str("scenario"),
         }
     }
 }

@@ -344,7 +344,7 @@ fn without_a_terminal_and_without_yes_there_is_no_answer() {
 
 #[test]
 fn yes_decides_only_what_it_may() {
-    let policy = |lab| Policy { yes: true, approved: vec!["online".into()], lab };
+    let policy = |lab| Policy { yes: true, approved: vec!["online".into()], lab, ..Policy::default() };
     let not_approved = |id: Option<&str>| Err(NoAnswer::NotApproved { id: id.map(str::to_owned) });
     let by_hand = Err(NoAnswer::ByHand { title: "Take a snapshot".into() });
     let no_default = Err(NoAnswer::NoDefault { question: "What now?".into() });
@@ -366,5 +366,30 @@ fn yes_decides_only_what_it_may() {
         let proven = Operator::unattended(policy(true));
         proven.set_lab(false);
         assert_eq!(proven.ask(&question, &|| false), real, "the mark of a lab that the servers did not bear out");
+    }
+}
+
+#[test]
+fn a_scenario_answers_the_questions_that_it_names_and_no_others() {
+    let answers = [("online", "no"), ("share", "go on"), ("mirror", "never")].map(|(id, answer)| (id.to_owned(), answer.to_owned()));
+    let policy = Policy { yes: true, lab: true, answers: answers.into(), ..Policy::default() };
+    let operator = Operator::unattended(policy);
+    let ask = |id: &str| Question::Ask {
+        id: Some(id.into()),
+        text: "Which?".into(),
+        choices: vec!["give up".into(), "go on".into()],
+        default: Some("give up".into()),
+        evidence: vec![],
+    };
+    let confirm =
+        |id: &str| Question::Confirm { id: Some(id.into()), text: "Sure?".into(), evidence: vec![], typed: None, irreversible: true };
+    for (question, answer, by) in [
+        (confirm("online"), Answer::No, By::Scenario),
+        (confirm("pool"), Answer::Yes, By::Yes),
+        (ask("share"), Answer::Choice("go on".into()), By::Scenario),
+        (ask("mirror"), Answer::Choice("give up".into()), By::Yes),
+        (ask("remove"), Answer::Choice("give up".into()), By::Yes),
+    ] {
+        assert_eq!(operator.ask(&question, &|| false).unwrap(), (answer, by));
     }
 }

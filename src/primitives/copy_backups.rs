@@ -30,6 +30,11 @@ pub static COPY_BACKUPS: Primitive = Primitive {
         Parameter::optional("workers", Type::Integer, "files in flight at once, 1 to 16; 4 unless given"),
         Parameter::optional("verify", Type::Boolean, "read back what was written and compare; true unless given"),
         Parameter::optional("create", Type::Boolean, "make the last part of `to` if it is missing; false unless given"),
+        Parameter::optional(
+            "wait",
+            Type::Duration,
+            "how long files that still grow at the source are waited for; unless given they are tried twice and left there, with a warning",
+        ),
         DONE_WHEN,
         WITHIN,
         ALREADY,
@@ -64,6 +69,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let mut options = CopyOptions::new(call.folder(0, Some("from"))?, call.folder(0, Some("to"))?);
     options.workers = workers;
     options.newer_than = call.text_option("newer_than");
+    options.patience = call.duration_option("wait").unwrap_or_default();
     options.verify = call.options.get("verify").is_none_or(|v| v.as_bool().unwrap_or(true));
     if let Some(matching) = call.text_option("matching") {
         options.matching = matching;

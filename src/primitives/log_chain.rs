@@ -34,7 +34,7 @@ pub static LOG_CHAIN: Primitive = Primitive {
     parameters: &[SERVER, DATABASE, FOLDER, Parameter::optional("options", Type::Options, "")],
     options: &[FOLDER_ON_SERVER, KEEP, UNDO_FILE],
     class: Class::Reads,
-    returns: "`.sets`: rows in the order of application; `.gap`: `()` or a row; `.left_out`: rows of file and why; `.loss`: the loss statement, `.loss.lines` as text; \
+    returns: "`.sets`: rows in the order of application; `.gap`: `()` or a row; `.refused`: `()` or why `restore_logs` would apply nothing of it, a row of `text` and `help`; `.left_out`: rows of file and why; `.loss`: the loss statement, `.loss.lines` as text; \
               `.redo_lsn`, `.end_lsn`, `.family_guid`; `.version_major` of the server that wrote the sets, `()` if there are none",
     doc: "Works out which log backups come next, by LSN and recovery fork and never by name, exactly as `restore_logs` would, and changes nothing. Headers are read \
           by the SQL Server, and only of files that can matter.",
@@ -118,6 +118,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     Ok(Dynamic::from(row([
         ("sets", Dynamic::from(Rows::of(chain.plan.apply.iter().map(|set| set_row(set)).collect()))),
         ("gap", chain.plan.gap.as_ref().map_or(Dynamic::UNIT, gap_row)),
+        ("refused", chain.refusal(&request.order(&[])).map_or(Dynamic::UNIT, |refusal| refused_row(&refusal))),
         ("left_out", Dynamic::from(left_out(&chain.plan.left_out))),
         ("loss", Dynamic::from(loss_row(&chain.loss))),
         ("redo_lsn", Dynamic::from(chain.redo.lsn)),
@@ -201,6 +202,11 @@ fn gap_row(gap: &Gap) -> Dynamic {
         ("after", text(&gap.after)),
         ("text", gap.to_string().into()),
     ]))
+}
+
+fn refused_row(refusal: &ChainFailure) -> Dynamic {
+    let help = miette::Diagnostic::help(refusal).map(|help| help.to_string()).unwrap_or_default();
+    Dynamic::from(row([("text", refusal.to_string().into()), ("help", help.into())]))
 }
 
 /// What is left out and not ordinary is for people; what every healthy folder holds is only counted.

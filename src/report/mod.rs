@@ -5,6 +5,7 @@ pub mod check;
 pub mod human;
 pub mod json;
 mod moving;
+pub mod rehearsals;
 pub mod runs;
 mod style;
 

@@ -8,6 +8,7 @@ use super::{Arguments, Procedure};
 use crate::lab::catalog::{IntoCell, columns, next_run, run_clock, run_day};
 use crate::lab::instance::{Access, Instance, Schedule, SecondaryDatabase, same};
 use crate::lab::messages::{self, Raised, message};
+use crate::lab::scenario::Account;
 use crate::lab::statements::Failure;
 use crate::lab::statements::admin;
 use crate::lab::statements::restore::{apply_next, row};
@@ -105,7 +106,9 @@ fn update(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fai
 fn delete(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let instance = Arc::clone(&runner.connection.instance);
     let at = find(&instance, arguments)?;
-    instance.lock().jobs.remove(at);
+    let mut state = instance.lock();
+    let id = state.jobs[at].id;
+    state.delete_jobs(|job| job.id == id);
     Ok(0)
 }
 
@@ -154,6 +157,9 @@ fn copy_files(instance: &Instance, source: &str, destination: &str, id: uuid::Uu
         let target = to.join(&name);
         if target.exists() {
             continue;
+        }
+        if !instance.may_read(Account::Agent, &from.join(&name)) {
+            return Err(format!("Could not copy {name}: access to the path is denied"));
         }
         std::fs::copy(from.join(&name), &target).map_err(|error| format!("Could not copy {name}: {error}"))?;
         let now = instance.world.local();

@@ -76,7 +76,7 @@ fn drop_secondary(state: &mut State, id: uuid::Uuid) {
     let secondary = state.secondaries.remove(at);
     let jobs = [secondary.copy_job, secondary.restore_job];
     let gone: Vec<i32> = state.jobs.iter().filter(|job| jobs.contains(&job.id)).flat_map(|job| job.schedules.clone()).collect();
-    state.jobs.retain(|job| !jobs.contains(&job.id));
+    state.delete_jobs(|job| jobs.contains(&job.id));
     let used: Vec<i32> = state.jobs.iter().flat_map(|job| job.schedules.clone()).collect();
     state.schedules.retain(|schedule| !gone.contains(&schedule.id) || used.contains(&schedule.id));
 }

@@ -78,6 +78,8 @@ pub struct ChatSite {
     pub stopped: BTreeSet<String>,
     /// The server that holds the Central Management store's master.
     pub master: String,
+    /// The state that the backup database was in when the scenario's pool was last turned to it.
+    pub turned_to: Option<String>,
     /// When the configuration last changed, and what the local replica still says until it is replicated.
     pub(super) changed: Option<(Instant, Vec<PoolState>)>,
 }
@@ -116,6 +118,7 @@ impl Default for ChatSite {
             active: ["atl-chat-01.litwareinc.com", "atl-chat-02.litwareinc.com", "sea-chat-01.litwareinc.com"].map(str::to_owned).to_vec(),
             stopped: BTreeSet::new(),
             master: "dr-fe-01.litwareinc.com".to_owned(),
+            turned_to: None,
             changed: None,
         }
     }

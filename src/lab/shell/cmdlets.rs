@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::binding::{self, Bound};
 use super::chat::{ChatSite, Pool, PoolState, Store};
-use super::{Shell, fault};
+use super::{DatabaseView, Shell, fault};
 use crate::wire::bridge::{Answer, ErrorRecord};
 
 /// `RTCCHAT`, the only service of a chat server that a failover touches (its name is field knowledge, not documented).
 const CHAT_SERVICE: &str = "RTCCHAT";
 const VERSION: &str = "5.0.8308.0";
+const CHAT_DATABASE: &str = "mgc";
 
 /// Output and records of one call, in order.
 type Answers = Vec<Answer>;
@@ -156,6 +157,9 @@ fn set_state(shell: &Shell, bound: &Bound) -> Outcome {
     if !may_change(shell, bound, true)? {
         return Ok(Answers::new());
     }
+    // asked before the shell's lock is taken: SQL Server has locks of its own
+    let backup = shell.site().pools[n].backup.clone();
+    let there = backup.and_then(|store| shell.instances.database(&store, CHAT_DATABASE));
     let mut site = shell.site();
     // "Default value" of the page: a call without PoolState puts the pool back to Normal.
     let state = match bound.text("PoolState") {
@@ -168,6 +172,13 @@ fn set_state(shell: &Shell, bound: &Bound) -> Outcome {
     }
     site.changes();
     site.pools[n].state = state;
+    if n == 0 && state == PoolState::FailedOver {
+        site.turned_to = Some(match there {
+            Some(view) if view.in_standby => "STANDBY".to_owned(),
+            Some(DatabaseView { state: Some(state), .. }) => state,
+            _ => "missing".to_owned(),
+        });
+    }
     Ok(vec![verbose(format!("Setting the state of \"{}\" to {state:?}.", identity_of(&site.pools[n])))])
 }
 
@@ -448,7 +459,7 @@ fn windows_service(shell: &Shell, bound: &Bound) -> Outcome {
 /// The database of a type; the others have no store in this little organisation.
 fn database_of(bound: &Bound) -> Result<&'static str, Box<ErrorRecord>> {
     match bound.text("DatabaseType") {
-        None | Some("PersistentChat") => Ok("mgc"),
+        None | Some("PersistentChat") => Ok(CHAT_DATABASE),
         Some("PersistentChatCompliance") => Ok("mgccomp"),
         Some(other) => {
             let message = format!("The topology has no database of type {other} on this SQL Server.");
@@ -526,7 +537,7 @@ fn get_mirror_state(shell: &Shell, bound: &Bound) -> Outcome {
     if !matches!(bound.text("DatabaseType"), None | Some("PersistentChat")) {
         return Ok(Answers::new());
     }
-    let view = |store: &Option<Store>| store.as_ref().and_then(|store| shell.instances.database(store, "mgc"));
+    let view = |store: &Option<Store>| store.as_ref().and_then(|store| shell.instances.database(store, CHAT_DATABASE));
     let mirroring = |store: &Option<Store>| view(store).and_then(|view| view.mirroring);
     let (here, there) = (mirroring(&store), mirroring(&mirror));
     let state = |mirroring: &Option<(String, String)>| match mirroring {

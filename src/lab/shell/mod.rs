@@ -49,6 +49,8 @@ pub trait Instances: Send + Sync + 'static {
 pub struct DatabaseView {
     /// `sys.databases.state_desc`; absent: there is no such database
     pub state: Option<String>,
+    /// `sys.databases.is_in_standby`
+    pub in_standby: bool,
     /// `sys.database_mirroring.mirroring_role_desc` and `mirroring_state_desc`
     pub mirroring: Option<(String, String)>,
 }
@@ -147,10 +149,10 @@ impl Shell {
         }
     }
 
-    /// The pool as `world.json` tells it: `{"state", "active_servers"}`.
+    /// The pool as `world.json` tells it: `{"state", "turned_to", "active_servers"}`.
     pub fn pool(&self) -> Value {
         let site = self.site();
-        json!({ "state": site.pools.first().map(|pool| pool.state), "active_servers": site.active })
+        json!({ "state": site.pools.first().map(|pool| pool.state), "turned_to": site.turned_to, "active_servers": site.active })
     }
 
     /// The calls so far.

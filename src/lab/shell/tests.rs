@@ -21,7 +21,7 @@ impl Instances for Noted {
     fn database(&self, store: &Store, _database: &str) -> Option<DatabaseView> {
         let role = if store.fqdn == "dr-sql-01.litwareinc.com" { "PRINCIPAL" } else { "MIRROR" };
         let mirroring = lock(&self.mirrored).then(|| (role.to_owned(), "SYNCHRONIZED".to_owned()));
-        store.fqdn.starts_with("dr-").then(|| DatabaseView { state: Some("ONLINE".to_owned()), mirroring })
+        store.fqdn.starts_with("dr-").then(|| DatabaseView { state: Some("ONLINE".to_owned()), in_standby: false, mirroring })
     }
     fn mirror(&self, principal: &Store, mirror: &Store, database: &str, drop: bool) -> Result<(), String> {
         lock(&self.asked).push(format!("mirror {database} {} {} {drop}", principal.fqdn, mirror.fqdn));
@@ -158,6 +158,7 @@ async fn the_documented_failover_ends_as_documented() {
         lab.shell.pool(),
         json!({
             "state": "FailedOver",
+            "turned_to": "ONLINE",
             "active_servers": ["sea-chat-01.litwareinc.com", "dr-chat-01.litwareinc.com", "dr-chat-02.litwareinc.com"]
         })
     );

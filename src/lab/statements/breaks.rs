@@ -1,5 +1,6 @@
-//! Connections that break at the worst moment, as a scenario asks: after the work and before the answer, or as the work
-//! begins. The server notices neither and carries the batch out; the client is told nothing.
+//! What happens to a batch at the worst moment, as a scenario asks. A connection breaks after the work and before the answer,
+//! or as the work begins: the server notices neither and carries the batch out, and the client is told nothing. A statement
+//! takes its time. The share is gone.
 
 use std::time::Duration;
 
@@ -10,16 +11,20 @@ use crate::tsql::syntax::{Statement, StatementKind};
 
 use super::restore;
 
-/// When a connection breaks.
+/// What happens, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
-    /// everything is done, nothing of the answer is sent
+    /// the connection breaks; everything is done, nothing of the answer is sent
     Answering,
-    /// nothing is done yet; the server first takes that long over it
+    /// the connection breaks; nothing is done yet, and the server takes that much longer over it
     Beginning(Duration),
+    /// nothing breaks, the server takes that much longer over it
+    Lasting(Duration),
+    /// the share is gone before anything is done
+    ShareVanishing,
 }
 
-/// A break that is still to come.
+/// What is still to come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Break {
     /// what the batch's text holds, in lower case
@@ -29,7 +34,7 @@ pub struct Break {
     pub when: When,
 }
 
-/// Counts a batch; when it is one at which the connection breaks.
+/// Counts a batch; what happens to it, if it is one to which something happens.
 pub fn strike(breaks: &mut Vec<Break>, text: &str) -> Option<Break> {
     if breaks.is_empty() {
         return None;

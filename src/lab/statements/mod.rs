@@ -146,8 +146,8 @@ impl Connection {
         }
     }
 
-    /// Carries out a request whose connection breaks.
-    fn broken(&mut self, struck: &Break, request: &Request, reply: &mut dyn Reply) {
+    /// Carries out a request to which the scenario has something happen.
+    fn struck(&mut self, struck: &Break, request: &Request, reply: &mut dyn Reply) {
         match struck.when {
             When::Answering => {
                 self.carry_out(request, &mut Unheard(reply));
@@ -156,23 +156,33 @@ impl Connection {
                 reply.cut();
             }
             When::Beginning(time) => {
-                let (command, own) = match request {
-                    Request::Batch { text, .. } => breaks::command(text, &struck.text),
-                    Request::Procedure { .. } => ("EXECUTE", false),
-                };
-                self.command(command);
                 reply.cut();
-                if own {
-                    self.hold = Some(time);
-                } else if !self.pass(time) {
-                    return;
-                }
-                self.carry_out(request, &mut Unheard(reply));
-                // a RESTORE that was refused at once has not taken it
-                if let Some(time) = self.hold.take() {
-                    self.pass(time);
-                }
+                self.prolonged(time, struck, request, &mut Unheard(reply));
             }
+            When::Lasting(time) => self.prolonged(time, struck, request, reply),
+            When::ShareVanishing => {
+                self.instance.lose_share();
+                self.carry_out(request, reply);
+            }
+        }
+    }
+
+    /// Carries out a request over which the server takes more time than usual: within its RESTORE, else before it.
+    fn prolonged(&mut self, time: Duration, struck: &Break, request: &Request, reply: &mut dyn Reply) {
+        let (command, own) = match request {
+            Request::Batch { text, .. } => breaks::command(text, &struck.text),
+            Request::Procedure { .. } => ("EXECUTE", false),
+        };
+        self.command(command);
+        if own {
+            self.hold = Some(time);
+        } else if !self.pass(time) {
+            return;
+        }
+        self.carry_out(request, reply);
+        // a RESTORE that was refused at once has not taken it
+        if let Some(time) = self.hold.take() {
+            self.pass(time);
         }
     }
 
@@ -236,7 +246,7 @@ impl Session for Connection {
         let struck = breaks::strike(&mut self.instance.lock().breaks, &breaks::shown(request));
         match struck {
             None => self.carry_out(request, reply),
-            Some(struck) => self.broken(&struck, request, reply),
+            Some(struck) => self.struck(&struck, request, reply),
         }
         self.end();
         if !self.alive() {

@@ -15,6 +15,7 @@ use super::run::Runner;
 use crate::lab::instance::{Access, Database, DatabaseState, HalfRestored, Instance, Restored, State, same};
 use crate::lab::media::{self, Header, Kind, Media, MediaError, Set};
 use crate::lab::messages::{self, Raised, message};
+use crate::lab::scenario::Account;
 use crate::tsql::syntax::{Options, Restore, RestoreKind, Value};
 use crate::wire::lsn::Lsn;
 
@@ -88,6 +89,9 @@ fn device(runner: &Runner<'_>, restore: &Restore) -> Result<(String, PathBuf), R
     let instance = &runner.connection.instance;
     let path = instance.paths.resolve(&name);
     let path = path.ok_or_else(|| messages::cannot_open(&name, 3, "The system cannot find the path specified."))?;
+    if !instance.may_read(Account::SqlServer, &path) {
+        return Err(messages::cannot_open(&name, 5, "Access is denied."));
+    }
     Ok((name, path))
 }
 
