@@ -46,6 +46,7 @@ note(`${chain.sets.len()} log backups come next, up to LSN ${chain.end_lsn}`);"#
 };
 
 /// What is asked for, with everything that it borrows.
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) server: String,
     pub(super) database: String,
@@ -109,11 +110,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let request = Request::of(call)?;
     let summary = format!("which log backups in {} come next for {}", request.folder.display(), request.database);
     let effect = call.effect(&LOG_CHAIN, effect::Class::Reads, Some(request.server.clone()), summary);
-    let (instance, headers) = (request.instance(call), call.run.headers.clone());
+    let (instance, headers, asked) = (request.instance(call), call.run.headers.clone(), request.clone());
     let chain = call.run.effects.perform(&effect, None, |Work { report, .. }| async move {
-        let files = request.files().await?;
+        let files = asked.files().await?;
         let progress = |at: Progress<'_>| report(in_words(&at), None);
-        plan(&instance, &request.order(&files), &headers, Hooks { stop: &|| false, progress: &progress }).await.map_err(cause)
+        plan(&instance, &asked.order(&files), &headers, Hooks { stop: &|| false, progress: &progress }).await.map_err(cause)
     })?;
     Ok(Dynamic::from(row([
         ("sets", Dynamic::from(Rows::of(chain.plan.apply.iter().map(|set| set_row(set)).collect()))),
