@@ -383,7 +383,9 @@ fn after_a_failed_run_its_undo_script_makes_the_next_run_possible() {
         // step 3 fails for a file that is mended afterwards
         let (broken, whole) = (newest(&world.path("lab/share")), world.path("whole.trn"));
         std::fs::copy(&broken, &whole).unwrap();
-        std::fs::write(&broken, &std::fs::read(&whole).unwrap()[..9000]).unwrap();
+        let mut damaged = std::fs::read(&whole).unwrap();
+        *damaged.last_mut().unwrap() ^= 0xFF;
+        std::fs::write(&broken, damaged).unwrap();
         world.cutover(&format!("run failover.rhai --site {} --yes", lab.site().display())).exits(1).says("undo-step-1.sql");
         for folder in ["lab/share", "lab/copy", "lab/copy/rescue"] {
             std::fs::copy(&whole, world.path(folder).join(broken.file_name().unwrap())).unwrap();
