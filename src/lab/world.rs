@@ -468,6 +468,27 @@ impl Instances for Stores {
         Ok(())
     }
 
+    fn fail_over(&self, principal: &Store, mirror: &Store, database: &str) -> Result<(), String> {
+        let (here, there) = self.both(principal, mirror)?;
+        let is_in = |instance: &Instance, role: bool| {
+            let state = instance.lock();
+            let mirroring = state.database(database).and_then(|found| found.mirroring.as_ref());
+            mirroring.is_some_and(|mirroring| mirroring.principal == role && mirroring.state_description() == "SYNCHRONIZED")
+        };
+        if !is_in(here, true) || !is_in(there, false) {
+            return Err(format!("Database \"{database}\" is not in a synchronized mirroring session."));
+        }
+        for (instance, principal) in [(here, false), (there, true)] {
+            if let Some(found) = instance.lock().database_mut(database) {
+                found.state = if principal { DatabaseState::Online } else { DatabaseState::Restoring };
+                if let Some(mirroring) = &mut found.mirroring {
+                    mirroring.principal = principal;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn unmirror(&self, principal: &Store, mirror: &Store, database: &str, drop_existing: bool) -> Result<(), String> {
         let (here, there) = self.both(principal, mirror)?;
         {

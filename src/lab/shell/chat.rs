@@ -78,6 +78,10 @@ pub struct ChatSite {
     pub stopped: BTreeSet<String>,
     /// The server that holds the Central Management store's master.
     pub master: String,
+    /// Where the Central Management store is failed over to: the server, and its SQL Server.
+    pub master_backup: (String, Store),
+    /// The Central Management store can be written.
+    pub store_up: bool,
     /// The state that the backup database was in when the scenario's pool was last turned to it.
     pub turned_to: Option<String>,
     /// When the configuration last changed, and what the local replica still says until it is replicated.
@@ -118,6 +122,8 @@ impl Default for ChatSite {
             active: ["atl-chat-01.litwareinc.com", "atl-chat-02.litwareinc.com", "sea-chat-01.litwareinc.com"].map(str::to_owned).to_vec(),
             stopped: BTreeSet::new(),
             master: "dr-fe-01.litwareinc.com".to_owned(),
+            master_backup: ("dr-fe-02.litwareinc.com".to_owned(), Store::new("dr-cms-01.litwareinc.com", "RTC")),
+            store_up: true,
             turned_to: None,
             changed: None,
         }
@@ -139,6 +145,12 @@ impl ChatSite {
             }
         }
         self.pools.iter().position(|pool| prefixed && pool.fqdn.eq_ignore_ascii_case(rest))
+    }
+
+    /// The Central Management store goes down with the lost site.
+    pub(super) fn lose_store(&mut self) {
+        self.master = "atl-fe-01.litwareinc.com".to_owned();
+        self.store_up = false;
     }
 
     pub fn computers(&self) -> impl Iterator<Item = &Computer> {

@@ -7,8 +7,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::binding::{self, Bound};
-use super::chat::{ChatSite, Pool, PoolState, Store};
+use super::chat::{ChatSite, Computer, Pool, PoolState, Store};
 use super::{DatabaseView, Shell, fault};
+use crate::facts::cmdlets;
 use crate::wire::bridge::{Answer, ErrorRecord};
 
 /// `RTCCHAT`, the only service of a chat server that a failover touches (its name is field knowledge, not documented).
@@ -48,6 +49,10 @@ pub(super) fn run(shell: &Shell, bound: &Bound) -> Answers {
         "Install-CsMirrorDatabase" | "Uninstall-CsMirrorDatabase" => mirror(shell, bound),
         "Get-CsDatabaseMirrorState" => get_mirror_state(shell, bound),
         "Test-CsDatabase" => test_database(shell, bound),
+        "Test-CsPersistentChatMessage" => test_message(shell, bound),
+        "Invoke-CsDatabaseFailover" => fail_database_over(shell, bound),
+        "Invoke-CsManagementServerFailover" => fail_management_over(shell, bound),
+        "Get-CsAdminRole" => get_admin_role(bound),
         name => Err(Box::new(ErrorRecord {
             category: "NotImplemented".to_owned(),
             error_id: format!("NotSimulated,{name}"),
@@ -102,7 +107,7 @@ fn may_change(shell: &Shell, bound: &Bound, writes_cms: bool) -> Result<bool, Bo
             )
         }));
     }
-    if writes_cms && fault::cms_read_only(&shell.options.faults) {
+    if writes_cms && !shell.site().store_up {
         let message = "Cannot open the Central Management store for writing: the database server cannot be reached.";
         return Err(error(bound, "ResourceUnavailable", "StoreUnavailable", "", message.to_owned()));
     }
@@ -152,7 +157,10 @@ fn get_state(shell: &Shell, bound: &Bound) -> Outcome {
 }
 
 fn set_state(shell: &Shell, bound: &Bound) -> Outcome {
-    let identity = bound.text("Identity").unwrap_or("Global");
+    // set Instance: an object that was read before, changed or not
+    let instance = bound.get("Instance");
+    let of_instance = |key: &str| instance.and_then(|instance| instance.get(key)).and_then(Value::as_str);
+    let identity = bound.text("Identity").or_else(|| of_instance("Identity")).unwrap_or("Global");
     let n = shell.site().pool_named(identity).ok_or_else(|| not_found(bound, identity))?;
     if !may_change(shell, bound, true)? {
         return Ok(Answers::new());
@@ -162,7 +170,7 @@ fn set_state(shell: &Shell, bound: &Bound) -> Outcome {
     let there = backup.and_then(|store| shell.instances.database(&store, CHAT_DATABASE));
     let mut site = shell.site();
     // "Default value" of the page: a call without PoolState puts the pool back to Normal.
-    let state = match bound.text("PoolState") {
+    let state = match bound.text("PoolState").or_else(|| of_instance("PoolState")) {
         Some("FailedOver") => PoolState::FailedOver,
         _ => PoolState::Normal,
     };
@@ -581,4 +589,105 @@ fn test_database(shell: &Shell, bound: &Bound) -> Outcome {
         "Error": problem,
         "MirrorSqlServer": mirror.map(|mirror| format!("{}\\{}", mirror.fqdn, mirror.instance)),
     })]))
+}
+
+/// Whether two test users could chat: a server of a pool is active, runs, has the configuration, and its database is open.
+fn test_message(shell: &Shell, bound: &Bound) -> Outcome {
+    if bound.set != "ServerPlatform" {
+        let message = format!("The lab does not simulate {} this way.", bound.cmdlet.name);
+        return Err(error(bound, "NotImplemented", "NotSimulated", "", message));
+    }
+    let fqdn = bound.text("TargetFqdn").unwrap_or_default();
+    let (store, problem) = {
+        let site = shell.site();
+        let replicating = is_replicating(shell, &site);
+        let Some(pool) = site.pools.first() else { return Err(not_found(bound, fqdn)) };
+        let is_active = |fqdn: &str| site.active.iter().any(|active| active.eq_ignore_ascii_case(fqdn));
+        let serves = |computer: &&Computer| {
+            let behind = replicating || fault::replica_stuck(&shell.options.faults, &computer.fqdn);
+            computer.up && is_active(&computer.fqdn) && !site.stopped.contains(&computer.fqdn) && !(behind && site.changed.is_some())
+        };
+        let nobody = pool.computers.iter().find(serves).is_none();
+        (pool.in_use().0.cloned(), nobody.then(|| "No Persistent Chat server answers.".to_owned()))
+    };
+    let view = store.and_then(|store| shell.instances.database(&store, CHAT_DATABASE));
+    let open = view.is_some_and(|view| view.state.as_deref() == Some("ONLINE") && !view.in_standby);
+    let problem = problem.or_else(|| (!open).then(|| "The Persistent Chat server has lost its connection to the database.".to_owned()));
+    Ok(objects([json!({
+        "TargetFqdn": fqdn,
+        "Result": if problem.is_none() { "Success" } else { "Failure" },
+        "Latency": if problem.is_none() { "00:00:00.3120000" } else { "00:00:00" },
+        "Error": problem,
+    })]))
+}
+
+fn fail_database_over(shell: &Shell, bound: &Bound) -> Outcome {
+    let fqdn = bound.text("PoolFqdn").unwrap_or_default();
+    let database = database_of(bound)?;
+    let (store, mirror) = {
+        let site = shell.site();
+        let pool = site.pools.iter().find(|pool| pool.fqdn.eq_ignore_ascii_case(fqdn));
+        let (store, mirror) = pool.ok_or_else(|| not_found(bound, fqdn))?.in_use();
+        (store.cloned(), mirror.cloned())
+    };
+    let (Some(store), Some(mirror)) = (store, mirror) else {
+        let message = format!("The topology defines no primary and mirror for pool \"{fqdn}\".");
+        return Err(error(bound, "InvalidOperation", "NoMirrorInTopology", fqdn, message));
+    };
+    if !may_change(shell, bound, false)? {
+        return Ok(Answers::new());
+    }
+    let wanted = if bound.text("NewPrincipal") == Some("Mirror") { &mirror } else { &store };
+    let other = if wanted == &mirror { &store } else { &mirror };
+    let role = shell.instances.database(wanted, database).and_then(|view| view.mirroring).map(|(role, _)| role);
+    if role.is_some_and(|role| role.eq_ignore_ascii_case("PRINCIPAL")) {
+        return Ok(vec![verbose(format!("{database} is the principal on {} already.", wanted.fqdn))]);
+    }
+    match shell.instances.fail_over(other, wanted, database) {
+        Ok(()) => Ok(vec![verbose(format!("{database}: {} is the principal.", wanted.fqdn))]),
+        Err(message) => Err(error(bound, "InvalidOperation", "FailoverFailed", &wanted.fqdn, message)),
+    }
+}
+
+/// Moves the Central Management store's master. In a disaster its backup database is named.
+fn fail_management_over(shell: &Shell, bound: &Bound) -> Outcome {
+    let ((master, store), up) = {
+        let site = shell.site();
+        (site.master_backup.clone(), site.store_up)
+    };
+    if bound.set == "DisasterRecovery" {
+        let (fqdn, instance) =
+            (bound.text("BackupSqlServerFqdn").unwrap_or_default(), bound.text("BackupSqlInstanceName").unwrap_or_default());
+        if !store.is(fqdn, instance) {
+            let message = format!("\"{fqdn}\\{instance}\" holds no backup of the Central Management store.");
+            return Err(error(bound, "ObjectNotFound", "StoreNotInTopology", fqdn, message));
+        }
+    } else if !up {
+        let message = "The Central Management store cannot be reached. Name its backup database with BackupSqlServerFqdn.";
+        return Err(error(bound, "ResourceUnavailable", "StoreUnavailable", "", message.to_owned()));
+    }
+    if !may_change(shell, bound, false)? {
+        return Ok(Answers::new());
+    }
+    let mut site = shell.site();
+    site.store_up = true;
+    site.master = master;
+    Ok(vec![verbose(format!("The Central Management store is on {}.", site.master))])
+}
+
+/// The predefined roles that a failover touches, and the cmdlets of this lab that each may call.
+fn get_admin_role(bound: &Bound) -> Outcome {
+    let all: Vec<&str> = cmdlets::CMDLETS.iter().map(|cmdlet| cmdlet.name).collect();
+    let chat: Vec<&str> = all.iter().copied().filter(|name| name.contains("PersistentChat") || name.starts_with("Get-")).collect();
+    let windows: Vec<&str> = all.iter().copied().filter(|name| name.contains("WindowsService") || name.starts_with("Get-")).collect();
+    let found: Vec<Value> = [("CsAdministrator", all), ("CsPersistentChatAdministrator", chat), ("CsServerAdministrator", windows)]
+        .into_iter()
+        .filter(|(name, _)| bound.text("Identity").is_none_or(|identity| identity.eq_ignore_ascii_case(name)))
+        .filter(|(name, _)| bound.text("Filter").is_none_or(|filter| is_like(name, filter)))
+        .map(|(name, cmdlets)| json!({ "Identity": name, "IsStandardRole": true, "Cmdlets": cmdlets, "ConfigScopes": ["Global"] }))
+        .collect();
+    match bound.text("Identity") {
+        Some(identity) if found.is_empty() => Err(not_found(bound, identity)),
+        _ => Ok(objects(found)),
+    }
 }

@@ -45,7 +45,7 @@ pub enum ShellFault {
     },
     /// The module is not installed.
     ModuleMissing,
-    /// The Central Management store cannot be written: it went down with the lost site.
+    /// The Central Management store cannot be written, as it went down with the lost site, until it is failed over.
     CmsReadOnly,
     /// This server never gets the new configuration.
     ReplicaStuck { server: String },
@@ -92,10 +92,6 @@ pub(super) fn strikes(faults: &[ShellFault], name: &str, n: u32) -> Strike {
 
 pub(super) fn module_missing(faults: &[ShellFault]) -> bool {
     faults.contains(&ShellFault::ModuleMissing)
-}
-
-pub(super) fn cms_read_only(faults: &[ShellFault]) -> bool {
-    faults.contains(&ShellFault::CmsReadOnly)
 }
 
 pub(super) fn replica_stuck(faults: &[ShellFault], server: &str) -> bool {

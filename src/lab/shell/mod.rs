@@ -40,6 +40,8 @@ pub trait Instances: Send + Sync + 'static {
     /// Makes a partnership: both instances answer, the database is ONLINE here and absent there (or dropped there
     /// first). The error is the text of what SQL Server would say.
     fn mirror(&self, principal: &Store, mirror: &Store, database: &str, drop_existing: bool) -> Result<(), String>;
+    /// Exchanges the roles of a synchronized partnership.
+    fn fail_over(&self, principal: &Store, mirror: &Store, database: &str) -> Result<(), String>;
     /// Ends a partnership; the former mirror's database is dropped when asked.
     fn unmirror(&self, principal: &Store, mirror: &Store, database: &str, drop_existing: bool) -> Result<(), String>;
 }
@@ -121,7 +123,10 @@ pub struct Shell {
 }
 
 impl Shell {
-    pub fn new(options: ShellOptions, site: ChatSite, instances: Arc<dyn Instances>) -> Arc<Self> {
+    pub fn new(options: ShellOptions, mut site: ChatSite, instances: Arc<dyn Instances>) -> Arc<Self> {
+        if options.faults.contains(&ShellFault::CmsReadOnly) {
+            site.lose_store();
+        }
         Arc::new(Self { options, site: Mutex::new(site), instances, calls: Mutex::default() })
     }
 

@@ -28,6 +28,10 @@ impl Instances for Noted {
         *lock(&self.mirrored) = self.refuses.is_none();
         self.refuses.map_or(Ok(()), |text| Err(text.to_owned()))
     }
+    fn fail_over(&self, principal: &Store, mirror: &Store, database: &str) -> Result<(), String> {
+        lock(&self.asked).push(format!("fail over {database} {} {}", principal.fqdn, mirror.fqdn));
+        if *lock(&self.mirrored) { Ok(()) } else { Err(format!("Database \"{database}\" is not in a synchronized mirroring session.")) }
+    }
     fn unmirror(&self, principal: &Store, mirror: &Store, database: &str, drop: bool) -> Result<(), String> {
         lock(&self.asked).push(format!("unmirror {database} {} {} {drop}", principal.fqdn, mirror.fqdn));
         *lock(&self.mirrored) = false;
@@ -504,4 +508,93 @@ async fn every_call_is_recorded_with_its_plain_parameters_and_errors() {
         "{\"n\":1,\"at\":\"2026-05-01T03:00:00Z\",\"cmdlet\":\"Get-CsPersistentChatState\",\"parameters\":{\"Filter\":\"2026-05-01*\"},\"errors\":[]}\n\
          {\"n\":2,\"at\":\"2026-05-01T03:00:00Z\",\"cmdlet\":\"set-cspersistentchatstate\",\"parameters\":{\"PoolState\":\"Down\",\"List\":[\"a\"]},\"errors\":[\"CannotConvertArgumentNoMessage,Set-CsPersistentChatState\"]}\n"
     );
+}
+
+#[tokio::test]
+async fn an_object_that_was_read_can_be_given_back_changed() {
+    let mut lab = Lab::stock().await;
+    let read: Value = serde_json::from_str(lab.call("Get-CsPersistentChatState", json!({})).await.lines().next().unwrap()).unwrap();
+    let mut changed = read.clone();
+    changed["PoolState"] = json!("FailedOver");
+    assert_eq!(lab.call("Set-CsPersistentChatState", json!({ "Instance": changed })).await, "");
+    assert_eq!(lab.state().await, "FailedOver");
+    assert_eq!(lab.call("Set-CsPersistentChatState", json!({ "Instance": read, "PoolState": "FailedOver" })).await, "");
+    assert_eq!(lab.state().await, "FailedOver");
+    let told = lab.call("Set-CsPersistentChatState", json!({ "Instance": read, "Identity": POOL })).await;
+    assert!(told.starts_with("!AmbiguousParameterSet"), "{told}");
+}
+
+#[tokio::test]
+async fn a_management_store_that_went_down_is_failed_over_to_its_backup() {
+    let mut lab = Lab::broken(vec![ShellFault::CmsReadOnly]).await;
+    let over = json!({ "Identity": POOL, "PoolState": "FailedOver" });
+    let told = lab.call("Set-CsPersistentChatState", over.clone()).await;
+    assert!(told.starts_with("StoreUnavailable,Set-CsPersistentChatState"), "{told}");
+    let told = lab.call("Get-CsManagementStoreReplicationStatus", json!({ "CentralManagementStoreStatus": true })).await;
+    assert!(told.contains("atl-fe-01.litwareinc.com"), "{told}");
+    for (parameters, expected) in [
+        (json!({}), "StoreUnavailable,Invoke-CsManagementServerFailover"),
+        (json!({ "BackupSqlServerFqdn": "dr-sql-01.litwareinc.com" }), "StoreNotInTopology,Invoke-CsManagementServerFailover"),
+        (
+            json!({ "BackupSqlServerFqdn": "dr-cms-01.litwareinc.com", "BackupSqlInstanceName": "RTC", "Restore": true }),
+            "!AmbiguousParameterSet,Invoke-CsManagementServerFailover",
+        ),
+    ] {
+        let told = lab.call("Invoke-CsManagementServerFailover", parameters).await;
+        assert!(told.starts_with(expected), "{told}");
+    }
+    let right = json!({ "BackupSqlServerFqdn": "dr-cms-01.litwareinc.com", "BackupSqlInstanceName": "RTC" });
+    assert_eq!(lab.call("Invoke-CsManagementServerFailover", right).await, "");
+    assert_eq!(lab.call("Set-CsPersistentChatState", over).await, "");
+    let told = lab.call("Get-CsService", json!({ "CentralManagement": true })).await;
+    assert!(told.contains("CentralManagement:dr-fe-02.litwareinc.com"), "{told}");
+}
+
+#[tokio::test]
+async fn a_test_message_arrives_only_where_chat_can_work() {
+    let mut lab = Lab::stock().await;
+    let test = json!({ "TargetFqdn": "dr-pool-01.litwareinc.com" });
+    let told = lab.call("Test-CsPersistentChatMessage", test.clone()).await;
+    assert!(told.contains("No Persistent Chat server answers"), "{told}");
+    lab.call("Set-CsPersistentChatActiveServer", json!({ "ActiveServers": { "Add": "dr-chat-01.litwareinc.com" } })).await;
+    let told = lab.call("Test-CsPersistentChatMessage", test.clone()).await;
+    assert!(told.contains("has lost its connection to the database"), "{told}");
+    lab.call("Set-CsPersistentChatState", json!({ "Identity": POOL, "PoolState": "FailedOver" })).await;
+    let told = lab.call("Test-CsPersistentChatMessage", test.clone()).await;
+    assert!(told.contains(r#""Result":"Success""#), "{told}");
+    lab.call("Stop-CsWindowsService", json!({ "ComputerName": "dr-chat-01.litwareinc.com", "Name": "RTCCHAT" })).await;
+    let told = lab.call("Test-CsPersistentChatMessage", test).await;
+    assert!(told.contains(r#""Result":"Failure""#), "{told}");
+}
+
+#[tokio::test]
+async fn a_mirrored_database_is_failed_over_to_its_other_side() {
+    let mut lab = Lab::stock().await;
+    lab.call("Set-CsPersistentChatState", json!({ "Identity": POOL, "PoolState": "FailedOver" })).await;
+    let over =
+        |principal: &str| json!({ "PoolFqdn": "atl-cs-001.litwareinc.com", "DatabaseType": "PersistentChat", "NewPrincipal": principal });
+    let told = lab.call("Invoke-CsDatabaseFailover", over("Mirror")).await;
+    assert!(told.starts_with("FailoverFailed,Invoke-CsDatabaseFailover: Database \"mgc\" is not in"), "{told}");
+    *lock(&lab.instances.mirrored) = true;
+    assert_eq!(lab.call("Invoke-CsDatabaseFailover", over("Primary")).await, "");
+    assert_eq!(lab.call("Invoke-CsDatabaseFailover", over("Mirror")).await, "");
+    let asked = lock(&lab.instances.asked).clone();
+    assert_eq!(asked, ["fail over mgc dr-sql-01.litwareinc.com dr-sql-02.litwareinc.com"; 2]);
+    let told = lab
+        .call(
+            "Invoke-CsDatabaseFailover",
+            json!({ "PoolFqdn": "sea-cs-001.litwareinc.com", "DatabaseType": "PersistentChat", "NewPrincipal": "Mirror" }),
+        )
+        .await;
+    assert!(told.starts_with("NoMirrorInTopology"), "{told}");
+}
+
+#[tokio::test]
+async fn roles_tell_which_cmdlets_they_allow() {
+    let mut lab = Lab::stock().await;
+    let told = lab.call("Get-CsAdminRole", json!({ "Identity": "csPersistentChatAdministrator" })).await;
+    assert!(told.contains("Set-CsPersistentChatState") && !told.contains("Install-CsMirrorDatabase"), "{told}");
+    assert_eq!(lab.call("Get-CsAdminRole", json!({ "Filter": "Cs*" })).await.lines().count(), 3);
+    let told = lab.call("Get-CsAdminRole", json!({ "Identity": "CsHelpDesk2" })).await;
+    assert!(told.starts_with("ObjectNotFound"), "{told}");
 }
