@@ -4,11 +4,12 @@
 mod jobs;
 mod locks;
 mod log_shipping;
+mod log_shipping_primary;
 mod paths;
 mod sessions;
 
 use crate::lab::instance::same;
-use crate::lab::messages::{self, Raised, message};
+use crate::lab::messages::{self, Raised};
 use crate::lab::statements::run::{Flow, Runner};
 use crate::lab::statements::{Failure, Variable, Variables};
 use crate::lab::tds::{Cell, Parameter, Type};
@@ -28,7 +29,13 @@ pub struct Procedure {
 }
 
 fn all() -> impl Iterator<Item = &'static Procedure> {
-    sessions::PROCEDURES.iter().chain(locks::PROCEDURES).chain(paths::PROCEDURES).chain(log_shipping::PROCEDURES).chain(jobs::PROCEDURES)
+    sessions::PROCEDURES
+        .iter()
+        .chain(locks::PROCEDURES)
+        .chain(paths::PROCEDURES)
+        .chain(log_shipping::PROCEDURES)
+        .chain(log_shipping_primary::PROCEDURES)
+        .chain(jobs::PROCEDURES)
 }
 
 /// Home and name of the procedure that a name of one to three parts means, seen from `database`.
@@ -96,6 +103,11 @@ impl Arguments {
             Some(Cell::Bit(b)) => Some(i32::from(*b)),
             _ => None,
         }
+    }
+
+    /// True if the call names it, be it with NULL.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.at(name).is_some_and(|bound| bound.given)
     }
 
     pub fn bit(&self, name: &str) -> Option<bool> {
@@ -198,7 +210,7 @@ fn call(runner: &mut Runner<'_>, parts: &[String], given: Vec<Given>) -> Result<
     let shown = parts.join(".");
     if parts.len() > 3 {
         let server = parts.first().cloned().unwrap_or_default();
-        return Err(message(7202, 11, 2, format!("Could not find server '{server}' in sys.servers. Verify that the correct server name was specified. If necessary, execute the stored procedure sp_addlinkedserver to add the server to sys.servers.")).into());
+        return Err(messages::no_such_server(&server).into());
     }
     let current = runner.connection.database.clone();
     let context = context(parts, &current);
@@ -206,6 +218,10 @@ fn call(runner: &mut Runner<'_>, parts: &[String], given: Vec<Given>) -> Result<
         return Err(messages::no_such_procedure(&shown).into());
     }
     let procedure = lookup(parts, &current).ok_or_else(|| messages::no_such_procedure(&shown))?;
+    // msdb's procedures are granted to the roles of the Agent, not to everybody
+    if procedure.home == "msdb" && !runner.connection.instance.rights.is_sysadmin() {
+        return Err(messages::not_granted("EXECUTE", procedure.name, "msdb", "dbo").into());
+    }
     let mut arguments = bind(procedure, given, context).map_err(|mut raised| {
         procedure.name.clone_into(&mut raised.procedure);
         raised
@@ -295,7 +311,7 @@ pub fn call_by_rpc(runner: &mut Runner<'_>, name: &str, parameters: &[Parameter]
 fn execute_sql(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let mut values = arguments.values.clone().into_iter();
     let Some((_, Cell::Text(text), _)) = values.next() else {
-        return Err(message(214, 16, 2, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.").into());
+        return Err(messages::statement_expected().into());
     };
     let mut variables = Variables::default();
     if let Some((_, Cell::Text(declarations), _)) = values.next() {
@@ -307,13 +323,7 @@ fn execute_sql(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
             let value = match found {
                 Some((_, value, ty)) => convert(value, *ty, column.ty, 0)?,
                 None => {
-                    return Err(message(
-                        8178,
-                        16,
-                        1,
-                        format!("The parameterized query expects the parameter '{}', which was not supplied.", column.name),
-                    )
-                    .into());
+                    return Err(messages::parameter_expected(&column.name).into());
                 }
             };
             variables.declare(&column.name, column.ty, value)?;
