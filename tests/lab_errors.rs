@@ -99,6 +99,7 @@ const SCENES: &[Scene] = &[
             (&[10704], "THROW"),
             (&[10741], "SELECT TOP 1 name FROM sys.databases ORDER BY name OFFSET 1 ROWS"),
             (&[15007], "EXEC sp_who2 'nobody'"),
+            (&[15250], "EXEC sp_tables @table_qualifier = 'msdb'"),
             (&[18054], "RAISERROR(60000, 16, 1)"),
             (&[35100], "THROW 5, 'x', 1"),
         ],
@@ -109,7 +110,7 @@ const SCENES: &[Scene] = &[
         pace: 0.0,
         cases: &[
             (&[18456], "login cutover wrong master"),
-            (&[4060], "login cutover right mgc"),
+            (&[4060, 18456], "login cutover right mgc"),
             (&[911], "USE nowhere"),
             (&[927], "USE mgc"),
             (&[5011, 5069], "ALTER DATABASE nowhere SET MULTI_USER"),

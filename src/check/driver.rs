@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::event::Event;
 use super::order::{self, Memo};
 use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, Related, Run, STDIN, Set, suppress};
-use crate::script::{self, Kind, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits};
+use crate::script::{self, Kind, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits, parallel};
 use crate::site::Site;
 
 /// Name of the site file that counts beside a runbook.
@@ -113,7 +112,8 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             _ => Source::Instead { path, text },
         })
         .collect();
-    library.take_in(&sources);
+    let texts: Vec<_> = sources.iter().zip(named).map(|(source, (_, text))| (source.folder(), *text)).collect();
+    library.take_in(&texts);
     let loaded = each(&sources, &library, site);
     let mut findings = Vec::new();
     let mut files: Vec<LookedAt> = Vec::new();
@@ -174,31 +174,7 @@ fn address(file: &Arc<SourceFile>) -> usize {
 fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<Loaded> {
     // what is imported by one of these runbooks is judged by all of them
     let with_modules = sources.iter().any(|source| matches!(source, Source::Instead { path, .. } if library.has(path)));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(sources.len());
-    if threads < 2 {
-        let mut memos = Memos::default();
-        return sources.iter().map(|source| one(*source, library, site, &mut memos, with_modules)).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Loaded)>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let work = || {
-                let mut memos = Memos::default();
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(source) = sources.get(index) else { return };
-                    let loaded = one(*source, library, site, &mut memos, with_modules);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, loaded));
-                }
-            };
-            let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(limits::STACK).spawn_scoped(scope, work);
-            thread.expect("a thread starts");
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, loaded)| loaded).collect()
+    parallel::map(sources, |source, memos: &mut Memos| one(*source, library, site, memos, with_modules))
 }
 
 /// What was followed already, for scripts that have the same modules in the same order.

@@ -16,6 +16,7 @@ pub mod suppress;
 #[cfg(test)]
 mod tests;
 pub mod value;
+mod ways;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -117,7 +118,7 @@ pub struct Options {
     /// the site file that was named; else a `site.toml` beside each file counts
     pub site: Option<Arc<Site>>,
     /// what a runbook may call
-    pub names: Names,
+    pub names: Arc<Names>,
 }
 
 /// What was found in some files.

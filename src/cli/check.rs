@@ -217,7 +217,7 @@ fn fixed(inputs: &[Input], checked: &Checked, options: &check::Options) -> Resul
 
 /// True for a text that Rhai's parser takes.
 fn compiles(text: &str) -> bool {
-    engine::new().compile_with_scope(&engine::scope(), text).is_ok()
+    engine::parser().compile_with_scope(&engine::scope(), text).is_ok()
 }
 
 /// Prints the changes as a diff; on standard error where standard output is for a program.

@@ -195,7 +195,7 @@ fn not_found(script: &Script, signature: &str) -> Message {
             false => "look at the number and the types of its arguments".to_owned(),
         }
     } else {
-        match nearest(short, script.names.functions.iter().map(String::as_str)) {
+        match nearest(short, script.names.functions.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "run `cutover docs` to see what may be called".to_owned(),
         }

@@ -4,12 +4,15 @@
 mod arguments;
 mod error;
 mod frames;
+mod functions;
 mod messages;
 mod modules;
 mod run;
 mod site;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use rhai::Engine;
 
@@ -20,18 +23,8 @@ use crate::primitives::{Primitive, values};
 use crate::script::{Names, engine};
 
 /// The names a script is loaded with: these primitives, and every function and method that is registered.
-pub fn names(primitives: &[&'static Primitive]) -> Names {
-    let engine = values_engine();
-    let identifier = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains('$');
-    let functions = engine.collect_fn_metadata(
-        None,
-        |info| {
-            let name = info.metadata.name.as_str();
-            identifier(name).then(|| name.to_owned())
-        },
-        true,
-    );
-    Names { primitives: primitives.iter().map(|p| p.name.to_owned()).collect(), functions: functions.into_iter().collect() }
+pub fn names(primitives: &[&'static Primitive]) -> Arc<Names> {
+    Arc::new(Names { primitives: primitives.iter().map(|p| p.name).collect(), functions: functions::FUNCTIONS.iter().copied().collect() })
 }
 
 /// The compiling engine with the values a runbook handles.

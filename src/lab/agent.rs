@@ -145,9 +145,9 @@ pub fn start(instance: &Arc<Instance>, id: Uuid) -> Result<String, Raised> {
     };
     let run = Run { instance: Arc::clone(instance), job: id, stop };
     if instance.world.paced(OVERHEAD).is_zero() {
-        run.to_its_end();
+        run.carry_out();
     } else {
-        std::thread::spawn(move || run.to_its_end());
+        std::thread::spawn(move || run.carry_out());
     }
     Ok(name)
 }
@@ -184,7 +184,7 @@ enum Work {
 }
 
 impl Run {
-    fn to_its_end(self) {
+    fn carry_out(self) {
         let work = {
             let state = self.instance.lock();
             let primary = state.primaries.iter().find(|row| row.job == self.job).cloned().map(Work::Backup);

@@ -209,6 +209,7 @@ messages! {
     no_such_schedule_id(id: i32) = 14262, 16, 1, "The specified @schedule_id ('{id}') does not exist.";
     one_of(first: &str, second: &str) = 14294, 16, 1, "Supply either {first} or {second} to identify the object.";
     no_such_login(name: &str) = 15007, 16, 1, "'{name}' is not a valid login or you do not have permission.";
+    other_qualifier() = 15250, 16, 1, "The database name component of the object qualifier must be the name of the current database.";
     raiserror_unknown(number: i32, severity: i32, state: i32) = 18054, 16, 1, "Error {number}, severity {severity}, state {state} was raised, but no message with that error number was found in sys.messages.";
     login_failed(user: &str) = 18456, 14, 1, "Login failed for user '{user}'.";
     sysadmin_only() = 21089, 16, 1, "Only members of the sysadmin fixed server role can perform this operation.";

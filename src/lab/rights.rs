@@ -46,10 +46,7 @@ impl Rights {
         const ROLES: [&str; 9] =
             ["sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin", "public"];
         let known = ROLES.iter().find(|known| same(known, role))?;
-        Some(match (self, *known) {
-            (Self::Sysadmin, _) | (_, "public") | (Self::Dbcreator, "dbcreator") => true,
-            _ => false,
-        })
+        Some(matches!((self, *known), (Self::Sysadmin, _) | (_, "public") | (Self::Dbcreator, "dbcreator")))
     }
 
     /// HAS_PERMS_BY_NAME of the server itself: `None` if there is no such permission.

@@ -20,7 +20,7 @@ use super::scenario::{self, Fault, Scenario};
 use super::scene::{self, Folders};
 use super::shell::{ChatSite, DatabaseView, Instances, Shell, ShellOptions, Store};
 use super::statements::Front;
-use super::tds::{Certificate, Encryption, Server, ServerOptions, StartError, TlsAge};
+use super::tds::{Certificate, Encryption, LOGIN_TIME, Server, ServerOptions, StartError, TlsAge};
 use super::wirelog::WireLog;
 
 /// What a lab is made from.
@@ -146,7 +146,12 @@ impl Lab {
         let mut ports = BTreeMap::new();
         for (key, instance) in &instances {
             let listener = TcpListener::bind((options.listen, 0)).map_err(listening)?;
-            let tls = ServerOptions { certificate: certificate.clone(), encryption: Encryption::Required, tls: TlsAge::Current };
+            let tls = ServerOptions {
+                certificate: certificate.clone(),
+                encryption: Encryption::Required,
+                tls: TlsAge::Current,
+                login_time: LOGIN_TIME,
+            };
             let server = Server::start(listener, Arc::new(Front(Arc::clone(instance))), tls)?;
             ports.insert(key.clone(), server.addr().port());
             // set once, here: nothing else fills it

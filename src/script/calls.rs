@@ -1,29 +1,23 @@
 //! The table of call sites: every place where a primitive is called by a call written out in the text. A primitive runs only
 //! from there. Filled at load, read by `host` on every call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use rhai::{AST, Expr, FnCallExpr, Position, Stmt};
+use rhai::{Expr, FnCallExpr, Position, Stmt};
 
-use super::walk::{self, Function, Node};
+use super::walk::{self, Node};
 
 /// Call sites by line and column of the run's one line space.
 #[derive(Clone, Debug, Default)]
 pub struct Calls(HashMap<(usize, usize), String>);
 
 impl Calls {
-    /// Adds what one file calls.
-    pub fn add(&mut self, ast: &AST, functions: &[Function], is_primitive: &dyn Fn(&str) -> bool) {
-        let mut visit = |node: Node<'_>| {
-            if let Some((call, position)) = written_call(node)
-                && is_primitive(&call.name)
-            {
-                self.0.insert(walk::place(position), call.name.to_string());
-            }
-        };
-        walk::statements(ast.statements(), &mut visit);
-        for function in functions {
-            walk::statements(&function.statements, &mut visit);
+    /// Adds the call that a node is, if it is one of a primitive.
+    pub fn see(&mut self, node: Node<'_>, primitives: &BTreeSet<&'static str>) {
+        if let Some((call, position)) = written_call(node)
+            && primitives.contains(call.name.as_str())
+        {
+            self.0.insert(walk::place(position), call.name.to_string());
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rhai::{Expr, Position, Stmt, Token};
 
-use super::calls::written_call;
+use super::calls::{Calls, written_call};
 use super::engine::SITE;
 use super::error::{Problem, ScriptError};
 use super::load::error;
@@ -24,15 +24,28 @@ const SWALLOW_ERRORS: &[&str] = &["sort", "sort_by", "order", "order_by"];
 const TAKE_FUNCTIONS: &[&str] =
     &["map", "filter", "all", "some", "index_of", "find", "find_map", "reduce", "reduce_rev", "for_each", "retain", "drain", "dedup"];
 
-/// Checks one file that compiled, by itself.
-pub fn file(file: &SourceFile, names: &Names, problems: &mut Vec<(Problem, Range<usize>)>) {
+/// Checks one file that compiled, by itself; returns where it calls primitives.
+pub fn file(file: &SourceFile, names: &Names, problems: &mut Vec<(Problem, Range<usize>)>) -> Calls {
     let check = File { names, file };
     check.names_are_free(problems);
     if file.module.is_some() {
         check.holds_only_definitions(problems);
     }
-    check.nothing_binds_site(problems);
-    check.nodes(problems);
+    let mut calls = Calls::default();
+    let mut binds = check.parameters_bind_site();
+    let mut found = Vec::new();
+    let top: BTreeSet<_> =
+        file.ast.statements().iter().filter(|s| matches!(s, Stmt::Import(..))).map(|s| walk::place(s.position())).collect();
+    file.nodes(&mut |node| {
+        calls.see(node, &names.primitives);
+        binds |= binds_site(node);
+        check.node(node, &top, &mut found);
+    });
+    if binds {
+        check.nothing_binds_site(problems);
+    }
+    problems.extend(found);
+    calls
 }
 
 /// Function names are unique over all files of a script; each is so by itself.
@@ -56,11 +69,7 @@ pub fn names(files: &[Arc<SourceFile>], names: &Names, errors: &mut Vec<ScriptEr
 pub fn between(files: &[Arc<SourceFile>], index: usize, imports: &[Import], names: &Names, errors: &mut Vec<ScriptError>) {
     let file = &files[index];
     let between = Between { files, imports, names, file };
-    let mut visit = |node: Node<'_>| between.node(node, errors);
-    walk::statements(file.ast.statements(), &mut visit);
-    for function in &file.functions {
-        walk::statements(&function.statements, &mut visit);
-    }
+    file.nodes(&mut |node| between.node(node, errors));
 }
 
 struct File<'a> {
@@ -142,9 +151,6 @@ impl<'a> File<'a> {
 
     /// `site` is never a variable, parameter, loop variable, caught error or import's name.
     fn nothing_binds_site(&self, errors: &mut Problems) {
-        if !self.binds_site() {
-            return;
-        }
         let lexemes = self.file.lexemes();
         let is_site = |at: usize| matches!(&lexemes[at].token, Token::Identifier(n) if n.as_str() == SITE);
         let (mut parameters, mut at) = (false, 0);
@@ -170,44 +176,19 @@ impl<'a> File<'a> {
         }
     }
 
-    /// True if something in the file is called `site`; where, only the tokens tell.
-    fn binds_site(&self) -> bool {
-        let mut found = self.own().iter().any(|function| !function.is_closure() && function.parameters.iter().any(|p| p == SITE));
-        let mut visit = |node: Node<'_>| {
-            found |= match node {
-                Node::Stmt(Stmt::Var(parts, ..)) => parts.0.name.as_str() == SITE,
-                Node::Stmt(Stmt::For(parts, _)) => {
-                    parts.0.name.as_str() == SITE || parts.1.as_ref().is_some_and(|counter| counter.name.as_str() == SITE)
-                }
-                Node::Stmt(Stmt::TryCatch(flow, _)) => matches!(&flow.expr, Expr::Variable(parts, ..) if parts.1.as_str() == SITE),
-                Node::Stmt(Stmt::Import(parts, _)) => parts.1.name.as_str() == SITE,
-                _ => false,
-            };
-        };
-        walk::statements(self.file.ast.statements(), &mut visit);
-        for function in self.own() {
-            walk::statements(&function.statements, &mut visit);
-        }
+    /// True if a parameter may be called `site`.
+    fn parameters_bind_site(&self) -> bool {
         // what a closure captures is a parameter of it, too: only the text tells whether it was written there
         let text = &self.file.text;
         let between = |at: usize| {
             let before = text[..at].trim_end().ends_with(['|', ',']);
             before && text[at + SITE.len()..].trim_start().starts_with(['|', ','])
         };
-        found || text.match_indices(SITE).any(|(at, _)| between(at))
+        self.own().iter().any(|function| !function.is_closure() && function.parameters.iter().any(|p| p == SITE))
+            || text.match_indices(SITE).any(|(at, _)| between(at))
     }
 
-    /// Everything that is wrong with single nodes.
-    fn nodes(&self, errors: &mut Problems) {
-        let top: BTreeSet<_> =
-            self.file.ast.statements().iter().filter(|s| matches!(s, Stmt::Import(..))).map(|s| walk::place(s.position())).collect();
-        let mut visit = |node: Node<'_>| self.node(node, &top, errors);
-        walk::statements(self.file.ast.statements(), &mut visit);
-        for function in self.own() {
-            walk::statements(&function.statements, &mut visit);
-        }
-    }
-
+    /// What is wrong with a node by itself.
     fn node(&self, node: Node<'_>, top: &BTreeSet<(usize, usize)>, errors: &mut Problems) {
         match node {
             Node::Stmt(Stmt::Import(parts, position)) => {
@@ -276,6 +257,19 @@ impl<'a> File<'a> {
                 errors.push(self.at(receiver.position(), Problem::CapturedReceiver { name: name.to_owned() }));
             }
         }
+    }
+}
+
+/// True if a node gives the name `site` to something; where, only the tokens tell.
+fn binds_site(node: Node<'_>) -> bool {
+    match node {
+        Node::Stmt(Stmt::Var(parts, ..)) => parts.0.name.as_str() == SITE,
+        Node::Stmt(Stmt::For(parts, _)) => {
+            parts.0.name.as_str() == SITE || parts.1.as_ref().is_some_and(|counter| counter.name.as_str() == SITE)
+        }
+        Node::Stmt(Stmt::TryCatch(flow, _)) => matches!(&flow.expr, Expr::Variable(parts, ..) if parts.1.as_str() == SITE),
+        Node::Stmt(Stmt::Import(parts, _)) => parts.1.name.as_str() == SITE,
+        _ => false,
     }
 }
 
@@ -364,9 +358,9 @@ impl<'a> Between<'a> {
     /// What to do about a name that is not known, and what to write in its place.
     fn suggest(&self, name: &str, call: bool) -> (String, Option<String>) {
         // of two that are as near, a primitive was meant rather than a method
-        let primitives = self.names.primitives.iter().filter(|_| call).map(String::as_str);
+        let primitives = self.names.primitives.iter().copied().filter(|_| call);
         let own = self.own().iter().filter(|f| !f.is_closure()).map(|f| f.name.as_str());
-        let known = primitives.chain(own).chain(self.names.functions.iter().map(String::as_str));
+        let known = primitives.chain(own).chain(self.names.functions.iter().copied());
         // a function of an imported module, called without its module
         let module = self.imports.iter().find(|i| self.files[i.file].functions.iter().any(|f| f.name == name && !f.private));
         match (module, nearest(name, known)) {

@@ -37,19 +37,10 @@ pub fn seed() {
     let _ = rhai::config::hashing::set_hashing_seed(Some([0x6375, 0x746f, 0x7665, 0x7221]));
 }
 
-/// An engine that compiles runbooks; it knows no primitive.
-pub fn new() -> Engine {
+/// An engine that compiles runbooks; it knows no primitive, and none of the language's functions: what is called is known
+/// from [`super::Names`].
+pub fn parser() -> Engine {
     let mut engine = Engine::new_raw();
-    LanguageCorePackage::new().register_into_engine(&mut engine);
-    ArithmeticPackage::new().register_into_engine(&mut engine);
-    BasicStringPackage::new().register_into_engine(&mut engine);
-    BasicIteratorPackage::new().register_into_engine(&mut engine);
-    BasicFnPackage::new().register_into_engine(&mut engine);
-    LogicPackage::new().register_into_engine(&mut engine);
-    BasicMathPackage::new().register_into_engine(&mut engine);
-    BasicArrayPackage::new().register_into_engine(&mut engine);
-    BasicMapPackage::new().register_into_engine(&mut engine);
-    MoreStringPackage::new().register_into_engine(&mut engine);
     engine
         .set_optimization_level(OptimizationLevel::None)
         .set_strict_variables(true)
@@ -64,6 +55,22 @@ pub fn new() -> Engine {
         .set_max_functions(limits::FUNCTIONS)
         .set_max_modules(limits::MODULES);
     forbid_words(&mut engine);
+    engine
+}
+
+/// An engine that runs what [`parser`] compiles; it knows no primitive.
+pub fn new() -> Engine {
+    let mut engine = parser();
+    LanguageCorePackage::new().register_into_engine(&mut engine);
+    ArithmeticPackage::new().register_into_engine(&mut engine);
+    BasicStringPackage::new().register_into_engine(&mut engine);
+    BasicIteratorPackage::new().register_into_engine(&mut engine);
+    BasicFnPackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    MoreStringPackage::new().register_into_engine(&mut engine);
     engine
 }
 

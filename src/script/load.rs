@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rhai::{Engine, Expr, Scope, Stmt};
 
 use super::error::{Problem, ScriptError, ScriptErrors};
-use super::{Calls, Import, Kind, Names, Script, SourceFile, checks, engine, limits, span, stdlib, syntax, walk};
+use super::{Calls, Import, Kind, Names, Script, SourceFile, checks, engine, limits, parallel, span, stdlib, syntax, walk};
 
 /// What to load.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +26,22 @@ pub enum Source<'a> {
     },
 }
 
+impl Source<'_> {
+    /// Where its modules are looked for first.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Path(path) | Self::Instead { path, .. } => folder_of(Some(path)),
+            Self::Text { .. } => None,
+        }
+    }
+}
+
 /// Where modules are looked for and what may be called.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The site's own `stdlib`, if it has one.
     pub site_stdlib: Option<PathBuf>,
-    pub names: Names,
+    pub names: Arc<Names>,
 }
 
 /// Where the modules begin in the space of bytes: behind the runbook, so that it is shown first.
@@ -69,11 +79,36 @@ pub struct Library {
     fit: Mutex<HashSet<Vec<usize>>>,
 }
 
-/// A runbook's text, before it is compiled.
+/// A file's text, before it is compiled.
 struct Text {
     name: String,
     path: Option<PathBuf>,
-    text: String,
+    kind: Kind,
+    module: Option<String>,
+    bom: bool,
+    text: Arc<str>,
+    line_starts: Arc<[usize]>,
+    first_line: usize,
+    base: usize,
+}
+
+impl Text {
+    /// That of a runbook, first in the space of bytes.
+    fn new(name: String, path: Option<PathBuf>, text: &str) -> Self {
+        let bare = text.trim_start_matches('\u{feff}');
+        let line_starts = span::line_starts(bare).into();
+        Self {
+            name,
+            path,
+            kind: Kind::Runbook,
+            module: None,
+            bom: bare.len() < text.len(),
+            text: bare.into(),
+            line_starts,
+            first_line: 0,
+            base: 0,
+        }
+    }
 }
 
 impl Script {
@@ -83,14 +118,10 @@ impl Script {
     /// Everything found, over all files; after a syntax error the file's other checks are left out.
     pub fn load(source: Source<'_>, options: &Options) -> Result<Script, ScriptErrors> {
         // read once, so that the modules are those of the text that is compiled
-        let Text { name, path, text } = read(source)?;
-        let source = match &path {
-            Some(path) => Source::Instead { path, text: &text },
-            None => Source::Text { name: &name, text: &text },
-        };
+        let text = read(source)?;
         let mut library = Library::new(options.clone());
-        library.take_in(&[source]);
-        library.load(source)
+        library.take_in(&[(folder_of(text.path.as_deref()), &text.text)]);
+        library.load_text(text)
     }
 }
 
@@ -101,14 +132,14 @@ fn utf8(bytes: Vec<u8>) -> std::io::Result<String> {
 fn read(source: Source<'_>) -> Result<Text, ScriptErrors> {
     match source {
         Source::Path(path) => match std::fs::read(path).and_then(utf8) {
-            Ok(text) => Ok(Text { name: path.display().to_string(), path: Some(path.to_owned()), text }),
+            Ok(text) => Ok(Text::new(path.display().to_string(), Some(path.to_owned()), &text)),
             Err(error) => {
                 let problem = Box::new(Problem::Unreadable { path: path.to_owned(), source: Arc::new(error) });
                 Err(ScriptErrors(vec![ScriptError { problem, file: None, span: 0..0, source: None }]))
             }
         },
-        Source::Instead { path, text } => Ok(Text { name: path.display().to_string(), path: Some(path.to_owned()), text: text.to_owned() }),
-        Source::Text { name, text } => Ok(Text { name: name.to_owned(), path: None, text: text.to_owned() }),
+        Source::Instead { path, text } => Ok(Text::new(path.display().to_string(), Some(path.to_owned()), text)),
+        Source::Text { name, text } => Ok(Text::new(name.to_owned(), None, text)),
     }
 }
 
@@ -129,7 +160,7 @@ impl Library {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            engine: engine::new(),
+            engine: engine::parser(),
             scope: engine::scope(),
             modules: HashMap::new(),
             places: HashMap::new(),
@@ -144,19 +175,21 @@ impl Library {
         self.modules.contains_key(&Place::File(path.to_owned()))
     }
 
-    /// Compiles every module that these runbooks import, and what those import. What cannot be read is told by
+    /// Compiles every module that the runbooks of these folders import, and what those import. What cannot be read is told by
     /// [`Library::load`].
-    pub fn take_in(&mut self, runbooks: &[Source<'_>]) {
-        for source in runbooks {
-            let Ok(text) = read(*source) else { continue };
-            let folder = folder_of(text.path.as_deref());
-            for name in mentioned(&text.text) {
-                self.take_in_module(folder.as_deref(), name);
+    pub fn take_in(&mut self, runbooks: &[(Option<PathBuf>, &str)]) {
+        let mut found = Vec::new();
+        for (folder, text) in runbooks {
+            for name in mentioned(text) {
+                self.find_module(folder.as_deref(), name, &mut found);
             }
         }
+        let compiled = parallel::map(&found, |(_, module), (): &mut ()| self.compile(module));
+        self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
     }
 
-    fn take_in_module(&mut self, folder: Option<&Path>, name: &str) {
+    /// Finds a module and what it imports; those that are new are put where they belong in the space of lines and bytes.
+    fn find_module(&mut self, folder: Option<&Path>, name: &str, found: &mut Vec<(Place, Text)>) {
         let key = (folder.map(Path::to_owned), name.to_owned());
         if self.places.contains_key(&key) {
             return;
@@ -167,7 +200,7 @@ impl Library {
         };
         self.places.insert(key, Some(place.clone()));
         let inner: Vec<String> = mentioned(&text).map(str::to_owned).collect();
-        if !self.modules.contains_key(&place) {
+        if !self.modules.contains_key(&place) && found.iter().all(|(own, _)| *own != place) {
             let kind = match (&place, folder) {
                 (Place::Embedded(_), _) => Kind::Embedded,
                 (Place::File(path), Some(folder)) if path.starts_with(folder) => Kind::Beside,
@@ -177,15 +210,15 @@ impl Library {
                 Place::File(path) => Some(path.clone()),
                 Place::Embedded(_) => None,
             };
-            let text = Text { name: shown, path, text };
-            let compiled = self.compile(text, kind, Some(name.to_owned()), self.lines, self.bytes);
-            self.lines += compiled.file.line_starts.len();
+            let module = Some(name.to_owned());
+            let text = Text { kind, module, first_line: self.lines, base: self.bytes, ..Text::new(shown, path, &text) };
+            self.lines += text.line_starts.len();
             // one byte between files, so that no position belongs to two
-            self.bytes += compiled.file.text.len() + 1;
-            self.modules.insert(place, compiled);
+            self.bytes += text.text.len() + 1;
+            found.push((place, text));
         }
         for name in inner {
-            self.take_in_module(folder, &name);
+            self.find_module(folder, &name, found);
         }
     }
 
@@ -194,9 +227,13 @@ impl Library {
     /// # Errors
     /// Everything found, over all files; after a syntax error the file's other checks are left out.
     pub fn load(&self, source: Source<'_>) -> Result<Script, ScriptErrors> {
-        let text = read(source)?;
+        self.load_text(read(source)?)
+    }
+
+    fn load_text(&self, text: Text) -> Result<Script, ScriptErrors> {
+        let text = Text { first_line: self.lines, ..text };
         let folder = folder_of(text.path.as_deref());
-        let runbook = self.compile(text, Kind::Runbook, None, self.lines, 0);
+        let runbook = self.compile(&text);
         let mut loading = Loading { library: self, folder, files: Vec::new(), imports: Vec::new(), errors: Vec::new() };
         loading.add(&runbook, &mut Vec::new());
         let Loading { files, imports, mut errors, .. } = loading;
@@ -240,32 +277,28 @@ impl Library {
         }
     }
 
-    fn compile(&self, text: Text, kind: Kind, module: Option<String>, first_line: usize, base: usize) -> Compiled {
-        let bom = text.text.starts_with('\u{feff}');
-        let bare: Arc<str> = text.text.trim_start_matches('\u{feff}').into();
-        let line_starts = span::line_starts(&bare);
+    fn compile(&self, text: &Text) -> Compiled {
         let mut file = SourceFile {
-            name: text.name,
-            path: text.path,
-            kind,
-            module,
-            bom,
-            first_line,
+            name: text.name.clone(),
+            path: text.path.clone(),
+            kind: text.kind,
+            module: text.module.clone(),
+            bom: text.bom,
+            first_line: text.first_line,
             ast: rhai::AST::empty(),
             functions: Vec::new(),
             calls: Calls::default(),
-            base,
-            line_starts,
+            base: text.base,
+            line_starts: text.line_starts.clone(),
             lexed: OnceLock::new(),
-            text: bare,
+            text: text.text.clone(),
         };
         let mut problems = Vec::new();
         match self.parse(&file, &file.text) {
             Ok(ast) => {
                 file.functions = walk::functions(&ast);
                 file.ast = ast;
-                file.calls.add(&file.ast, &file.functions, &|name| self.options.names.primitives.contains(name));
-                checks::file(&file, &self.options.names, &mut problems);
+                file.calls = checks::file(&file, &self.options.names, &mut problems);
             }
             Err(found) => problems = self.others(&file, found),
         }

@@ -9,6 +9,7 @@ pub mod engine;
 mod error;
 pub mod limits;
 mod load;
+pub mod parallel;
 pub mod span;
 pub mod stdlib;
 mod syntax;
@@ -30,15 +31,15 @@ pub use engine::seed;
 pub use error::{Problem, ScriptError, ScriptErrors};
 pub use load::{Library, Options, Source};
 use span::{ArgumentSpan, Lexed, Lexeme};
-use walk::Function;
+use walk::{Function, Node};
 
 /// What a runbook may call besides its own functions.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// Called only by calls written out.
-    pub primitives: BTreeSet<String>,
+    pub primitives: BTreeSet<&'static str>,
     /// Registered functions and methods.
-    pub functions: BTreeSet<String>,
+    pub functions: BTreeSet<&'static str>,
 }
 
 /// Where a file of a script was found.
@@ -85,7 +86,7 @@ pub struct SourceFile {
     pub calls: Calls,
     /// Where the file begins in [`Script`]'s own space of bytes.
     base: usize,
-    line_starts: Vec<usize>,
+    line_starts: Arc<[usize]>,
     lexed: OnceLock<Lexed>,
 }
 
@@ -93,6 +94,14 @@ impl SourceFile {
     /// The text with its name, for a diagnostic.
     pub fn named(&self) -> NamedSource<Arc<str>> {
         NamedSource::new(&self.name, self.text.clone())
+    }
+
+    /// Visits every node of the file: its top level, then its functions.
+    pub fn nodes<'a>(&'a self, visit: &mut dyn FnMut(Node<'a>)) {
+        walk::statements(self.ast.statements(), visit);
+        for function in &self.functions {
+            walk::statements(&function.statements, visit);
+        }
     }
 
     /// The file's tokens with their bytes; lexed when first asked for.
@@ -155,7 +164,7 @@ pub struct Script {
     /// What each file imports at its top.
     pub imports: Vec<Vec<Import>>,
     /// What it was loaded with.
-    pub names: Names,
+    pub names: Arc<Names>,
     /// Every closure: its file, and its index among the file's functions.
     closures: HashMap<String, (usize, usize)>,
     functions: BTreeSet<String>,

@@ -50,7 +50,7 @@ impl InputStream for Counting<'_> {
 
 /// Where each line starts.
 pub fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1)).collect()
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// The byte of a line and column, both from 1; saturates at the end of the line.

@@ -1,14 +1,13 @@
 //! Loading whatever text there is: an answer, never a panic, and every error inside its file.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::{Names, Options, Script, Source, nearest};
 
 fn load(text: &str) -> Result<Script, super::ScriptErrors> {
-    let names = Names {
-        primitives: ["sql", "step"].map(str::to_owned).into(),
-        functions: ["len", "map", "to_string", "push"].map(str::to_owned).into(),
-    };
+    let names = Arc::new(Names { primitives: ["sql", "step"].into(), functions: ["len", "map", "to_string", "push"].into() });
     Script::load(Source::Text { name: "main.rhai", text }, &Options { site_stdlib: None, names })
 }
 

@@ -158,7 +158,7 @@ mod tests {
 
     /// Names of variables and calls in the order of the visit.
     fn visited(text: &str) -> String {
-        let ast = engine::new().compile_with_scope(&engine::scope(), text).unwrap();
+        let ast = engine::parser().compile_with_scope(&engine::scope(), text).unwrap();
         let mut seen = Vec::new();
         let mut visit = |node: Node<'_>| match node {
             Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) => {

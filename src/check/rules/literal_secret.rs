@@ -5,7 +5,7 @@ use std::ops::Range;
 use rhai::{Expr, Stmt};
 
 use crate::check::{File, Finding, Look, Rule, Severity};
-use crate::script::walk::{self, Node};
+use crate::script::walk::Node;
 
 pub static LITERAL_SECRET: Rule =
     Rule { slug: "literal-secret", severity: Severity::Warning, page: include_str!("literal-secret.md"), look: Look::File(check) };
@@ -41,10 +41,7 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
         }
         _ => {}
     };
-    walk::statements(file.file.ast.statements(), &mut visit);
-    for function in &file.file.functions {
-        walk::statements(&function.statements, &mut visit);
-    }
+    file.file.nodes(&mut visit);
     for (span, message) in found {
         let help = "take it out and change it: keep secrets out of runbooks, in the site file's `auth` as a reference";
         findings.push(LITERAL_SECRET.finding(file.file, span, message, "readable by everyone", help));
@@ -80,6 +77,9 @@ fn is_secret(text: &str) -> bool {
 
 /// The secret in `…;Password=abc;…`, `PASSWORD = N'abc'`, and the name before it.
 fn within(text: &str) -> Option<(Range<usize>, &'static str)> {
+    if !text.contains('=') {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     for name in BEFORE {
         for (at, _) in lower.match_indices(name) {

@@ -10,7 +10,7 @@ pub static RETURN_IN_STEP: Rule =
     Rule { slug: "return-in-step", severity: Severity::Error, page: include_str!("return-in-step.md"), look: Look::File(check) };
 
 fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
-    if file.file.calls.is_empty() {
+    if file.file.calls.is_empty() || !file.file.text.contains("return") {
         return;
     }
     let mut bodies = Vec::new();
@@ -22,10 +22,7 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
             bodies.push(body);
         }
     };
-    walk::statements(file.file.ast.statements(), &mut look);
-    for function in &file.file.functions {
-        walk::statements(&function.statements, &mut look);
-    }
+    file.file.nodes(&mut look);
     for body in bodies {
         // closures inside are functions of their own, and are not visited
         walk::statements(&body.statements, &mut |node| {

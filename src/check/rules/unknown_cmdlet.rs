@@ -93,7 +93,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
                 continue;
             }
             let known = cmdlets::find(&name);
-            let meant = meant(&name);
+            let meant = if known.is_none() { meant(&name) } else { None };
             let allow = format!("add `{name}` to `[powershell] allow` in the site file");
             let (message, help) = match (known, meant, shell) {
                 (Some(known), _, Some(_)) if known.class == cmdlets::Class::Changes => (format!("the site does not allow `{name}`"), allow),
@@ -115,7 +115,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
             for (file, span) in places(run, call, index, None, text) {
                 let source = &run.script.files[file];
                 let mut finding = UNKNOWN_CMDLET.finding(source, span.clone(), message.clone(), "this cmdlet", help.clone());
-                if let Some(meant) = meant.filter(|_| known.is_none())
+                if let Some(meant) = meant
                     && source.text[span.clone()] == *name
                 {
                     finding.fixes.push(Edit { span, text: meant.to_owned() });

@@ -6,7 +6,7 @@ use rhai::{ASTFlags, Expr, FnCallExpr, Position};
 use serde_json::Value;
 
 use crate::check::{Edit, File, Finding, Look, Rule, Severity};
-use crate::script::walk::{self, Node};
+use crate::script::walk::Node;
 use crate::script::{SourceFile, engine::SITE, nearest};
 use crate::site::Site;
 
@@ -108,7 +108,7 @@ pub(super) fn tested(files: &[Arc<SourceFile>]) -> Vec<String> {
                 names.push(name.to_string());
             }
         });
-        each(file, &mut |node| {
+        file.nodes(&mut |node| {
             // `"x" in site.sql` is a call of `contains`
             if let Node::Expr(Expr::FnCall(call, _)) = node
                 && call.name.as_str() == "contains"
@@ -122,16 +122,9 @@ pub(super) fn tested(files: &[Arc<SourceFile>]) -> Vec<String> {
     names
 }
 
-fn each<'a>(file: &'a SourceFile, visit: &mut dyn FnMut(Node<'a>)) {
-    walk::statements(file.ast.statements(), visit);
-    for function in &file.functions {
-        walk::statements(&function.statements, visit);
-    }
-}
-
 /// Every `site.…` of a file.
 fn chains<'a>(file: &'a SourceFile, visit: &mut dyn FnMut(&[Link<'a>])) {
-    each(file, &mut |node| {
+    file.nodes(&mut |node| {
         if let Node::Expr(expr) = node
             && let Some(links) = chain(expr)
         {

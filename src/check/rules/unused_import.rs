@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rhai::{Expr, FnCallExpr, Stmt};
 
 use crate::check::{File, Finding, Look, Rule, Severity};
-use crate::script::walk::{self, Node};
+use crate::script::walk::Node;
 
 pub static UNUSED_IMPORT: Rule =
     Rule { slug: "unused-import", severity: Severity::Warning, page: include_str!("unused-import.md"), look: Look::File(check) };
@@ -25,10 +25,7 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
         };
         used.extend(name.map(str::to_owned));
     };
-    walk::statements(file.file.ast.statements(), &mut visit);
-    for function in &file.file.functions {
-        walk::statements(&function.statements, &mut visit);
-    }
+    file.file.nodes(&mut visit);
     for (name, at) in imports.into_iter().filter(|(name, _)| !used.contains(name) && !name.starts_with('_')) {
         let span = file.file.span_at(at);
         let help = "remove the import: the module is read, compiled and checked for nothing";

@@ -199,6 +199,9 @@ fn names(run: &Run<'_>, call: &Call, findings: &mut Vec<Finding>) {
     let params = call.index_of("params");
     for sql in &call.sql {
         let Some(text) = sql.text.as_constant() else { continue };
+        if keys.is_empty() && !text.contains(['@', '{']) {
+            continue;
+        }
         let (bound, rendered) = (bindings(&text, &keys), render(&text, &values));
         let errors: Vec<_> = bound.as_ref().err().into_iter().chain(rendered.as_ref().err()).flatten().collect();
         // a name that is not given most likely is one that is given and not mentioned

@@ -31,7 +31,7 @@ use crate::script::{Names, Options, Script, Source, limits};
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| names(&PRIMITIVES));
+static NAMES: LazyLock<Arc<Names>> = LazyLock::new(|| names(&PRIMITIVES));
 
 /// Where and how one evaluation is killed, and when it is resumed.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ mod jobs;
 mod locks;
 mod log_shipping;
 mod log_shipping_primary;
+mod metadata;
 mod paths;
 mod sessions;
 
@@ -36,6 +37,7 @@ fn all() -> impl Iterator<Item = &'static Procedure> {
         .chain(log_shipping::PROCEDURES)
         .chain(log_shipping_primary::PROCEDURES)
         .chain(jobs::PROCEDURES)
+        .chain(metadata::PROCEDURES)
 }
 
 /// Home and name of the procedure that a name of one to three parts means, seen from `database`.

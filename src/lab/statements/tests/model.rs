@@ -227,7 +227,7 @@ impl Copy {
 
     /// The fork that was being written on when this record was yet to come.
     fn fork_before(&self, record: usize) -> u32 {
-        self.forks.iter().filter(|(begin, _)| *begin < record || *begin == 0).last().expect("a fork").1
+        self.forks.iter().rfind(|(begin, _)| *begin < record || *begin == 0).expect("a fork").1
     }
 
     fn rolls_forward(&self) -> bool {
@@ -559,7 +559,8 @@ impl Machine {
             let random = &mut fastrand::Rng::with_seed(at as u64);
             let mut state = server.instance.lock();
             state.databases.retain(|database| database.id <= 4);
-            (state.sets.clear(), state.restored.clear());
+            state.sets.clear();
+            state.restored.clear();
             for (id, name) in [(5, "d"), (6, "e")].into_iter().filter(|_| at == 0) {
                 state.databases.push(Database::online(id, name, "2026-01-02T03:00:00".parse().unwrap(), random));
             }
