@@ -99,7 +99,7 @@ const SCENES: &[Scene] = &[
             (&[10704], "THROW"),
             (&[10741], "SELECT TOP 1 name FROM sys.databases ORDER BY name OFFSET 1 ROWS"),
             (&[15007], "EXEC sp_who2 'nobody'"),
-            (&[15250], "EXEC sp_tables @table_qualifier = 'msdb'"),
+            (&[15250], "USE master\nEXEC sp_tables @table_qualifier = 'msdb'"),
             (&[18054], "RAISERROR(60000, 16, 1)"),
             (&[35100], "THROW 5, 'x', 1"),
         ],
@@ -619,8 +619,10 @@ fn every_number_is_raised_in_its_order_with_severity_and_state() {
                 wrong.push(format!("{how}\n  {numbers:?} expected, and then came {found:?}"));
             }
             for message in answer {
-                let known =
-                    MESSAGES.iter().any(|row| (row.number, row.severity, row.state) == (message.number, message.severity, message.state));
+                // information goes out with severity 0
+                let class = |severity: u8| if severity > 10 { severity } else { 0 };
+                let said = (message.number, class(message.severity), message.state);
+                let known = MESSAGES.iter().any(|row| (row.number, class(row.severity), row.state) == said);
                 if !known {
                     wrong.push(format!("{how}\n  {message:?} is not in the table"));
                 }
