@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 use serde::Deserialize;
 
+use super::rights::Rights;
 use super::shell::ShellFault;
 use super::statements::breaks::{Break, When};
 use super::verdict::Expect;
@@ -43,6 +44,8 @@ pub struct Scenario {
     pub newest_minutes_ago: u32,
     /// payload of a log backup
     pub bytes: u64,
+    /// payloads are zeros that take no room on the disk
+    pub sparse: bool,
     /// `.wrk` files left on the share by the primary
     pub work_files: u32,
     /// mgc is read-only between restores (STANDBY) instead of RESTORING
@@ -67,6 +70,10 @@ pub struct Scenario {
     pub stalled_days: u32,
     /// somebody has brought mgc online already
     pub recovered: bool,
+    /// the servers' version
+    pub version: Version,
+    /// what the lab's login may do on them
+    pub login: Rights,
     /// major, minor and build of the primary, which wrote the log backups; without it: as the other servers
     pub primary_version: Option<(u8, u8, u16)>,
     /// what is wrong, in order
@@ -93,6 +100,7 @@ impl Default for Scenario {
             minutes_between: 15,
             newest_minutes_ago: 6,
             bytes: 64 * 1024,
+            sparse: false,
             work_files: 1,
             standby: false,
             readers: 0,
@@ -105,11 +113,33 @@ impl Default for Scenario {
             log_shipping: true,
             stalled_days: 0,
             recovered: false,
+            version: Version::default(),
+            login: Rights::default(),
             primary_version: None,
             faults: Vec::new(),
             shell_faults: Vec::new(),
             answers: BTreeMap::new(),
             expect: Expect::default(),
+        }
+    }
+}
+
+/// A version of SQL Server that the lab plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Version {
+    #[serde(rename = "2008R2")]
+    R2008,
+    #[default]
+    #[serde(rename = "2014")]
+    R2014,
+}
+
+impl Version {
+    /// Major, minor and build, of the last service pack of each.
+    pub fn number(self) -> (u8, u8, u16) {
+        match self {
+            Self::R2008 => (10, 50, 6000),
+            Self::R2014 => (12, 0, 6024),
         }
     }
 }
@@ -414,6 +444,11 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+
+    /// Whether a log backup's payload takes no room on the disk.
+    pub fn is_sparse(&self, number: u32) -> bool {
+        self.sparse || self.faults.iter().any(|fault| matches!(fault, Fault::LargeLog { log, .. } if *log == number))
     }
 
     /// Bytes of payload of a log backup.

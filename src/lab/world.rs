@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, BufWriter, Seek, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 use serde_json::{Value, json};
 
+use super::agent;
 use super::catalog::Catalog;
 use super::instance::{Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same};
 use super::scenario::{self, Fault, Scenario};
@@ -100,7 +101,6 @@ const SERVERS: [Names; 2] = [
 const INSTANCE: &str = "RTC";
 const PRIMARY_FQDN: &str = "pchat-sql-01.litwareinc.com";
 const USER: &str = "cutover";
-const VERSION: (u8, u8, u16) = (12, 0, 6024);
 const PASSWORD_FILE: &str = "password";
 const CERTIFICATE_FILE: &str = "lab.crt";
 const SITE_FILE: &str = "site.toml";
@@ -168,6 +168,11 @@ impl Lab {
         let silent = reserve(options.listen).map_err(listening)?;
         let primary = silent.local_addr().ok().and_then(|address| address.as_socket()).map_or(1, |address| address.port());
 
+        // set once, here: nothing else fills it
+        let _ = world.servers.set(instances.values().map(Arc::downgrade).collect());
+        for instance in instances.values() {
+            agent::serve(instance);
+        }
         let instances = Arc::new(instances);
         let stores = Stores { world: Arc::clone(&world), instances: Arc::clone(&instances) };
         let shell = Shell::new(
@@ -200,6 +205,7 @@ impl Lab {
 
     /// Closes the sockets and writes `world.json`, `wire.jsonl` and `shell.jsonl` beside the site file.
     pub async fn stop(self) -> Result<FinalState, LabError> {
+        self.world.closing.store(true, Ordering::Relaxed);
         for server in self.servers {
             server.stop().await;
         }
@@ -237,6 +243,9 @@ fn new_world(options: &LabOptions) -> World {
         wire: WireLog::default(),
         restore_seconds: options.scenario.restore_seconds,
         recovery_seconds: options.scenario.recovery_seconds,
+        ahead: AtomicI64::new(0),
+        closing: AtomicBool::new(false),
+        servers: OnceLock::new(),
     }
 }
 
@@ -255,7 +264,8 @@ fn new_instance(
         machine: names.machine.to_owned(),
         instance: INSTANCE.to_owned(),
         fqdn: names.fqdn.to_owned(),
-        version: VERSION,
+        version: scenario.version.number(),
+        rights: scenario.login,
         credentials: Credentials { user: USER.to_owned(), password: password.to_owned(), refused },
         denied: scene::denied(scenario, folders),
         paths: PathMap(vec![
