@@ -145,7 +145,7 @@ fn going_on_in_spite_of_a_gap() {
 fn saving_nothing_before_the_first_change() {
     mistake(
         &[("    } else if share != () {\n        copy_backups", "    } else if share != () && false {\n        copy_backups")],
-        &["service-account-cannot-read", "share-vanishes-midway", "shipping-dead-for-weeks"],
+        &["destination-full", "service-account-cannot-read", "share-vanishes-midway", "shipping-dead-for-weeks"],
     );
 }
 
