@@ -63,6 +63,10 @@ fn tables(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fai
 
 /// One row for each parameter that a text uses and nobody declares, with the type that it seems to have.
 fn undeclared(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
+    // it came with SQL Server 2012
+    if runner.connection.instance.version.0 < 11 {
+        return Err(messages::no_such_procedure("sp_describe_undeclared_parameters").into());
+    }
     let text = arguments.required("@tsql")?;
     let mut variables = Variables::default();
     for column in catalog::columns(&arguments.text("@params").unwrap_or_default()) {
