@@ -22,6 +22,9 @@ impl Instances for Nobody {
     fn mirror(&self, _: &Store, _: &Store, _: &str, _: bool) -> Result<(), String> {
         Err("Die Verbindung zu „dr-sql-02“ wurde verweigert – 東京 😀".to_owned())
     }
+    fn fail_over(&self, _: &Store, _: &Store, _: &str) -> Result<(), String> {
+        Ok(())
+    }
     fn unmirror(&self, _: &Store, _: &Store, _: &str, _: bool) -> Result<(), String> {
         Ok(())
     }
