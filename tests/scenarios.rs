@@ -137,7 +137,7 @@ fn going_on_in_spite_of_a_gap() {
     );
     mistake(
         &[(LOOKED_AT_BEFORE, ""), caught, (LEFT, "    if false { fail(")],
-        &["missing-log", "shipping-dead-for-weeks", "truncated-log"],
+        &["missing-log", "service-account-cannot-read", "shipping-dead-for-weeks", "truncated-log"],
     );
 }
 
