@@ -4,6 +4,7 @@
 //! [`Lab::start`] sets the scene in a folder and serves it; [`Lab::stop`] closes the sockets and writes what became of the
 //! world. In between clients reach it through sockets, files and a child process, as they reach a real site.
 
+mod browser;
 mod catalog;
 mod instance;
 mod media;

@@ -6,9 +6,11 @@ use super::answer::{Answer, Outlet, acknowledge};
 use super::cursor::Bad;
 use super::link::{Item, Link};
 use super::login::Login7;
+#[cfg(feature = "ntlm")]
+use super::ntlm;
 use super::requests::{self, Call, Transaction, error};
 use super::tokens::{self, Change, DoneKind, done};
-use super::{Engine, Request, ServerMessage, Session};
+use super::{Engine, Login, Request, ServerMessage, Session};
 use crate::wire::tls::{DEFAULT_PACKET_SIZE, Malformed, Message, kind, status};
 
 /// TDS 7.4 and 7.3, as LOGIN7 and LOGINACK number them.
@@ -17,7 +19,7 @@ const TDS_73: u32 = 0x730B_0003;
 const TDS_72: u32 = 0x7209_0002;
 
 /// Serves one connection to its end. Runs on a thread of its own; everything it sends goes to `sender`.
-pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender<Vec<u8>>) {
+pub fn run(mut login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender<Vec<u8>>) {
     let packet_size = match usize::try_from(login.packet_size).unwrap_or(usize::MAX) {
         0 => DEFAULT_PACKET_SIZE,
         asked => asked.clamp(512, 32_767),
@@ -28,11 +30,11 @@ pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender
         tracing::warn!(version = format!("{:#x}", login.tds_version), "the client speaks a TDS before 7.2");
         return;
     };
-    let opened = match login.integrated {
-        true => Err(no_windows_logins()),
-        false => engine.login(&login.login),
+    let proved = match login.token.take() {
+        Some(token) => prove(&token, &mut login.login, engine, link, &mut outlet),
+        None => Ok(()),
     };
-    let session = match opened {
+    let session = match proved.and_then(|()| engine.login(&login.login)) {
         Ok(session) => session,
         Err(refusal) => {
             let record = engine.received(0, "login", "", &[]);
@@ -69,7 +71,39 @@ fn tds_version(client: u32, server: (u8, u8, u16)) -> Option<u32> {
     }
 }
 
-fn no_windows_logins() -> ServerMessage {
+/// Has a Windows account prove its password, by NTLM in one more exchange; `login` is the account's then.
+#[cfg(feature = "ntlm")]
+fn prove(token: &[u8], login: &mut Login, engine: &dyn Engine, link: &Link, outlet: &mut Outlet) -> Result<(), ServerMessage> {
+    let asked = ntlm::read_negotiate(token).map_err(|_| untrusted())?;
+    let mut challenge = [0; 8];
+    openssl::rand::rand_bytes(&mut challenge).map_err(|_| untrusted())?;
+    let server = engine.server_name();
+    let machine = server.split('\\').next().unwrap_or_default();
+    tokens::write_sspi(outlet.buffer(), &ntlm::write_challenge(asked, challenge, &engine.domain(), machine));
+    outlet.send(link, true);
+    let answer = match link.next() {
+        Some(Item::Message { message: Message { kind: kind::SSPI | kind::LOGIN, body, .. }, .. }) => ntlm::Answer::read(&body),
+        _ => return Err(untrusted()),
+    };
+    link.finish();
+    let answer = answer.map_err(|_| untrusted())?;
+    let account = format!("{}\\{}", answer.domain, answer.user);
+    let password = engine.windows_password(&account).ok_or_else(untrusted)?;
+    if !answer.proves(&password, challenge).is_ok_and(|proved| proved) {
+        return Err(untrusted());
+    }
+    *login = Login { user: account, password, windows: true, ..std::mem::take(login) };
+    Ok(())
+}
+
+/// This build has no NTLM.
+#[cfg(not(feature = "ntlm"))]
+fn prove(_: &[u8], _: &mut Login, _: &dyn Engine, _: &Link, _: &mut Outlet) -> Result<(), ServerMessage> {
+    Err(untrusted())
+}
+
+/// What a server says of an account that nobody it trusts vouches for.
+fn untrusted() -> ServerMessage {
     let text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.";
     error(18452, 14, 1, text)
 }
