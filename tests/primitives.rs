@@ -321,7 +321,7 @@ fn sets_counts_and_messages_come_back_in_order() {
             r#"[["a", "a_2", "b", "column_4"], ["name"], ["a"]] [1, 0, 2] 0"#,
             "1 2 3 4 1",
             "0 0 1 2 hello ż",
-            "50000 10 7 4 ten 5 x",
+            "50000 0 7 4 ten 5 x",
             r#"0 ["name", "database_id"] true true"#,
             r#"["SPID", "Status", "Login", "HostName", "BlkBy", "DBName", "Command", "CPUTime", "DiskIO", "LastBatch", "ProgramName", "SPID_2", "REQUESTID"]"#,
             "50000 sql 16 3 2: `backup` answered with error 50000 (severity 16, state 3, line 2): sixteen",
@@ -348,7 +348,7 @@ fn a_failing_restore_shows_every_message_with_number_severity_state_and_line() {
         ),
     )
     .exits(0);
-    assert_lines(&caught.notes(), &["4305 [[5701, 10, 2, 1], [0, 0, 1, 2], [4305, 16, 1, 3], [3013, 16, 1, 3]]", "went on"]);
+    assert_lines(&caught.notes(), &["4305 [[5701, 0, 2, 1], [0, 0, 1, 2], [4305, 16, 1, 3], [3013, 16, 1, 3]]", "went on"]);
     let events = caught.events();
     let failed = of(&events, "effect_failed")[0];
     assert_eq!(
@@ -368,7 +368,7 @@ fn a_failing_restore_shows_every_message_with_number_severity_state_and_line() {
     let said = squeezed(&ended.stderr);
     let at = |text: &str| said.rfind(text).unwrap_or_else(|| panic!("{text}: {}", ended.stderr));
     let order = [
-        at("Msg 5701, Level 10, State 2, Line 1:"),
+        at("Msg 5701, Level 0, State 2, Line 1:"),
         at("just before Msg"),
         at("Msg 4305, Level 16, State 1, Line 3:"),
         at("Msg 3013, Level 16, State 1, Line 3:"),

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cutover::lab::tds::{
-    Cell, Certificate, Column, Encryption, Engine, Login, Parameter, Reply, Request, Server, ServerMessage, ServerOptions, Session, TlsAge,
-    Type,
+    Cell, Certificate, Column, Encryption, Engine, LOGIN_TIME, Login, Parameter, Reply, Request, Server, ServerMessage, ServerOptions,
+    Session, TlsAge, Type,
 };
 use cutover::sqlserver::{Batch, Connection, Failure, Message, Password, Security, Servers, Target, Value, error};
 use cutover::wire::lsn::Lsn;
@@ -41,10 +41,10 @@ fn message(number: i32, severity: u8, text: &str, line: u32) -> ServerMessage {
 }
 
 impl Engine for Fake {
-    fn login(&self, login: &Login) -> Result<Box<dyn Session>, ServerMessage> {
+    fn login(&self, login: &Login) -> Result<Box<dyn Session>, Vec<ServerMessage>> {
         self.heard.lock().unwrap().push(format!("login {} to {} as {}", login.user, login.database, login.program));
         if login.user != USER || login.password != PASSWORD {
-            return Err(message(18456, 14, "Login failed for user 'operator'.", 1));
+            return Err(vec![message(18456, 14, "Login failed for user 'operator'.", 1)]);
         }
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(FakeSession { id, heard: Arc::clone(&self.heard) }))
@@ -222,6 +222,10 @@ impl Session for FakeSession {
     fn database(&self) -> String {
         "master".into()
     }
+    fn describe(&mut self, _: &str, _: &[Parameter], _: &mut dyn Reply) -> Option<Vec<Column>> {
+        Some(Vec::new())
+    }
+
     fn run(&mut self, request: &Request, reply: &mut dyn Reply) {
         match request {
             Request::Batch { text, parameters } => self.batch(text, parameters, reply),
@@ -252,7 +256,8 @@ impl World {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let engine = Fake { name: name.into(), next: AtomicU16::new(51), heard: Arc::clone(&heard) };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Server::start(listener, Arc::new(engine), ServerOptions { certificate, encryption, tls }).unwrap();
+        let server =
+            Server::start(listener, Arc::new(engine), ServerOptions { certificate, encryption, tls, login_time: LOGIN_TIME }).unwrap();
         let port = server.addr().port();
         Self { server, heard, folder, port }
     }
@@ -433,7 +438,7 @@ async fn a_failing_restore_keeps_rows_infos_and_both_errors_and_the_first_decide
     let Failure::Refused { answer, .. } = &failure else { panic!("{failure:?}") };
     assert_eq!(answer.sets[0].rows[0]["n"], Value::Int(1));
     let told: Vec<_> = answer.messages.iter().map(|m| (m.number, m.severity, m.state, m.line, m.server.as_str())).collect();
-    assert_eq!(told, [(4035, 10, 3, 2, "SQL01"), (4305, 16, 3, 2, "SQL01"), (3013, 16, 3, 2, "SQL01")]);
+    assert_eq!(told, [(4035, 0, 3, 2, "SQL01"), (4305, 16, 3, 2, "SQL01"), (3013, 16, 3, 2, "SQL01")]);
     assert_eq!(failure.number(), Some(4305));
     assert!(!failure.in_doubt());
     assert_eq!(

@@ -119,6 +119,28 @@ pub fn by_other_means(call: &Call) -> bool {
     call.name() == "manual" || call.sql.iter().any(|sql| sql.rendered.to_ascii_lowercase().contains("sp_start_job"))
 }
 
+/// True if a call may bring a database online in a way that is not seen: a person, a job, a procedure of the site's own.
+pub fn may_bring_online(call: &Call) -> bool {
+    match call.name() {
+        "manual" => ["title", "instructions"].iter().filter_map(|name| call.argument(name)).any(|words| match words {
+            Value::Text(text) => ["online", "recover"].iter().any(|word| text.rendered().to_lowercase().contains(word)),
+            _ => true,
+        }),
+        "sql" => {
+            let own = |statement: &Statement| match &statement.kind {
+                StatementKind::Exec(Exec { target: target @ ExecTarget::Procedure { .. }, .. }) => {
+                    let name = target.name();
+                    let name = name.as_deref().and_then(|name| name.rsplit('.').next());
+                    name.is_none_or(|name| name == "sp_start_job" || !(name.starts_with("sp_") || name.starts_with("xp_")))
+                }
+                _ => false,
+            };
+            call.sql.iter().flat_map(statements).any(own)
+        }
+        _ => false,
+    }
+}
+
 fn lowered(value: &Value) -> Value {
     match value {
         Value::Text(text) => match text.as_constant() {

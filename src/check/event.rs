@@ -218,8 +218,8 @@ impl Facts {
     pub const READ_SECONDARY: Facts = Facts(1 << 5);
     /// msdb.dbo.log_shipping_secondary_databases was read
     pub const READ_DATABASES: Facts = Facts(1 << 6);
-    /// log shipping was removed
-    pub const REMOVED: Facts = Facts(1 << 7);
+    /// a database was brought online, or seen to be
+    pub const ONLINE: Facts = Facts(1 << 7);
     /// the pool was switched
     pub const SWITCHED: Facts = Facts(1 << 8);
 

@@ -14,7 +14,7 @@ use rhai::{ASTFlags, Expr, FnCallExpr, ImmutableString, Position, Stmt, Token};
 use super::acts::{self, Act, ActKind};
 use super::event::{Call, Event, Facts, Inside, Reading, Run, Sql};
 use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
-use super::ways::{Change, Way, Ways, excuse, excused_by, meet, together};
+use super::ways::{Change, Way, Ways, excuse, excused, meet, surely, together, told, unsure};
 use crate::primitives::{self, Class};
 use crate::script::Script;
 use crate::script::engine::SITE;
@@ -24,6 +24,27 @@ use crate::site::Site;
 const DEPTH: usize = 48;
 /// Expressions that are looked at for one runbook.
 const MOST: usize = 400_000;
+/// How often a statement is looked at, at most, because of loops over lists that are written out.
+const TURNS: usize = 256;
+/// Columns of sys.databases that say nothing of whether a database is online.
+const NO_STATE: &[&str] = &[
+    "name",
+    "database_id",
+    "create_date",
+    "compatibility_level",
+    "owner_sid",
+    "recovery_model",
+    "recovery_model_desc",
+    "log_reuse_wait_desc",
+    "mirroring_guid",
+    "mirroring_role_desc",
+    "mirroring_state_desc",
+    "is_in_standby",
+    "is_read_only",
+    "user_access",
+    "user_access_desc",
+];
+
 /// Methods that may change what they are called on: its value is not known any more.
 const CHANGES: &[&str] = &[
     "push",
@@ -103,10 +124,13 @@ struct Frame {
     loops: Vec<Loop>,
 }
 
+/// Ways that lead to one place, and the variables there.
+type Side = (Ways, Vec<Variable>);
+
 #[derive(Default)]
 struct Loop {
-    left: Ways,
-    again: Ways,
+    left: Vec<Side>,
+    again: Vec<Side>,
     value: Option<Value>,
 }
 
@@ -124,6 +148,8 @@ struct Walk<'a> {
     steps: u32,
     /// loops around
     loops: u32,
+    /// how often a statement here is looked at, because of loops over lists that are written out
+    turns: usize,
     inside: Inside,
     following: Vec<(usize, usize)>,
     looked: usize,
@@ -177,6 +203,7 @@ impl<'a> Walk<'a> {
             step: 0,
             steps: 0,
             loops: 0,
+            turns: 1,
             inside: Inside::Plain,
             following: Vec::new(),
             looked: 0,
@@ -246,20 +273,46 @@ impl<'a> Walk<'a> {
         self.frame().variables.clone()
     }
 
-    /// The variables after one of several ways was taken.
-    fn meet_variables(&mut self, sides: Vec<(bool, Vec<Variable>)>) {
-        let mut reached = sides.into_iter().filter(|(reached, _)| *reached).map(|(_, variables)| variables);
-        let Some(mut all) = reached.next() else { return };
-        for side in reached {
-            for (own, other) in all.iter_mut().zip(&side) {
-                if own.version != other.version {
-                    own.value = own.value.or(&other.value);
-                    self.versions += 1;
-                    own.version = self.versions;
+    /// The run goes on where several sides end: those that are reached, with what each knows of the variables.
+    fn join(&mut self, sides: Vec<Side>) {
+        let mut sides: Vec<Side> = sides.into_iter().filter(|(ways, _)| !ways.is_empty()).collect();
+        self.ways = Ways::new();
+        let Some((_, first)) = sides.first() else { return };
+        let mut all = first.clone();
+        for (index, own) in all.iter_mut().enumerate() {
+            if sides.iter().all(|(_, variables)| variables.get(index).is_none_or(|other| other.version == own.version)) {
+                continue;
+            }
+            self.versions += 1;
+            for (ways, variables) in &mut sides {
+                let Some(variable) = variables.get(index) else { continue };
+                own.value = own.value.or(&variable.value);
+                for way in ways {
+                    let known = constant(&variable.value).or_else(|| way.value_of(variable.version).cloned());
+                    known.into_iter().for_each(|value| way.knows(self.versions, value));
                 }
             }
+            own.version = self.versions;
+        }
+        for (ways, _) in sides {
+            meet(&mut self.ways, ways);
         }
         self.frame().variables = all;
+    }
+
+    /// The side that the run is on; it is taken from there.
+    fn side(&mut self) -> Side {
+        (std::mem::take(&mut self.ways), self.snapshot())
+    }
+
+    /// Goes on from a side.
+    fn enter(&mut self, (ways, variables): Side) {
+        self.ways = ways;
+        self.frame().variables = variables;
+    }
+
+    fn is_told(&mut self, facts: u32) {
+        self.ways.iter_mut().for_each(|way| way.is_told(facts));
     }
 
     // ---- statements ----
@@ -293,6 +346,12 @@ impl<'a> Walk<'a> {
             Stmt::Var(parts, ..) => {
                 let value = self.expression(&parts.1);
                 self.bind(&parts.0.name, value);
+                if matches!(&parts.1, Expr::FnCall(call, _) if call.name.as_str() == "step") {
+                    let version = self.versions;
+                    for way in &mut self.ways {
+                        way.returned.take().into_iter().for_each(|value| way.knows(version, value));
+                    }
+                }
                 Value::Unit
             }
             Stmt::Assignment(parts) => {
@@ -304,68 +363,55 @@ impl<'a> Walk<'a> {
                 self.branches(&flow.expr, &mut |walk| walk.block(body, true), &mut |walk| walk.block(branch, true))
             }
             Stmt::Switch(parts, _) => {
-                self.expression(&parts.0);
+                let over = self.expression(&parts.0);
+                let outer = excused(&self.ways);
+                self.is_told(unsure(over.tags()));
                 let cases = &parts.1;
-                let before = (self.ways.clone(), self.snapshot());
-                let (mut sides, mut end, mut result) = (Vec::new(), Ways::new(), None::<Value>);
+                let before = self.side();
+                let (mut sides, mut result) = (Vec::new(), None::<Value>);
                 for case in &cases.expressions {
-                    self.ways = before.0.clone();
-                    self.frame().variables = before.1.clone();
+                    self.enter(before.clone());
                     if !matches!(case.lhs, Expr::BoolConstant(true, _) | Expr::Unit(_)) {
                         self.expression(&case.lhs);
                     }
                     let value = self.expression(&case.rhs);
                     result = Some(result.map_or(value.clone(), |r| r.or(&value)));
-                    let reached = self.reached();
-                    let variables = self.snapshot();
-                    sides.push((reached, variables));
-                    meet(&mut end, std::mem::take(&mut self.ways));
+                    sides.push(self.side());
                 }
                 if cases.def_case.is_none() {
-                    sides.push((true, before.1));
-                    meet(&mut end, before.0);
+                    sides.push(before);
                     result = Some(result.map_or(Value::Unit, |r| r.or(&Value::Unit)));
                 }
-                self.ways = end;
-                self.meet_variables(sides);
+                excuse(sides.iter_mut().flat_map(|(ways, _)| ways), outer);
+                self.join(sides);
                 result.unwrap_or(Value::Unit)
             }
             Stmt::While(flow, _) => {
                 let forever = matches!(flow.expr, Expr::Unit(_) | Expr::BoolConstant(true, _));
                 let body = flow.body.statements();
                 let condition = &flow.expr;
-                self.looped(!forever, forever, &mut |walk| {
-                    if !forever {
-                        walk.expression(condition);
-                    }
+                self.looped((!forever).then_some(0), forever, &mut |walk| {
+                    let asked = if forever { Value::Unit } else { walk.expression(condition) };
+                    walk.is_told(told(&asked, true));
                     walk.block(body, true);
+                    told(&asked, false)
                 })
             }
             Stmt::Do(flow, ..) => {
                 let body = flow.body.statements();
                 let condition = &flow.expr;
                 let forever = matches!((condition, stmt), (Expr::BoolConstant(true, _), Stmt::Do(_, flags, _)) if !flags.intersects(ASTFlags::NEGATED));
-                self.looped(false, forever, &mut |walk| {
+                let until = matches!(stmt, Stmt::Do(_, flags, _) if flags.intersects(ASTFlags::NEGATED));
+                self.looped(None, forever, &mut |walk| {
                     walk.block(body, true);
-                    if walk.reached() {
-                        walk.expression(condition);
-                    }
+                    if walk.reached() { told(&walk.expression(condition), until) } else { 0 }
                 })
             }
             Stmt::For(parts, _) => {
                 let over = self.expression(&parts.2.expr);
-                let at_least_once = match &over {
-                    Value::Array(items) => !items.is_empty(),
-                    _ => is_full_range(&parts.2.expr),
-                };
-                let item = match &over {
-                    Value::Array(items) if items.is_empty() => Value::Unit,
-                    Value::Array(items) => items.iter().skip(1).fold(items[0].clone(), |all, item| all.or(item)),
-                    other => Value::unknown(other.tags()),
-                };
                 let (name, counter) = (parts.0.name.to_string(), parts.1.as_ref().map(|c| c.name.to_string()));
                 let body = parts.2.body.statements();
-                self.looped(!at_least_once, false, &mut |walk| {
+                let turn = |walk: &mut Self, item: &Value| {
                     let depth = walk.frame().variables.len();
                     walk.bind(&name, item.clone());
                     if let Some(counter) = &counter {
@@ -373,7 +419,23 @@ impl<'a> Walk<'a> {
                     }
                     walk.block(body, true);
                     walk.frame().variables.truncate(depth);
-                })
+                };
+                match &over {
+                    Value::Array(items) if !items.is_empty() && items.len() * self.turns <= TURNS => self.each_item(items, &turn),
+                    Value::Array(items) if items.is_empty() => Value::Unit,
+                    over => {
+                        let item = match over {
+                            Value::Array(items) => items.iter().skip(1).fold(items[0].clone(), |all, item| all.or(item)),
+                            other => Value::unknown(other.tags().plain()),
+                        };
+                        let surely = matches!(over, Value::Array(_)) || is_full_range(&parts.2.expr);
+                        let skipped = (!surely).then(|| unsure(over.tags()));
+                        self.looped(skipped, false, &mut |walk| {
+                            turn(walk, &item);
+                            0
+                        })
+                    }
+                }
             }
             Stmt::TryCatch(flow, _) => {
                 let before = (self.ways.clone(), self.snapshot());
@@ -381,10 +443,10 @@ impl<'a> Walk<'a> {
                 let mut value = self.block(flow.body.statements(), true);
                 // where nothing can raise, what follows is still looked at
                 let raised = self.raised.pop().flatten().or(together(&before.0));
-                let after = (std::mem::take(&mut self.ways), self.snapshot());
+                let after = self.side();
                 // what the body changed may have been changed or not where it raised
-                self.ways = raised.map_or_else(Ways::new, |change| vec![Way::new(change)]);
-                self.meet_variables(vec![(true, before.1), (true, after.1.clone())]);
+                let raised = raised.map_or_else(Ways::new, |change| vec![Way::new(change)]);
+                self.join(vec![(raised.clone(), before.1), (raised, after.1.clone())]);
                 if self.reached() {
                     let depth = self.frame().variables.len();
                     if let Expr::Variable(name, ..) = &flow.expr {
@@ -394,26 +456,22 @@ impl<'a> Walk<'a> {
                     self.frame().variables.truncate(depth);
                     value = value.or(&caught);
                 }
-                let (caught_reached, caught_variables) = (self.reached(), self.snapshot());
-                let mut end = after.0;
-                let body_reached = !end.is_empty();
-                meet(&mut end, std::mem::take(&mut self.ways));
-                self.ways = end;
-                self.meet_variables(vec![(body_reached, after.1), (caught_reached, caught_variables)]);
+                let caught = self.side();
+                self.join(vec![after, caught]);
                 value
             }
             Stmt::BreakLoop(value, flags, _) => {
                 let value = value.as_ref().map(|v| self.expression(v));
-                let ways = std::mem::take(&mut self.ways);
+                let side = self.side();
                 let is_break = flags.intersects(ASTFlags::BREAK);
                 if let Some(around) = self.frame().loops.last_mut() {
                     if is_break {
-                        meet(&mut around.left, ways);
+                        around.left.push(side);
                         if let Some(value) = value {
                             around.value = Some(around.value.take().map_or(value.clone(), |v| v.or(&value)));
                         }
                     } else {
-                        meet(&mut around.again, ways);
+                        around.again.push(side);
                     }
                 }
                 Value::Unit
@@ -424,7 +482,8 @@ impl<'a> Walk<'a> {
                     self.point();
                     self.ways.clear();
                 } else if self.reached() {
-                    let ways = std::mem::take(&mut self.ways);
+                    let mut ways = std::mem::take(&mut self.ways);
+                    returning(&mut ways, &value);
                     let frame = self.frame();
                     meet(&mut frame.returned, ways);
                     frame.value = Some(frame.value.take().map_or(value.clone(), |v| v.or(&value)));
@@ -453,76 +512,132 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         let key = self.key(condition);
-        let facts = excused_by(tested.tags());
-        let before = (self.ways.clone(), self.snapshot());
-        let one = |walk: &mut Self, is: bool, body: &mut dyn FnMut(&mut Self) -> Value| {
-            walk.ways = before.0.clone();
-            walk.frame().variables = before.1.clone();
+        let before = self.side();
+        let side = |walk: &mut Self, is: bool, body: &mut dyn FnMut(&mut Self) -> Value| {
+            walk.enter(before.clone());
+            let mut ways = std::mem::take(&mut walk.ways);
+            ways.retain(|way| walk.known(way, condition).is_none_or(|known| known == is));
             if let Some((key, positive)) = key {
                 let is = is == positive;
-                walk.ways.retain(|way| !way.tested.contains(&(key, !is)));
-                walk.ways.iter_mut().filter(|way| !way.tested.contains(&(key, is))).for_each(|way| way.tested.push((key, is)));
+                ways.retain(|way| !way.tested.contains(&(key, !is)));
+                ways.iter_mut().filter(|way| !way.tested.contains(&(key, is))).for_each(|way| way.tested.push((key, is)));
             }
-            walk.ways.iter_mut().for_each(|way| way.excused |= facts);
+            walk.ways = ways;
+            walk.is_told(told(&tested, is));
             let value = if walk.reached() { body(walk) } else { Value::Unit };
-            (value, std::mem::take(&mut walk.ways), walk.snapshot())
+            (value, walk.side())
         };
-        let (value, mut yes, yes_variables) = one(self, true, then);
-        let (other, mut no, no_variables) = one(self, false, otherwise);
-        let sides = vec![(!yes.is_empty(), yes_variables), (!no.is_empty(), no_variables)];
-        let result = match (yes.is_empty(), no.is_empty()) {
+        let (value, mut yes) = side(self, true, then);
+        let (other, mut no) = side(self, false, otherwise);
+        let result = match (yes.0.is_empty(), no.0.is_empty()) {
             (true, false) => other,
             (false, true) => value,
             _ => value.or(&other),
         };
-        let done = |ways: &Ways| ways.iter().fold(u32::MAX, |all, way| all & way.change.must.gen_);
-        if !yes.is_empty() && !no.is_empty() {
-            let (in_yes, in_no) = (done(&yes) & facts, done(&no) & facts);
-            yes.iter_mut().for_each(|way| way.change.must.gen_ |= in_no);
-            no.iter_mut().for_each(|way| way.change.must.gen_ |= in_yes);
+        if !yes.0.is_empty() && !no.0.is_empty() {
+            let (in_yes, in_no) = (surely(&yes.0), surely(&no.0));
+            let acts = !Facts::ONLINE.0;
+            yes.0.iter_mut().for_each(|way| way.change.must.gen_ |= in_no & told(&tested, true) & acts);
+            no.0.iter_mut().for_each(|way| way.change.must.gen_ |= in_yes & told(&tested, false) & acts);
         }
         // what goes on from here is excused of nothing more than before
-        let outer = before.0.iter().fold(u32::MAX, |all, way| all & way.excused);
-        yes.iter_mut().chain(&mut no).for_each(|way| way.excused &= outer);
-        self.ways = Ways::new();
-        meet(&mut self.ways, yes);
-        meet(&mut self.ways, no);
-        self.meet_variables(sides);
+        let outer = excused(&before.0);
+        yes.0.iter_mut().chain(&mut no.0).for_each(|way| way.excused &= outer);
+        self.join(vec![yes, no]);
         result
     }
 
-    /// A loop, counted once. `skippable`: the body may not run at all; `forever`: it ends by `break` only.
-    fn looped(&mut self, skippable: bool, forever: bool, body: &mut dyn FnMut(&mut Self)) -> Value {
-        let before = (self.ways.clone(), self.snapshot());
+    /// What a condition is on a way that knows the variable it asks for.
+    fn known(&self, way: &Way, condition: &Expr) -> Option<bool> {
+        let value = |expr: &Expr| match expr {
+            Expr::Variable(parts, ..) if parts.2.is_empty() => way.value_of(self.variable(&parts.1)?.version).cloned(),
+            Expr::StringConstant(text, _) => Some(Value::text(text)),
+            Expr::BoolConstant(value, _) => Some(Value::Bool(*value)),
+            Expr::IntegerConstant(value, _) => Some(Value::Int(*value)),
+            Expr::Unit(_) => Some(Value::Unit),
+            _ => None,
+        };
+        let Expr::FnCall(call, _) = condition else { return value(condition)?.as_bool() };
+        match (&call.op_token, &*call.args) {
+            (Some(Token::Bang), [inner]) => self.known(way, inner).map(|known| !known),
+            (Some(Token::EqualsTo), [a, b]) => Some(value(a)? == value(b)?),
+            (Some(Token::NotEqualsTo), [a, b]) => Some(value(a)? != value(b)?),
+            _ => None,
+        }
+    }
+
+    /// A loop, counted once. `skipped`: what surely holds if the body does not run at all, where that can be; `forever`: it
+    /// ends by `break` only. The body tells what holds where the loop ends after it.
+    fn looped(&mut self, skipped: Option<u32>, forever: bool, body: &mut dyn FnMut(&mut Self) -> u32) -> Value {
+        let mut before = (self.ways.clone(), self.snapshot());
+        let depth = before.1.len();
         self.frame().loops.push(Loop::default());
         self.loops += 1;
-        body(self);
+        let ended = body(self);
         self.loops -= 1;
         let mut around = self.frame().loops.pop().unwrap_or_default();
-        let mut end = std::mem::take(&mut self.ways);
-        meet(&mut end, around.again);
+        let mut sides = vec![self.side()];
+        sides.append(&mut around.again);
         // it may be left in a later turn, too
-        if let Some(turn) = together(&end) {
-            around.left.iter_mut().for_each(|way| way.change.may.gen_ |= turn.may.gen_);
+        if let Some(turn) = sides.iter().filter_map(|(ways, _)| together(ways)).reduce(Change::or) {
+            around.left.iter_mut().flat_map(|(ways, _)| ways).for_each(|way| way.change.may.gen_ |= turn.may.gen_);
         }
-        let variables = self.snapshot();
         if forever {
-            end = around.left;
-        } else {
-            meet(&mut end, around.left);
-            if skippable {
-                meet(&mut end, before.0.clone());
+            sides.clear();
+        }
+        sides.iter_mut().flat_map(|(ways, _)| ways).for_each(|way| way.is_told(ended));
+        sides.append(&mut around.left);
+        for (_, variables) in &mut sides {
+            variables.truncate(depth);
+            for (own, old) in variables.iter_mut().zip(&before.1).filter(|(own, old)| own.version != old.version) {
+                if grows(&old.value, &own.value) {
+                    own.value = Value::unknown(own.value.tags());
+                }
             }
         }
-        let outer = before.0.iter().fold(u32::MAX, |all, way| all & way.excused);
-        excuse(&mut end);
-        end.iter_mut().for_each(|way| way.excused = outer);
-        self.ways = Ways::new();
-        meet(&mut self.ways, end);
-        let depth = before.1.len();
-        let variables = variables.into_iter().take(depth).collect();
-        self.meet_variables(vec![(true, before.1), (true, variables)]);
+        let outer = excused(&before.0);
+        if let Some(skipped) = skipped {
+            before.0.iter_mut().for_each(|way| way.is_told(skipped | ended));
+            sides.push(before);
+        }
+        excuse(sides.iter_mut().flat_map(|(ways, _)| ways), outer);
+        self.join(sides);
         around.value.unwrap_or(Value::Unit)
+    }
+
+    /// A loop over a list that is written out: the body with each item in turn, so that what is put together is known. It
+    /// counts once all the same: each turn begins with what held before the loop.
+    fn each_item(&mut self, items: &[Value], turn: &dyn Fn(&mut Self, &Value)) -> Value {
+        let before = self.ways.clone();
+        let depth = self.frame().variables.len();
+        self.turns *= items.len();
+        self.loops += 1;
+        let (mut left, mut result, mut done, mut perhaps) = (Vec::new(), None::<Value>, 0, 0);
+        for item in items {
+            self.ways = before.clone();
+            self.frame().loops.push(Loop::default());
+            turn(self, item);
+            let around = self.frame().loops.pop().unwrap_or_default();
+            let mut sides = vec![self.side()];
+            sides.extend(around.again);
+            sides.iter_mut().for_each(|(_, variables)| variables.truncate(depth));
+            left.extend(around.left);
+            result = result.or(around.value);
+            self.join(sides);
+            let Some(ends) = together(&self.ways) else { break };
+            done |= surely(&self.ways) & !(Facts::CONFIRMED.0 | Facts::WORD.0);
+            perhaps |= ends.may.gen_;
+        }
+        self.loops -= 1;
+        self.turns /= items.len();
+        self.ways.iter_mut().for_each(|way| way.change.must.gen_ |= done);
+        let mut sides = vec![self.side()];
+        left.iter_mut().for_each(|(_, variables): &mut Side| variables.truncate(depth));
+        sides.append(&mut left);
+        sides.iter_mut().flat_map(|(ways, _)| ways).for_each(|way| way.change.may.gen_ |= perhaps);
+        excuse(sides.iter_mut().flat_map(|(ways, _)| ways), excused(&before));
+        self.join(sides);
+        result.unwrap_or(Value::Unit)
     }
 
     /// What a condition asks, so that the same one asked again is known; false: it is the opposite.
@@ -668,7 +783,7 @@ impl<'a> Walk<'a> {
                 for (n, part) in parts.iter().enumerate() {
                     if n == 0 {
                         let value = self.expression(part);
-                        tags = tags.with(value.tags());
+                        tags = value.tags();
                         first = value.as_bool();
                         alternatives = Some(value);
                         continue;
@@ -676,13 +791,14 @@ impl<'a> Walk<'a> {
                     // what stands further right may not be asked
                     let before = (self.ways.clone(), self.snapshot());
                     let value = self.expression(part);
-                    tags = tags.with(value.tags());
+                    tags = match expr {
+                        Expr::And(..) => tags.and(value.tags()),
+                        Expr::Or(..) => tags.or(value.tags()),
+                        _ => tags.with(value.tags()),
+                    };
                     alternatives = alternatives.map(|v| v.or(&value));
-                    let variables = self.snapshot();
-                    let reached = self.reached();
-                    let after = std::mem::replace(&mut self.ways, before.0);
-                    meet(&mut self.ways, after);
-                    self.meet_variables(vec![(true, before.1), (reached, variables)]);
+                    let after = self.side();
+                    self.join(vec![before, after]);
                 }
                 match expr {
                     Expr::And(..) if first == Some(false) => Value::Bool(false),
@@ -808,19 +924,26 @@ impl<'a> Walk<'a> {
             let all = std::iter::once(receiver.clone()).chain(args).collect();
             return self.call(self.file, index, all, position);
         }
-        let mut tags = args.iter().fold(receiver.tags(), |tags, arg| tags.with(arg.tags()));
+        let mut tags = args.iter().fold(receiver.tags(), |tags, arg| tags.with(arg.tags())).plain();
         self.point();
         for arg in &args {
             if let Value::Closure(closure) = arg {
                 let item = match receiver {
                     Value::Array(items) if !items.is_empty() => items.iter().skip(1).fold(items[0].clone(), |all, item| all.or(item)),
-                    other => Value::unknown(other.tags()),
+                    other => Value::unknown(other.tags().plain()),
                 };
                 let closure = closure.clone();
                 let items = vec![item; closure.takes];
                 let mut result = Value::Unit;
-                self.looped(true, false, &mut |walk| result = walk.run_closure(&closure, items.clone()));
-                tags = tags.with(result.tags());
+                self.looped(Some(unsure(receiver.tags())), false, &mut |walk| {
+                    result = walk.run_closure(&closure, items.clone());
+                    0
+                });
+                let says = result.tags();
+                tags = tags.with(if matches!(name, "all" | "some") { says } else { says.plain() });
+                if name == "filter" && says.has(Tags::ONLINE_IF_TRUE) {
+                    tags = tags.with(Tags::ONLINE_ROWS);
+                }
                 if matches!(name, "filter" | "retain") && self.narrows(&closure) {
                     tags = tags.with(Tags::ONE_DATABASE);
                 }
@@ -836,6 +959,7 @@ impl<'a> Walk<'a> {
             ("len", Value::Array(items), _) => Value::Int(i64::try_from(items.len()).unwrap_or(i64::MAX)),
             ("to_string", Value::Text(text), _) => Value::Text(text.clone()),
             ("column", value, _) => Value::unknown(value.tags()),
+            ("is_empty", ..) => compared(&Token::EqualsTo, tags, &Value::Int(0)),
             _ => Value::unknown(tags),
         }
     }
@@ -891,9 +1015,14 @@ impl<'a> Walk<'a> {
                 let at = [&call.args[0], &call.args[1]].map(|arg| self.origin(arg.start_position(), 0));
                 add(a, b, at)
             }
-            (Some(Token::Bang), [Value::Bool(value)]) => Value::Bool(!value),
+            (Some(Token::Bang), [value]) => one_of(value.alternatives().iter().map(negated).collect()),
+            (Some(operator), [a, b]) if mirrored(operator).is_some() => match (constant(a), constant(b)) {
+                (None, Some(constant)) => compared(operator, tags, &constant),
+                (Some(constant), None) => compared(&mirrored(operator).unwrap_or(Token::EqualsTo), tags, &constant),
+                _ => Value::unknown(tags.plain()),
+            },
             (Some(Token::UnaryMinus), [Value::Int(value)]) => value.checked_neg().map_or_else(|| Value::unknown(tags), Value::Int),
-            _ => Value::unknown(tags),
+            _ => Value::unknown(tags.plain()),
         }
     }
 
@@ -958,7 +1087,7 @@ impl<'a> Walk<'a> {
         };
         let mut ways = inner.ways;
         ways.extend(frame.returned);
-        excuse(&mut ways);
+        excuse(ways.iter_mut(), 0);
         Summary {
             events: inner.events,
             end: together(&ways),
@@ -1030,20 +1159,19 @@ impl<'a> Walk<'a> {
         let id = self.frames_made;
         self.frames.push(Frame { variables, ..Frame::new(id) });
         let here = std::mem::replace(&mut self.file, closure.file);
-        let entered = self.ways.clone();
+        let outer = excused(&self.ways);
         let value = self.block(&function.statements, false);
         self.file = here;
+        returning(&mut self.ways, &value);
         let frame = self.frames.pop().unwrap_or_else(|| Frame::new(0));
         let value = match frame.value {
             Some(returned) if self.ways.is_empty() => returned,
             Some(returned) => returned.or(&value),
             None => value,
         };
-        let outer = entered.iter().fold(u32::MAX, |all, way| all & way.excused);
         let mut ways = std::mem::take(&mut self.ways);
         ways.extend(frame.returned);
-        excuse(&mut ways);
-        ways.iter_mut().for_each(|way| way.excused = outer);
+        excuse(ways.iter_mut(), outer);
         meet(&mut self.ways, ways);
         if at_home {
             for variable in frame.variables.into_iter().take(closure.captured.len()) {
@@ -1088,16 +1216,18 @@ impl<'a> Walk<'a> {
             return Value::Unit;
         }
         self.acts(&call.acts);
+        if acts::may_bring_online(&call) {
+            self.is_told(Facts::ONLINE.0);
+        }
         if raises {
             self.point();
         }
-        if let Some(Value::Closure(test)) = call.option("done_when") {
-            self.asked(&test.clone(), Inside::DoneWhen);
-        }
-        if primitive.name == "wait_until"
-            && let Some(Value::Closure(test)) = call.argument("condition")
-        {
-            self.asked(&test.clone(), Inside::WaitUntil);
+        for (test, inside) in [(call.option("done_when"), Inside::DoneWhen), (call.argument("condition"), Inside::WaitUntil)] {
+            if let Some(Value::Closure(test)) = test {
+                let answer = self.asked(&test.clone(), inside);
+                // the run goes on when it was true
+                self.is_told(told(&answer, true) & Facts::ONLINE.0);
+            }
         }
         result_of(&call)
     }
@@ -1130,12 +1260,16 @@ impl<'a> Walk<'a> {
                 ActKind::Confirm { irreversible: false } => Facts::CONFIRMED,
                 ActKind::Copy => Facts::COPIED,
                 ActKind::RestoreLogs => Facts::RESTORED,
-                ActKind::Recover => Facts::RECOVERED,
+                ActKind::Recover => Facts(Facts::RECOVERED.0 | Facts::ONLINE.0),
                 ActKind::ReadSecondary => Facts::READ_SECONDARY,
                 ActKind::ReadDatabases => Facts::READ_DATABASES,
-                ActKind::RemoveShipping => Facts::REMOVED,
                 ActKind::SwitchPool => Facts::SWITCHED,
-                ActKind::Drop | ActKind::Replace | ActKind::Kill | ActKind::ForceService | ActKind::MirrorDrop => continue,
+                ActKind::RemoveShipping
+                | ActKind::Drop
+                | ActKind::Replace
+                | ActKind::Kill
+                | ActKind::ForceService
+                | ActKind::MirrorDrop => continue,
             };
             self.each(|change| change.gains(facts, surely));
         }
@@ -1150,13 +1284,13 @@ impl<'a> Walk<'a> {
     }
 
     /// A closure that only looks: it works on copies, and the run goes on as if it had not been asked.
-    fn asked(&mut self, closure: &Closure, inside: Inside) {
+    fn asked(&mut self, closure: &Closure, inside: Inside) -> Value {
         let before = (self.ways.clone(), self.snapshot());
         let outer = if self.inside == Inside::Plain { std::mem::replace(&mut self.inside, inside) } else { self.inside };
-        self.run_closure(closure, Vec::new());
+        let answer = self.run_closure(closure, Vec::new());
         self.inside = outer;
-        self.ways = before.0;
-        self.frame().variables = before.1;
+        self.enter(before);
+        answer
     }
 }
 
@@ -1245,7 +1379,17 @@ fn property(value: &Value, name: &str) -> Value {
             entries.iter().find(|(key, _)| &**key == name).map_or_else(|| Value::unknown(Tags::default()), |(_, value)| value.clone())
         }
         Value::Unknown { path, tags } => {
-            Value::Unknown { path: path.as_ref().filter(|_| tags.has(Tags::SITE)).map(|path| format!("{path}.{name}").into()), tags: *tags }
+            let path = path.as_ref().filter(|_| tags.has(Tags::SITE)).map(|path| format!("{path}.{name}").into());
+            let mut tags = tags.plain().without(Tags::SETS);
+            if tags.has(Tags::CHAIN) && name == "sets" {
+                tags = tags.with(Tags::SETS);
+            }
+            if tags.has(Tags::DATABASES) && matches!(name, "state" | "state_desc") {
+                tags = tags.with(Tags::STATE).with(if name == "state" { Tags::STATE_CODE } else { Tags::default() });
+            } else if NO_STATE.contains(&name) {
+                tags = tags.without(Tags::STATE);
+            }
+            Value::Unknown { path, tags }
         }
         other => Value::unknown(other.tags()),
     };
@@ -1268,8 +1412,8 @@ fn result_of(call: &Call) -> Value {
     match call.name() {
         "sql" | "query" => {
             let narrow = !call.sql.is_empty() && call.sql.iter().all(|sql| narrows(&sql.rendered));
-            let tags = if narrow { Tags::QUERY.with(Tags::ONE_DATABASE) } else { Tags::QUERY };
-            Value::unknown(tags)
+            let tags = call.sql.iter().fold(Tags::QUERY, |tags, sql| tags.with(state_asked(&sql.rendered)));
+            Value::unknown(if narrow { tags.with(Tags::ONE_DATABASE) } else { tags })
         }
         "log_chain" | "restore_logs" => Value::unknown(Tags::CHAIN),
         "backups" | "copy_backups" => Value::unknown(Tags::BACKUPS),
@@ -1277,6 +1421,124 @@ fn result_of(call: &Call) -> Value {
         "ask" => Value::unknown(Tags::ASK),
         "keep" => Value::unknown(Tags::default()),
         _ => Value::Unit,
+    }
+}
+
+/// What of the state of databases a text asks for: rows that it filters by state, or the state itself and nothing else.
+fn state_asked(text: &str) -> Tags {
+    let lower: String = text.to_ascii_lowercase().split_whitespace().collect();
+    if !lower.contains("sys.databases") && !lower.contains("databasepropertyex") {
+        return Tags::default();
+    }
+    let (wanted, from) = lower.split_once("from").unwrap_or((&lower, ""));
+    let filter = from.split_once("where").map_or("", |(_, filter)| filter);
+    let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if any(&["state=0", "='online'"]) {
+        Tags::DATABASES.with(Tags::STATE).with(Tags::ONLINE_ROWS)
+    } else if any(&["state=1", "='restoring'"]) {
+        Tags::DATABASES.with(Tags::STATE).with(Tags::RESTORING_ROWS)
+    } else if filter.contains("state") || (wanted.contains("state") && !wanted.contains(',')) || wanted.contains("databasepropertyex") {
+        Tags::DATABASES.with(Tags::STATE)
+    } else {
+        Tags::DATABASES
+    }
+}
+
+/// A value that is one constant and nothing else.
+fn constant(value: &Value) -> Option<Value> {
+    match value {
+        Value::Text(text) => text.as_constant().map(|text| Value::text(&text)),
+        Value::Bool(_) | Value::Int(_) | Value::Unit => Some(value.clone()),
+        Value::Array(items) if items.is_empty() => Some(Value::Unit),
+        _ => None,
+    }
+}
+
+/// Notes on ways that leave a closure what it returns there.
+fn returning(ways: &mut Ways, value: &Value) {
+    let value = constant(value);
+    ways.iter_mut().for_each(|way| way.returned.clone_from(&value));
+}
+
+fn negated(value: &Value) -> Value {
+    match value {
+        Value::Bool(value) => Value::Bool(!value),
+        other => Value::unknown(other.tags().negated()),
+    }
+}
+
+/// The comparison that `b` makes with `a` where `a` makes this one with `b`; nothing for what compares nothing.
+fn mirrored(operator: &Token) -> Option<Token> {
+    Some(match operator {
+        Token::EqualsTo | Token::NotEqualsTo => operator.clone(),
+        Token::LessThan => Token::GreaterThan,
+        Token::GreaterThan => Token::LessThan,
+        Token::LessThanEqualsTo => Token::GreaterThanEqualsTo,
+        Token::GreaterThanEqualsTo => Token::LessThanEqualsTo,
+        _ => return None,
+    })
+}
+
+/// What a comparison with a constant says of the recovery, where the other value is what is to be applied, or the state of a
+/// database.
+fn compared(operator: &Token, tags: Tags, constant: &Value) -> Value {
+    let equal = match operator {
+        Token::EqualsTo => Some(true),
+        Token::NotEqualsTo => Some(false),
+        _ => None,
+    };
+    if let (Some(equal), Value::Bool(value)) = (equal, constant) {
+        return Value::unknown(if equal == *value { tags } else { tags.negated() });
+    }
+    let mut says = tags.plain();
+    let (empty_if, filled_if) = emptiness(operator, constant);
+    let counted = matches!(constant, Value::Int(_) | Value::Unit);
+    if tags.has(Tags::SETS) && counted {
+        says = says.without(Tags::SETS).with(match empty_if {
+            Some(true) => Tags::EMPTY_IF_TRUE,
+            Some(false) => Tags::EMPTY_IF_FALSE,
+            None => Tags::default(),
+        });
+    }
+    let online_if = match (constant, equal) {
+        (Value::Text(text), Some(equal)) if text.rendered() == "ONLINE" => Some(Some(equal)),
+        (Value::Text(text), Some(equal)) if text.rendered() == "RESTORING" => Some(Some(!equal)),
+        (Value::Int(0), Some(equal)) if tags.has(Tags::STATE_CODE) => Some(Some(equal)),
+        (Value::Int(1), Some(equal)) if tags.has(Tags::STATE_CODE) => Some(Some(!equal)),
+        _ if tags.has(Tags::ONLINE_ROWS) && counted => Some(filled_if),
+        _ if tags.has(Tags::RESTORING_ROWS) && counted => Some(empty_if),
+        _ => None,
+    };
+    if let (true, Some(online_if)) = (tags.has(Tags::DATABASES), online_if) {
+        says = says.without(Tags::STATE).with(match online_if {
+            Some(true) => Tags::ONLINE_IF_TRUE,
+            Some(false) => Tags::ONLINE_IF_FALSE,
+            None => Tags::default(),
+        });
+    }
+    Value::unknown(says)
+}
+
+/// Which answer of a comparison says that a count is 0, or a value missing, and which that it is not.
+fn emptiness(operator: &Token, constant: &Value) -> (Option<bool>, Option<bool>) {
+    let number = match constant {
+        Value::Int(number) => *number,
+        _ => 0,
+    };
+    match (operator, number) {
+        (Token::EqualsTo | Token::LessThanEqualsTo, 0) | (Token::LessThan, 1) => (Some(true), Some(false)),
+        (Token::NotEqualsTo | Token::GreaterThan, 0) | (Token::GreaterThanEqualsTo, 1) => (Some(false), Some(true)),
+        (Token::EqualsTo | Token::GreaterThan | Token::GreaterThanEqualsTo, 1..) => (None, Some(true)),
+        (Token::NotEqualsTo, 1..) => (None, Some(false)),
+        _ => (None, None),
+    }
+}
+
+/// True for a text that is another with more behind it.
+fn grows(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Text(old), Value::Text(new)) => new.pieces.len() > old.pieces.len() && new.pieces.starts_with(&old.pieces),
+        _ => false,
     }
 }
 

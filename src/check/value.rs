@@ -8,7 +8,7 @@ use rhai::Position;
 
 /// Where data comes from, as bits: a value that was made of several has all of theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tags(pub u16);
+pub struct Tags(pub u32);
 
 impl Tags {
     /// `sql` or `query`
@@ -29,9 +29,49 @@ impl Tags {
     pub const CAUGHT: Tags = Tags(128);
     /// a query whose text narrows its rows to one database: `DB_ID(@db)`, `dbid =`, `database_id =`, or a filter on `DBName`
     pub const ONE_DATABASE: Tags = Tags(256);
+    /// `.sets` of a chain: what there is to apply
+    pub const SETS: Tags = Tags(1 << 9);
+    /// the state of databases, or rows that are filtered by it
+    pub const STATE: Tags = Tags(1 << 10);
+    /// a query whose rows are databases that are online
+    pub const ONLINE_ROWS: Tags = Tags(1 << 11);
+    /// where it is true, there is nothing to apply; the next ones likewise
+    pub const EMPTY_IF_TRUE: Tags = Tags(1 << 12);
+    pub const EMPTY_IF_FALSE: Tags = Tags(1 << 13);
+    pub const ONLINE_IF_TRUE: Tags = Tags(1 << 14);
+    pub const ONLINE_IF_FALSE: Tags = Tags(1 << 15);
+    /// a query for databases
+    pub const DATABASES: Tags = Tags(1 << 16);
+    /// a query whose rows are databases that wait for log
+    pub const RESTORING_ROWS: Tags = Tags(1 << 17);
+    /// the number of a state: 0 is ONLINE, 1 RESTORING
+    pub const STATE_CODE: Tags = Tags(1 << 18);
+    const TRUE: Tags = Tags(Self::EMPTY_IF_TRUE.0 | Self::ONLINE_IF_TRUE.0);
+    const FALSE: Tags = Tags(Self::EMPTY_IF_FALSE.0 | Self::ONLINE_IF_FALSE.0);
 
     pub fn with(self, other: Tags) -> Tags {
         Tags(self.0 | other.0)
+    }
+    pub fn without(self, other: Tags) -> Tags {
+        Tags(self.0 & !other.0)
+    }
+    /// Where a value comes from, without what its being true says.
+    pub fn plain(self) -> Tags {
+        self.without(Self::TRUE).without(Self::FALSE)
+    }
+    /// Of `!a`.
+    pub fn negated(self) -> Tags {
+        let (says, opposite) = (self.0 & Self::TRUE.0, self.0 & Self::FALSE.0);
+        Tags(self.plain().0 | (says << 1) | (opposite >> 1))
+    }
+    /// Of `a && b`: if it is true both are, if it is false one of them is.
+    pub fn and(self, other: Tags) -> Tags {
+        let (either, both) = (self.0 | other.0, self.0 & other.0);
+        Tags(self.plain().with(other.plain()).0 | (either & Self::TRUE.0) | (both & Self::FALSE.0))
+    }
+    /// Of `a || b`.
+    pub fn or(self, other: Tags) -> Tags {
+        self.negated().and(other.negated()).negated()
     }
     pub fn has(self, other: Tags) -> bool {
         self.0 & other.0 != 0

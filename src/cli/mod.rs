@@ -92,7 +92,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return if error.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };
-    log_to_stderr();
+    log_to_stderr(match &cli.command {
+        // what its clients do wrong is nowhere else
+        Command::Lab(_) => Some("cutover::lab=warn"),
+        _ => None,
+    });
     let done = match cli.command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Resume(arguments) => resume::main(&arguments),
@@ -110,9 +114,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     })
 }
 
-/// Tracing to standard error, only when `CUTOVER_LOG` asks for it; off by default, so that people see reports alone.
-fn log_to_stderr() {
-    let Ok(filter) = std::env::var("CUTOVER_LOG") else { return };
+/// Tracing to standard error, as `CUTOVER_LOG` asks for it or else as the command does; off by default, so that people see
+/// reports alone.
+fn log_to_stderr(otherwise: Option<&str>) {
+    let Some(filter) = std::env::var("CUTOVER_LOG").ok().or(otherwise.map(str::to_owned)) else { return };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // set already when several commands run in one process, as tests do
     let _ = subscriber.try_init();

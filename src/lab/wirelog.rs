@@ -19,6 +19,9 @@ struct Record {
     errors: Vec<i32>,
 }
 
+/// Of a text that a client sent, the record keeps so many bytes: it stays in memory as long as the lab serves.
+const KEPT: usize = 64 * 1024;
+
 /// All servers of one lab write to the same record.
 #[derive(Default)]
 pub struct WireLog(Mutex<Vec<Record>>);
@@ -29,10 +32,18 @@ impl WireLog {
         let mut params = Map::new();
         for (position, parameter) in parameters.iter().enumerate() {
             let name = if parameter.name.is_empty() { format!("{}", position + 1) } else { parameter.name.clone() };
-            params.insert(name, cell_json(&parameter.value));
+            params.insert(name, kept(cell_json(&parameter.value)));
         }
         let mut records = lock(&self.0);
-        records.push(Record { at, server: server.to_owned(), session, kind, text: text.to_owned(), params, errors: Vec::new() });
+        records.push(Record {
+            at,
+            server: server.to_owned(),
+            session,
+            kind,
+            text: shortened(text).unwrap_or_else(|| text.to_owned()),
+            params,
+            errors: Vec::new(),
+        });
         records.len() as u64
     }
 
@@ -62,6 +73,18 @@ impl WireLog {
             out.write_all(b"\n")?;
         }
         Ok(())
+    }
+}
+
+/// A text that is too long, cut and marked.
+fn shortened(text: &str) -> Option<String> {
+    (text.len() > KEPT).then(|| format!("{}…", &text[..text.floor_char_boundary(KEPT)]))
+}
+
+fn kept(value: Value) -> Value {
+    match value.as_str().and_then(shortened) {
+        Some(text) => json!(text),
+        None => value,
     }
 }
 

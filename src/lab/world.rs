@@ -20,7 +20,7 @@ use super::scenario::{self, Fault, Offers, Scenario};
 use super::scene::{self, Folders};
 use super::shell::{ChatSite, DatabaseView, Instances, Shell, ShellOptions, Store};
 use super::statements::Front;
-use super::tds::{Certificate, Claims, Encryption, Server, ServerOptions, StartError, TlsAge};
+use super::tds::{Certificate, Claims, Encryption, LOGIN_TIME, Server, ServerOptions, StartError, TlsAge};
 use super::wirelog::WireLog;
 use crate::wire::browser::Listed;
 
@@ -328,7 +328,8 @@ fn claims(listen: IpAddr) -> Claims {
 
 /// What a server offers: everything as it should be, or with this wrong.
 fn encryption(offers: Option<Offers>, good: &Certificate, claims: Claims) -> Result<ServerOptions, openssl::error::ErrorStack> {
-    let mut options = ServerOptions { certificate: good.clone(), encryption: Encryption::Required, tls: TlsAge::Current };
+    let mut options =
+        ServerOptions { certificate: good.clone(), encryption: Encryption::Required, tls: TlsAge::Current, login_time: LOGIN_TIME };
     let Some(offers) = offers else { return Ok(options) };
     match offers {
         Offers::Tls10 => options.tls = TlsAge::Old,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rhai::{Position, Stmt};
 
 use crate::check::calls::{once, place};
-use crate::check::value::Value;
+use crate::check::value::{Piece, Value};
 use crate::check::{Event, Finding, Look, Related, Rule, Run, Severity};
 use crate::script::SourceFile;
 use crate::script::walk::{self, Node, place as at};
@@ -16,7 +16,7 @@ pub static DUPLICATE_STEP: Rule =
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     let mut titles: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
     for event in run.events.iter().filter(|event| event.call.name() == "step") {
-        let Some(title) = event.call.argument("title").and_then(Value::as_constant) else { continue };
+        let Some(title) = event.call.argument("title").and_then(title) else { continue };
         let same = titles.entry(title.clone()).or_default();
         let here = |event: &Event| (event.call.file, at(event.call.position));
         let first = same.iter().find(|first| here(first) != here(event) && both_run(run, first, event));
@@ -27,9 +27,19 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// A title as far as it stays the same: constant text, and what has a name in the site.
+fn title(value: &Value) -> Option<String> {
+    let Value::Text(text) = value else { return None };
+    let part = |piece: &Piece| match piece {
+        Piece::Constant { text, .. } => Some(text.to_string()),
+        Piece::Data { path, .. } => path.as_ref().map(|path| format!("${{{path}}}")),
+    };
+    text.pieces.iter().map(part).collect()
+}
+
 fn findings_of(run: &Run<'_>, first: &Event, event: &Event, title: &str, findings: &mut Vec<Finding>) {
     let Some(Value::Text(text)) = event.call.argument("title") else { return };
-    let (file, span) = place(run, &event.call, 0, None, text, &(0..title.len()));
+    let (file, span) = place(run, &event.call, 0, None, text, &(0..text.rendered().len()));
     let mut finding = DUPLICATE_STEP.finding(
         &run.script.files[file],
         span,

@@ -1,7 +1,7 @@
 //! See `facts-deleted-first.md`.
 
-use crate::check::acts::{ActKind, led_here, place};
-use crate::check::{Facts, Finding, Inside, Look, Rule, Run, Severity};
+use crate::check::acts::{ActKind, does, led_here, place, surely_other};
+use crate::check::{Event, Facts, Finding, Inside, Look, Rule, Run, Severity};
 
 pub static FACTS_DELETED_FIRST: Rule =
     Rule { slug: "facts-deleted-first", severity: Severity::Error, page: include_str!("facts-deleted-first.md"), look: Look::Run(check) };
@@ -10,12 +10,16 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     if !run.whole || !run.complete {
         return;
     }
-    for event in run.events.iter().filter(|event| event.inside == Inside::Plain) {
+    for (index, event) in run.events.iter().enumerate().filter(|(_, event)| event.inside == Inside::Plain) {
         let call = &event.call;
         let found = &call.acts;
         let Some(removal) = found.iter().position(|act| act.kind == ActKind::RemoveShipping) else { continue };
+        // what another server says of its own is lost all the same
+        let here = |other: &&Event| !surely_other(other.call.argument("server"), call.argument("server"));
+        let before = |kind: ActKind| run.events[..index].iter().filter(here).any(|other| does(&other.call, kind));
         // a text may read the tables before it empties them
-        let read = |fact: Facts, kind: ActKind| event.must.has(fact) || found[..removal].iter().any(|act| act.kind == kind);
+        let read =
+            |fact: Facts, kind: ActKind| (event.must.has(fact) && before(kind)) || found[..removal].iter().any(|act| act.kind == kind);
         let secondary = read(Facts::READ_SECONDARY, ActKind::ReadSecondary);
         let databases = read(Facts::READ_DATABASES, ActKind::ReadDatabases);
         let unread = match (secondary, databases) {

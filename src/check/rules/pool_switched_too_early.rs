@@ -20,7 +20,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for event in all {
-        if event.must.has(Facts::RECOVERED) || !does(&event.call, ActKind::SwitchPool) {
+        if event.must.has(Facts::ONLINE) || !does(&event.call, ActKind::SwitchPool) {
             continue;
         }
         let mut finding = POOL_SWITCHED_TOO_EARLY.finding(

@@ -145,6 +145,11 @@ fn all() -> impl Iterator<Item = &'static Table> {
     server::TABLES.iter().chain(msdb::TABLES).chain(jobs::TABLES)
 }
 
+/// The names of all views and tables.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|table| table.name)
+}
+
 /// The table that a name of one to three parts means, seen from `database`.
 pub fn find(parts: &[String], database: &str) -> Option<&'static Table> {
     let (object, prefix) = parts.split_last()?;

@@ -4,6 +4,7 @@
 mod jobs;
 mod locks;
 mod log_shipping;
+mod metadata;
 mod paths;
 mod sessions;
 
@@ -28,7 +29,13 @@ pub struct Procedure {
 }
 
 fn all() -> impl Iterator<Item = &'static Procedure> {
-    sessions::PROCEDURES.iter().chain(locks::PROCEDURES).chain(paths::PROCEDURES).chain(log_shipping::PROCEDURES).chain(jobs::PROCEDURES)
+    sessions::PROCEDURES
+        .iter()
+        .chain(locks::PROCEDURES)
+        .chain(paths::PROCEDURES)
+        .chain(log_shipping::PROCEDURES)
+        .chain(jobs::PROCEDURES)
+        .chain(metadata::PROCEDURES)
 }
 
 /// Home and name of the procedure that a name of one to three parts means, seen from `database`.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::lab::instance::Running;
-use crate::lab::tds::{Cell, Column, Parameter, Reply, Request, ServerMessage};
+use crate::lab::tds::{Cell, Column, Parameter, Reply, Request, ServerMessage, Turn};
 use crate::tsql::statement::parse;
 use crate::tsql::syntax::{Statement, StatementKind};
 
@@ -101,6 +101,7 @@ impl Reply for Unheard<'_> {
     fn message(&mut self, _: ServerMessage) {}
     fn done(&mut self, _: Option<u64>) {}
     fn database(&mut self, _: &str, _: &str) {}
+    fn transaction(&mut self, _: Turn) {}
     fn status(&mut self, _: i32) {}
     fn output(&mut self, _: &Parameter) {}
     fn flush(&mut self) {}

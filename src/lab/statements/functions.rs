@@ -167,9 +167,13 @@ fn cast(call: &Call<'_>) -> Answer {
 fn like(call: &Call<'_>) -> Answer {
     let (Some(value), Some(pattern)) = (text(call, 0), text(call, 1)) else { return Ok(Stored::Null) };
     let escape = text(call, 2).and_then(|text| text.chars().next());
-    let value: Vec<char> = value.to_lowercase().chars().collect();
-    let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
-    Ok(Stored::Integer(i64::from(matches_like(&value, &pattern, escape))))
+    Ok(Stored::Integer(i64::from(is_like(&value, &pattern, escape))))
+}
+
+/// Whether a text is LIKE a pattern, without regard to case.
+pub fn is_like(value: &str, pattern: &str, escape: Option<char>) -> bool {
+    let chars = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    matches_like(&chars(value), &chars(pattern), escape)
 }
 
 /// T-SQL's LIKE: `%`, `_`, `[a-f]`, `[^x]` and an escape character; both sides already in lower case.

@@ -19,7 +19,7 @@ use self::run::Runner;
 use super::instance::{Instance, Running, same};
 use super::messages::{self, Raised};
 use super::procedures;
-use super::tds::{Cell, Engine, Login, Parameter, Reply, Request, ServerMessage, Session, Type};
+use super::tds::{Cell, Column, Engine, Login, Parameter, Reply, Request, ServerMessage, Session, Type};
 use super::values::convert;
 
 /// A DECLAREd variable or a bound parameter.
@@ -244,6 +244,17 @@ impl Session for Connection {
         }
     }
 
+    fn describe(&mut self, text: &str, parameters: &[Parameter], reply: &mut dyn Reply) -> Option<Vec<Column>> {
+        let mut variables = Variables::default();
+        for parameter in parameters {
+            if let Err(raised) = variables.declare(&parameter.name, parameter.ty, parameter.value.clone()) {
+                reply.message(*raised);
+                return None;
+            }
+        }
+        Runner::new(self, reply, variables).describe(text)
+    }
+
     fn transaction(&mut self, open: bool) {
         self.transactions = i32::from(open);
         if let Some(row) = self.instance.lock().sessions.get_mut(&self.id) {
@@ -254,7 +265,6 @@ impl Session for Connection {
     fn reset(&mut self) {
         let first = self.first_database.clone();
         self.set_database(&first);
-        self.transactions = 0;
         self.instance.lock().locks.retain(|lock| lock.session != self.id);
     }
 }
@@ -271,19 +281,19 @@ impl Front {
 }
 
 impl Engine for Front {
-    fn login(&self, login: &Login) -> Result<Box<dyn Session>, ServerMessage> {
+    fn login(&self, login: &Login) -> Result<Box<dyn Session>, Vec<ServerMessage>> {
         let instance = &self.0;
         let credentials = &instance.credentials;
         let user = if login.windows { self.account() } else { credentials.user.clone() };
         if credentials.refused || !same(&login.user, &user) || login.password != credentials.password {
-            return Err(*messages::login_failed(&login.user));
+            return Err(vec![*messages::login_failed(&login.user)]);
         }
         let wanted = if login.database.is_empty() { "master" } else { &login.database };
         let database = {
             let state = instance.lock();
             match state.database(wanted) {
                 Some(database) if run::can_enter(&state, database, 0).is_ok() => database.name.clone(),
-                _ => return Err(*messages::cannot_open_login(wanted)),
+                _ => return Err(vec![*messages::cannot_open_login(wanted), *messages::login_failed(&login.user)]),
             }
         };
         let serial = instance.serial.fetch_add(1, Ordering::Relaxed);

@@ -40,6 +40,15 @@ pub fn render(query: &Query, database: &str, variables: &Variables) -> Result<Re
     Ok(Rendered { sql, columns, assigned, parameters: renderer.parameters, tables: renderer.tables })
 }
 
+/// The parameters that a query uses and nobody declares, with the types that they meet; text where they meet none.
+pub fn undeclared(query: &Query, database: &str, variables: &Variables) -> Result<Vec<(String, Type)>, Raised> {
+    let mut renderer = Renderer::new(database, variables);
+    renderer.free = Some(Vec::new());
+    renderer.query(query)?;
+    let found = renderer.free.unwrap_or_default();
+    Ok(found.into_iter().map(|(name, ty)| (name, ty.unwrap_or(Type::NVarChar(Some(4000))))).collect())
+}
+
 /// Turns a condition (IF) into a query of one `bit`.
 pub fn render_condition(expr: &Expr, database: &str, variables: &Variables) -> Result<Rendered, Raised> {
     let mut renderer = Renderer::new(database, variables);
@@ -76,11 +85,13 @@ struct Typed {
     ty: Type,
     /// the literal NULL, which has no type of its own
     null: bool,
+    /// an undeclared parameter whose type is asked for
+    free: Option<String>,
 }
 
 impl Typed {
     fn new(sql: impl Into<String>, ty: Type) -> Self {
-        Self { sql: sql.into(), ty, null: false }
+        Self { sql: sql.into(), ty, null: false, free: None }
     }
 
     fn is_text(&self) -> bool {
@@ -105,6 +116,8 @@ struct Renderer<'a> {
     common_tables: BTreeMap<String, Vec<Column>>,
     assigned: Vec<String>,
     aliases: usize,
+    /// undeclared parameters in the order in which they come, if they may be there, with their types as far as known
+    free: Option<Vec<(String, Option<Type>)>>,
 }
 
 fn quoted(name: &str) -> String {
@@ -168,12 +181,30 @@ impl<'a> Renderer<'a> {
             common_tables: BTreeMap::new(),
             assigned: Vec::new(),
             aliases: 0,
+            free: None,
         }
     }
 
     fn bind(&mut self, cell: &Cell) -> String {
         self.parameters.push(to_sqlite(cell));
         format!("?{}", self.parameters.len())
+    }
+
+    /// An undeclared parameter has this type, as far as this place tells.
+    fn settle(&mut self, value: &Typed, ty: Type) {
+        let Some(name) = &value.free else { return };
+        let found = self.free.iter_mut().flatten().find(|(known, _)| known == name);
+        if let Some((_, settled)) = found {
+            settled.get_or_insert(ty);
+        }
+    }
+
+    /// The type in which two operands are compared.
+    fn meet(&mut self, a: &Typed, b: &Typed) -> Type {
+        let ty = meeting(a, b);
+        self.settle(a, ty);
+        self.settle(b, ty);
+        ty
     }
 
     // ---- queries ----

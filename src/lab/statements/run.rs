@@ -15,11 +15,11 @@ use crate::lab::catalog;
 use crate::lab::instance::{Access, Database, DatabaseState, State, lock, same};
 use crate::lab::messages::{self, Raised, message};
 use crate::lab::procedures;
-use crate::lab::tds::{Cell, Column, Reply, ServerMessage, Type};
+use crate::lab::tds::{Cell, Column, Reply, ServerMessage, Turn, Type};
 use crate::lab::values::{convert, parse_type};
 use crate::tsql::lex::significant;
 use crate::tsql::statement::{SyntaxError, parse};
-use crate::tsql::syntax::{Expression, SetOption, Statement, StatementKind, Value, ValueKind};
+use crate::tsql::syntax::{Declaration, Expression, SetOption, Statement, StatementKind, Value, ValueKind};
 
 /// What follows a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,59 @@ impl<'a> Runner<'a> {
         self.text = text;
         self.prepared = prepared;
         flow
+    }
+
+    /// Compiles a batch without running it: the columns of its first result, none if it has none. `None` if it cannot be
+    /// compiled; why was said.
+    pub fn describe(&mut self, text: &str) -> Option<Vec<Column>> {
+        match self.compiled(text) {
+            Ok(columns) => Some(columns),
+            Err(failure) => {
+                failure.0.into_iter().for_each(|message| self.say(message));
+                None
+            }
+        }
+    }
+
+    /// The parameters that a text uses and nobody declares, with the types that they seem to have.
+    pub fn undeclared(&mut self, text: &str, variables: Variables) -> Result<Vec<(String, Type)>, Failure> {
+        let mut inner = Runner::new(self.connection, self.reply, variables);
+        let statements = inner.read(text)?;
+        let mut found = Vec::new();
+        for statement in &statements {
+            if let Some(query) = inner.prepared.queries.get(&statement.range.start) {
+                found.extend(query::undeclared(query, &inner.connection.database, &inner.variables)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads a text and the queries in it.
+    fn read(&mut self, text: &str) -> Result<Vec<Statement>, Failure> {
+        let batch = parse(text).map_err(|error| self.syntax(text, &error))?;
+        text.clone_into(&mut self.text);
+        self.prepare(&batch.statements).map_err(|(range, raised)| {
+            self.line = self.line_of(&range);
+            Failure::from(raised)
+        })?;
+        Ok(batch.statements)
+    }
+
+    fn compiled(&mut self, text: &str) -> Result<Vec<Column>, Failure> {
+        for statement in &self.read(text)? {
+            self.line = self.line_of(&statement.range);
+            if let StatementKind::Declare(list) = &statement.kind {
+                for declaration in list {
+                    self.declare(declaration)?;
+                }
+            } else if let Some(query) = self.prepared.queries.get(&statement.range.start) {
+                let rendered = query::render(query, &self.connection.database, &self.variables)?;
+                if rendered.assigned.is_empty() {
+                    return Ok(rendered.columns);
+                }
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn syntax(&mut self, text: &str, error: &SyntaxError) -> Failure {
@@ -282,16 +335,7 @@ impl<'a> Runner<'a> {
             }
             StatementKind::Declare(list) => {
                 for declaration in list {
-                    let name = self.text[declaration.ty.range.clone()].to_owned();
-                    let ty = parse_type(&name, 1).ok_or_else(|| {
-                        message(
-                            2715,
-                            16,
-                            3,
-                            format!("Column, parameter, or variable {}: Cannot find data type {name}.", declaration.name.text),
-                        )
-                    })?;
-                    self.variables.declare(&declaration.name.text, ty, Cell::Null)?;
+                    let ty = self.declare(declaration)?;
                     if let Some(value) = &declaration.value {
                         let cell = self.evaluate(value, Some(ty))?.0;
                         self.variables.assign(&declaration.name.text, &cell, ty)?;
@@ -327,10 +371,16 @@ impl<'a> Runner<'a> {
             StatementKind::WaitTime(_) => return Err(messages::keyword_syntax("TIME").into()),
             StatementKind::BeginTransaction => {
                 self.connection.transactions += 1;
+                if self.connection.transactions == 1 {
+                    self.reply.transaction(Turn::Began);
+                }
                 self.reply.done(None);
             }
             StatementKind::Commit if self.connection.transactions > 0 => {
                 self.connection.transactions -= 1;
+                if self.connection.transactions == 0 {
+                    self.reply.transaction(Turn::Committed);
+                }
                 self.reply.done(None);
             }
             StatementKind::Commit => {
@@ -338,6 +388,7 @@ impl<'a> Runner<'a> {
             }
             StatementKind::Rollback if self.connection.transactions > 0 => {
                 self.connection.transactions = 0;
+                self.reply.transaction(Turn::RolledBack);
                 self.reply.done(None);
             }
             StatementKind::Rollback => {
@@ -358,6 +409,16 @@ impl<'a> Runner<'a> {
             StatementKind::Other { keyword } => return Err(self.refuse(keyword, &statement.range).into()),
         }
         Ok(Flow::Next)
+    }
+
+    /// DECLAREs a variable, still NULL; its type.
+    fn declare(&mut self, declaration: &Declaration) -> Result<Type, Raised> {
+        let name = &self.text[declaration.ty.range.clone()];
+        let ty = parse_type(name, 1).ok_or_else(|| {
+            message(2715, 16, 3, format!("Column, parameter, or variable {}: Cannot find data type {name}.", declaration.name.text))
+        })?;
+        self.variables.declare(&declaration.name.text, ty, Cell::Null)?;
+        Ok(ty)
     }
 
     /// The server's error for a statement that the lab does not carry out.
@@ -658,8 +719,8 @@ impl<'a> Runner<'a> {
 
     pub fn typed_value(&self, value: &Value) -> Result<(Cell, Type), Raised> {
         let text = |text: &str| {
-            let length = u16::try_from(text.encode_utf16().count().clamp(1, 4000)).unwrap_or(4000);
-            (Cell::Text(text.to_owned()), Type::NVarChar(Some(length)))
+            let length = u16::try_from(text.encode_utf16().count().max(1)).ok().filter(|length| *length <= 4000);
+            (Cell::Text(text.to_owned()), Type::NVarChar(length))
         };
         Ok(match &value.kind {
             ValueKind::Text(found) | ValueKind::Word(found) => text(found),
@@ -669,7 +730,7 @@ impl<'a> Runner<'a> {
             },
             ValueKind::Binary(digits) => {
                 let bytes = crate::lab::values::unhex(&digits[2..]).unwrap_or_default();
-                (Cell::Binary(bytes), Type::VarBinary(Some(8000)))
+                (Cell::Binary(bytes), Type::VarBinary(None))
             }
             ValueKind::Variable(name) => {
                 let variable = self.variables.get(name)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Connection, Front};
 use crate::lab::instance::Instance;
 use crate::lab::scenario::Scenario;
-use crate::lab::tds::{Cell, Column, Engine, Login, Parameter, Reply, Request, ServerMessage, Session};
+use crate::lab::tds::{Cell, Column, Engine, Login, Parameter, Reply, Request, ServerMessage, Session, Turn};
 
 /// One result set.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,7 @@ pub struct Tape {
     pub status: Option<i32>,
     pub outputs: Vec<Parameter>,
     pub dones: usize,
+    pub turns: Vec<Turn>,
     /// an attention comes after so many waits
     pub attention_after: Option<usize>,
     /// the connection is gone from the start
@@ -54,6 +55,10 @@ impl Reply for Tape {
     }
 
     fn database(&mut self, _: &str, _: &str) {}
+
+    fn transaction(&mut self, turn: Turn) {
+        self.turns.push(turn);
+    }
 
     fn status(&mut self, status: i32) {
         self.status = Some(status);
@@ -200,7 +205,7 @@ pub fn connect(instance: &Arc<Instance>) -> Box<dyn Session> {
         program: "cutover test".to_owned(),
         ..Login::default()
     };
-    Front(Arc::clone(instance)).login(&login).map_err(|refusal| refusal.text).expect("a login")
+    Front(Arc::clone(instance)).login(&login).map_err(|refusals| refusals[0].text.clone()).expect("a login")
 }
 
 #[test]
@@ -209,13 +214,14 @@ fn a_wrong_password_or_database_is_refused_with_its_number() {
     let front = Front(Arc::clone(&stage.instance));
     let refused = |user: &str, password: &str, database: &str| {
         let login = Login { user: user.into(), password: password.into(), database: database.into(), ..Login::default() };
-        front.login(&login).err().map(|refusal| (refusal.number, refusal.severity))
+        let refusals = front.login(&login).err().unwrap_or_default();
+        refusals.iter().map(|refusal| (refusal.number, refusal.severity)).collect::<Vec<_>>()
     };
-    assert_eq!(refused("cutover", "wrong", ""), Some((18456, 14)));
-    assert_eq!(refused("sa", "secret", ""), Some((18456, 14)));
-    assert_eq!(refused("cutover", "secret", "mgc"), Some((4060, 11)));
-    assert_eq!(refused("cutover", "secret", "nowhere"), Some((4060, 11)));
-    assert_eq!(refused("CUTOVER", "secret", "msdb"), None);
+    assert_eq!(refused("cutover", "wrong", ""), [(18456, 14)]);
+    assert_eq!(refused("sa", "secret", ""), [(18456, 14)]);
+    assert_eq!(refused("cutover", "secret", "mgc"), [(4060, 11), (18456, 14)]);
+    assert_eq!(refused("cutover", "secret", "nowhere"), [(4060, 11), (18456, 14)]);
+    assert_eq!(refused("CUTOVER", "secret", "msdb"), []);
 }
 
 #[test]

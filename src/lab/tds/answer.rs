@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::link::Link;
-use super::requests::{Given, error};
+use super::prepared::Given;
+use super::requests::error;
 use super::tokens::{self, Change, DoneKind, done};
-use super::{Cell, Column, Parameter, Reply, ServerMessage, Type};
+use super::{Cell, Column, Parameter, Reply, ServerMessage, Turn, Type};
 use crate::wire::tls::{Header, kind, packets};
 
 /// The way out: tokens become packets, packets go to the task that owns the socket. Blocks when the client does not read.
@@ -65,16 +66,44 @@ impl Outlet {
     }
 }
 
+/// A connection's transactions, as their descriptors are numbered.
+#[derive(Debug, Default)]
+pub struct Transactions {
+    begun: u64,
+    /// the open one's descriptor
+    pub open: Option<u64>,
+}
+
+impl Transactions {
+    /// Writes the ENVCHANGE of a transaction that was opened or ended.
+    pub fn turn(&mut self, out: &mut Vec<u8>, turn: Turn) {
+        let change = match turn {
+            Turn::Began => {
+                self.begun += 1;
+                self.open = Some(self.begun);
+                return tokens::write_change_bytes(out, Change::Began, &self.begun.to_le_bytes(), &[]);
+            }
+            Turn::Committed => Change::Committed,
+            Turn::RolledBack => Change::RolledBack,
+        };
+        let descriptor = self.open.take().unwrap_or_default();
+        tokens::write_change_bytes(out, change, &[], &descriptor.to_le_bytes());
+    }
+}
+
 /// The answer to one batch, or to one call of an RPC message.
 pub struct Answer<'a> {
     outlet: &'a mut Outlet,
     link: &'a Link,
+    transactions: &'a mut Transactions,
     server: &'a str,
     /// TDS 7.3 and later know NBCROW
     compressed: bool,
     /// a call of an RPC message: DONEINPROC and a return status instead of DONE
     procedure: bool,
     given: &'a [Given],
+    /// columns that the client has already; the first set that has them comes without
+    known: &'a [Column],
     /// the DONE that waits to know whether it is the last: status and count
     pending: Option<(u16, u64)>,
     types: Vec<Type>,
@@ -96,14 +125,16 @@ const SELECT: u16 = 0xC1;
 const FATAL: u8 = 20;
 
 impl<'a> Answer<'a> {
-    pub fn new(outlet: &'a mut Outlet, link: &'a Link, server: &'a str, compressed: bool) -> Self {
+    pub fn new(outlet: &'a mut Outlet, link: &'a Link, transactions: &'a mut Transactions, server: &'a str, compressed: bool) -> Self {
         Self {
             outlet,
             link,
+            transactions,
             server,
             compressed,
             procedure: false,
             given: &[],
+            known: &[],
             pending: None,
             types: Vec::new(),
             selected: false,
@@ -117,9 +148,10 @@ impl<'a> Answer<'a> {
     }
 
     /// The same for a procedure call.
-    pub fn for_call(mut self, given: &'a [Given]) -> Self {
+    pub fn for_call(mut self, given: &'a [Given], known: &'a [Column]) -> Self {
         self.procedure = true;
         self.given = given;
+        self.known = known;
         self
     }
 
@@ -156,8 +188,11 @@ impl<'a> Answer<'a> {
             let failed = !self.errors.is_empty();
             let status = self.status.unwrap_or(self.own_status());
             tokens::write_status(self.outlet.buffer(), status);
+            let mut left: Vec<&Given> = self.given.iter().filter(|given| given.output).collect();
             for parameter in std::mem::take(&mut self.outputs) {
-                let given = self.given.iter().find(|given| given.name.eq_ignore_ascii_case(&parameter.name));
+                // several may have no name: they come in their order
+                let at = left.iter().position(|given| given.name.eq_ignore_ascii_case(&parameter.name));
+                let given = at.map(|at| left.remove(at));
                 let (ordinal, name) = given.map_or((0, parameter.name.as_str()), |g| (g.ordinal, g.as_sent.as_str()));
                 if tokens::write_output(self.outlet.buffer(), ordinal, name, &parameter).is_err() {
                     tracing::error!(parameter = parameter.name, "an output value does not fit its type");
@@ -202,7 +237,10 @@ impl Reply for Answer<'_> {
         self.types = columns.iter().map(|column| column.ty).collect();
         if self.open() {
             self.settle(done::MORE);
-            tokens::write_columns(self.outlet.buffer(), columns);
+            match std::mem::take(&mut self.known) {
+                known if !known.is_empty() && known == columns => tokens::write_known_columns(self.outlet.buffer()),
+                _ => tokens::write_columns(self.outlet.buffer(), columns),
+            }
             self.selected = true;
             self.outlet.spill(self.link);
         }
@@ -251,6 +289,17 @@ impl Reply for Answer<'_> {
             self.settle(done::MORE);
             tokens::write_change_text(self.outlet.buffer(), Change::Database, new, old);
         }
+    }
+
+    fn transaction(&mut self, turn: Turn) {
+        // it happened, whether or not the client still listens
+        let mut unsent = Vec::new();
+        let open = self.open();
+        if open {
+            self.settle(done::MORE);
+        }
+        let out = if open { self.outlet.buffer() } else { &mut unsent };
+        self.transactions.turn(out, turn);
     }
 
     fn status(&mut self, status: i32) {

@@ -26,6 +26,8 @@ pub enum Item {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Item>,
+    /// of the messages in it
+    bytes: usize,
     /// a request is being answered
     busy: bool,
     /// those that came for it
@@ -45,6 +47,17 @@ pub struct Link {
 
 /// More unanswered requests than any client sends: the protocol is one question, one answer.
 const QUEUE: usize = 64;
+/// And no more bytes than one message may have.
+const QUEUED_BYTES: usize = super::server::MESSAGE_LIMIT;
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => message.body.len(),
+            Self::Attention(_) | Self::TakenBack => 0,
+        }
+    }
+}
 
 impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -63,9 +76,10 @@ impl Link {
     /// Queues a request; false if the client must be out of its mind.
     pub fn push(&self, item: Item) -> bool {
         let mut state = self.state();
+        state.bytes += item.bytes();
         state.queue.push_back(item);
         self.woken.notify_all();
-        state.queue.len() <= QUEUE
+        state.queue.len() <= QUEUE && state.bytes <= QUEUED_BYTES
     }
 
     /// Takes in an attention.
@@ -92,6 +106,7 @@ impl Link {
         let mut state = self.state();
         state.gone = true;
         state.queue.clear();
+        state.bytes = 0;
         self.woken.notify_all();
         self.closing.notify_one();
     }
@@ -103,9 +118,16 @@ impl Link {
 
     /// The next thing to do; `None` once the client is gone and nothing waits. A message makes the connection busy.
     pub fn next(&self) -> Option<Item> {
+        self.next_within(Duration::MAX)
+    }
+
+    /// As [`Link::next`]; `None` also when nothing came for so long.
+    pub fn next_within(&self, time: Duration) -> Option<Item> {
+        let until = Instant::now().checked_add(time);
         let mut state = self.state();
         loop {
             if let Some(mut item) = state.queue.pop_front() {
+                state.bytes -= item.bytes();
                 if let Item::Message { attentions, .. } = &mut item {
                     state.busy = true;
                     state.attentions = std::mem::take(attentions);
@@ -115,7 +137,11 @@ impl Link {
             if state.gone {
                 return None;
             }
-            state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.woken.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return None,
+                Some(left) => self.woken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
     }
 

@@ -9,6 +9,7 @@ mod link;
 mod login;
 #[cfg(feature = "ntlm")]
 mod ntlm;
+mod prepared;
 mod requests;
 pub mod server;
 mod session;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 pub use self::certificate::{Certificate, Claims};
 pub use self::error::StartError;
-pub use self::server::{Connections, Encryption, Server, ServerOptions, TlsAge};
+pub use self::server::{Connections, Encryption, LOGIN_TIME, Server, ServerOptions, TlsAge};
 
 /// What a client said in LOGIN7.
 #[derive(Clone, Default)]
@@ -145,6 +146,22 @@ pub enum Request {
     Procedure { name: String, parameters: Vec<Parameter> },
 }
 
+impl Request {
+    pub fn parameters(&self) -> &[Parameter] {
+        match self {
+            Self::Batch { parameters, .. } | Self::Procedure { parameters, .. } => parameters,
+        }
+    }
+}
+
+/// What becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    Began,
+    Committed,
+    RolledBack,
+}
+
 /// Where a session puts its answer. Calls block when the client does not read.
 pub trait Reply {
     fn columns(&mut self, columns: &[Column]);
@@ -154,6 +171,8 @@ pub trait Reply {
     fn done(&mut self, count: Option<u64>);
     /// The database context changed (ENVCHANGE 1).
     fn database(&mut self, old: &str, new: &str);
+    /// T-SQL text opened the outermost transaction, or ended it (ENVCHANGE 8 to 10).
+    fn transaction(&mut self, turn: Turn);
     fn status(&mut self, status: i32);
     fn output(&mut self, parameter: &Parameter);
     /// Sends what is buffered now, without ending the answer: messages of a long statement arrive as they come.
@@ -170,8 +189,8 @@ pub trait Reply {
 
 /// One instance of SQL Server behind a listening socket.
 pub trait Engine: Send + Sync + 'static {
-    /// Accepts or refuses a login; 18456 and its kin are given as the error.
-    fn login(&self, login: &Login) -> Result<Box<dyn Session>, ServerMessage>;
+    /// Accepts or refuses a login; 18456 and its kin are given as the errors, in order.
+    fn login(&self, login: &Login) -> Result<Box<dyn Session>, Vec<ServerMessage>>;
     /// The password of a Windows account, `DOMAIN\user`, for the proof that its logins bring; `None` if it is not known.
     fn windows_password(&self, _account: &str) -> Option<String> {
         None
@@ -198,6 +217,9 @@ pub trait Session: Send {
     /// The database the login ended up in.
     fn database(&self) -> String;
     fn run(&mut self, request: &Request, reply: &mut dyn Reply);
+    /// Compiles a text without running it: the columns of its first result, none if it has none. `None`: it cannot be
+    /// compiled, and `reply` was told why.
+    fn describe(&mut self, text: &str, parameters: &[Parameter], reply: &mut dyn Reply) -> Option<Vec<Column>>;
     /// A transaction was opened or ended by the transaction manager's requests, which carry no text.
     fn transaction(&mut self, _open: bool) {}
     /// The client takes the connection from its pool and wants it as after login.

@@ -7,11 +7,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use openssl::ssl::{Ssl, SslAcceptor, SslMethod, SslVersion};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_openssl::SslStream;
 
@@ -53,12 +54,19 @@ pub struct ServerOptions {
     pub certificate: Certificate,
     pub encryption: Encryption,
     pub tls: TlsAge,
+    /// how long a client may take until it has sent its login
+    pub login_time: Duration,
 }
+
+/// What a client gets that has no other: as long as SQL Server's own clients wait.
+pub const LOGIN_TIME: Duration = Duration::from_secs(30);
 
 /// A LOGIN7 is small; before login nobody gets more memory than this.
 const LOGIN_LIMIT: usize = 128 * 1024;
+/// Nor are more admitted at once that have not logged in.
+const STRANGERS: usize = 256;
 /// After login: room for a batch that carries data.
-const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
+pub const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
 /// Chunks of packets under way between a session's thread and its socket.
 const CHUNKS: usize = 4;
 
@@ -97,8 +105,13 @@ impl Server {
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let connections = Connections::default();
-        let house =
-            Arc::new(House { engine, encryption: options.encryption, acceptor: acceptor(&options)?, connections: connections.clone() });
+        let house = Arc::new(House {
+            engine,
+            encryption: options.encryption,
+            acceptor: acceptor(&options)?,
+            login_time: options.login_time,
+            connections: connections.clone(),
+        });
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, house, stopped));
         Ok(Self { address, stop, accepting, connections })
@@ -127,6 +140,7 @@ struct House {
     engine: Arc<dyn Engine>,
     encryption: Encryption,
     acceptor: SslAcceptor,
+    login_time: Duration,
     connections: Connections,
 }
 
@@ -156,6 +170,7 @@ fn acceptor(options: &ServerOptions) -> Result<SslAcceptor, StartError> {
 
 async fn accept(listener: TcpListener, house: Arc<House>, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let places = Arc::new(Semaphore::new(STRANGERS));
     loop {
         let accepted = tokio::select! {
             // an error means that the server was dropped
@@ -166,9 +181,13 @@ async fn accept(listener: TcpListener, house: Arc<House>, mut stopped: watch::Re
         match accepted {
             Ok((stream, peer)) => {
                 let (house, mut stopped) = (house.clone(), stopped.clone());
+                let Ok(place) = places.clone().try_acquire_owned() else {
+                    tracing::warn!(%peer, "connection ended by the lab: too many have not logged in");
+                    continue;
+                };
                 connections.spawn(async move {
                     let served = tokio::select! {
-                        served = serve(stream, &house) => served,
+                        served = serve(stream, &house, place) => served,
                         _ = stopped.wait_for(|stop| *stop) => return,
                     };
                     match served {
@@ -216,17 +235,37 @@ fn negotiate(ours: Encryption, theirs: u8) -> Result<(u8, Scope), Malformed> {
     })
 }
 
-async fn serve(mut stream: TcpStream, house: &House) -> io::Result<()> {
+/// Serves one connection; it keeps its place among the strangers until it has sent its login.
+async fn serve(stream: TcpStream, house: &House, place: OwnedSemaphorePermit) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let Ok(met) = tokio::time::timeout(house.login_time, meet(stream, house)).await else {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "the client has not logged in in time"));
+    };
+    let Some((stream, login)) = met? else { return Ok(()) };
+    drop(place);
+    match stream {
+        Met::Clear(stream) => converse(stream, login, house).await,
+        Met::Encrypted(stream) => converse(stream, login, house).await,
+    }
+}
+
+/// A connection that has sent its login.
+enum Met {
+    Clear(TcpStream),
+    Encrypted(Box<SslStream<Framed<TcpStream>>>),
+}
+
+/// PRELOGIN, the TLS handshake and LOGIN7; `None` if the client hung up meanwhile.
+async fn meet(mut stream: TcpStream, house: &House) -> io::Result<Option<(Met, Login7)>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
-        return Ok(());
+        return Ok(None);
     }
     if first == [kind::NAKED_TLS] {
         return Err(io::Error::other("the client speaks TDS 8.0 (Encrypt=strict), the lab speaks 7.4"));
     }
     let Some(message) = read_message(&mut stream, LOGIN_LIMIT).await? else {
-        return Ok(());
+        return Ok(None);
     };
     if message.kind != kind::PRELOGIN {
         return Err(Malformed::Kind(message.kind).into());
@@ -247,30 +286,20 @@ async fn serve(mut stream: TcpStream, house: &House) -> io::Result<()> {
     }
     let body = PreLogin { options }.write();
     stream.write_all(&packets(kind::RESPONSE, 0, 4096, &body, true, &mut 1)).await?;
-    match scope {
-        Scope::Refused => Err(io::Error::other("client and lab do not agree about encryption")),
-        Scope::Nothing => {
-            let Some(login) = read_login(&mut stream).await? else {
-                return Ok(());
-            };
-            converse(stream, login, house).await
-        }
+    let login = match scope {
+        Scope::Refused => return Err(io::Error::other("client and lab do not agree about encryption")),
+        Scope::Nothing => read_login(&mut stream).await?,
         Scope::Login => {
+            // no close_notify after it: the client goes on in the clear without one
             let mut tls = shake_hands(&mut stream, house).await?;
-            let login = read_login(&mut tls).await?;
-            // no close_notify: the client goes on in the clear without one
-            drop(tls);
-            let Some(login) = login else { return Ok(()) };
-            converse(stream, login, house).await
+            read_login(&mut tls).await?
         }
         Scope::Everything => {
             let mut tls = shake_hands(stream, house).await?;
-            let Some(login) = read_login(&mut tls).await? else {
-                return Ok(());
-            };
-            converse(tls, login, house).await
+            return Ok(read_login(&mut tls).await?.map(|login| (Met::Encrypted(Box::new(tls)), login)));
         }
-    }
+    };
+    Ok(login.map(|login| (Met::Clear(stream), login)))
 }
 
 async fn shake_hands<S>(stream: S, house: &House) -> io::Result<SslStream<Framed<S>>>

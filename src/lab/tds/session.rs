@@ -2,15 +2,16 @@
 
 use tokio::sync::mpsc;
 
-use super::answer::{Answer, Outlet, acknowledge};
+use super::answer::{Answer, Outlet, Transactions, acknowledge};
 use super::cursor::Bad;
 use super::link::{Item, Link};
 use super::login::Login7;
-#[cfg(feature = "ntlm")]
-use super::ntlm;
-use super::requests::{self, Call, Transaction, error};
+use super::prepared::{Act, Prepared, Statement, Work};
+use super::requests::{self, Transaction, error};
 use super::tokens::{self, Change, DoneKind, done};
-use super::{Engine, Login, Request, ServerMessage, Session};
+use super::{Cell, Engine, Login, Parameter, Reply, Request, ServerMessage, Session, Turn};
+#[cfg(feature = "ntlm")]
+use super::{LOGIN_TIME, ntlm};
 use crate::wire::tls::{DEFAULT_PACKET_SIZE, Malformed, Message, kind, status};
 
 /// TDS 7.4 and 7.3, as LOGIN7 and LOGINACK number them.
@@ -27,20 +28,22 @@ pub fn run(mut login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Se
     let server = engine.server_name();
     let mut outlet = Outlet::new(sender, packet_size);
     let Some(tds) = tds_version(login.tds_version, engine.version()) else {
-        tracing::warn!(version = format!("{:#x}", login.tds_version), "the client speaks a TDS before 7.2");
+        tracing::warn!(version = format!("{:#x}", login.tds_version), "connection ended by the lab: the client speaks a TDS before 7.2");
         return;
     };
     let proved = match login.token.take() {
         Some(token) => prove(&token, &mut login.login, engine, link, &mut outlet),
         None => Ok(()),
     };
-    let session = match proved.and_then(|()| engine.login(&login.login)) {
+    let session = match proved.map_err(|refusal| vec![refusal]).and_then(|()| engine.login(&login.login)) {
         Ok(session) => session,
-        Err(refusal) => {
+        Err(refusals) => {
             let record = engine.received(0, "login", "", &[]);
-            tokens::write_message(outlet.buffer(), &refusal, &server);
+            for refusal in &refusals {
+                tokens::write_message(outlet.buffer(), refusal, &server);
+            }
             tokens::write_done(outlet.buffer(), DoneKind::Done, done::ERROR, 0, 0);
-            engine.answered(record, vec![refusal.number]);
+            engine.answered(record, refusals.iter().map(|refusal| refusal.number).collect());
             outlet.send(link, true);
             return;
         }
@@ -52,7 +55,8 @@ pub fn run(mut login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Se
     accept(&mut outlet, &login, tds, engine, &*session, &server);
     engine.answered(record, Vec::new());
     outlet.send(link, true);
-    let mut thread = Thread { session, engine, link, outlet, server, tds, transactions: 0, open: None };
+    let mut thread =
+        Thread { session, engine, link, outlet, server, tds, prepared: Prepared::default(), transactions: Transactions::default() };
     if let Err(bad) = thread.serve() {
         tracing::warn!(session = id, error = %bad, "connection ended by the lab: malformed request");
     }
@@ -81,7 +85,7 @@ fn prove(token: &[u8], login: &mut Login, engine: &dyn Engine, link: &Link, outl
     let machine = server.split('\\').next().unwrap_or_default();
     tokens::write_sspi(outlet.buffer(), &ntlm::write_challenge(asked, challenge, &engine.domain(), machine));
     outlet.send(link, true);
-    let answer = match link.next() {
+    let answer = match link.next_within(LOGIN_TIME) {
         Some(Item::Message { message: Message { kind: kind::SSPI | kind::LOGIN, body, .. }, .. }) => ntlm::Answer::read(&body),
         _ => return Err(untrusted()),
     };
@@ -143,10 +147,8 @@ struct Thread<'a> {
     outlet: Outlet,
     server: String,
     tds: u32,
-    /// transactions begun so far: the next one's descriptor
-    transactions: u64,
-    /// the descriptor of the open one
-    open: Option<u64>,
+    prepared: Prepared,
+    transactions: Transactions,
 }
 
 impl Thread<'_> {
@@ -188,8 +190,12 @@ impl Thread<'_> {
         match message.kind {
             kind::BATCH => {
                 let text = requests::read_batch(&message.body)?;
-                let request = Request::Batch { text: text.clone(), parameters: Vec::new() };
-                Ok(self.run("batch", &text, Ok(request), None, false))
+                let record = self.engine.received(self.session.id(), "batch", &text, &[]);
+                let mut answer = Answer::new(&mut self.outlet, self.link, &mut self.transactions, &self.server, self.tds >= TDS_73);
+                self.session.run(&Request::Batch { text, parameters: Vec::new() }, &mut answer);
+                let (errors, ends) = answer.end(false);
+                self.engine.answered(record, errors);
+                Ok(ends)
             }
             kind::RPC => {
                 let calls = requests::read_calls(&message.body)?;
@@ -197,11 +203,12 @@ impl Thread<'_> {
                     return Err(Bad::Invalid("RPC without a call").into());
                 }
                 let last = calls.len() - 1;
-                for (i, Call { request, text, given }) in calls.into_iter().enumerate() {
+                for (i, call) in calls.into_iter().enumerate() {
                     if i > 0 && self.link.cancelled() {
                         break;
                     }
-                    if self.run("rpc", &text, request, Some(&given), i < last) {
+                    let work = self.prepared.resolve(call);
+                    if self.call(work, i < last) {
                         return Ok(true);
                     }
                 }
@@ -216,27 +223,28 @@ impl Thread<'_> {
         }
     }
 
-    /// One batch or one call; `given` tells a call.
-    fn run(
-        &mut self,
-        kind: &'static str,
-        text: &str,
-        request: Result<Request, ServerMessage>,
-        given: Option<&[requests::Given]>,
-        more: bool,
-    ) -> bool {
-        let parameters = match &request {
-            Ok(Request::Batch { parameters, .. } | Request::Procedure { parameters, .. }) => parameters.as_slice(),
-            Err(_) => &[],
+    /// Answers one call of a message; `more`: another follows. True if the connection ends with it.
+    fn call(&mut self, work: Work, more: bool) -> bool {
+        let parameters = match &work.act {
+            Act::Run(request) | Act::PrepareAndRun { request, .. } => request.parameters(),
+            _ => &[],
         };
-        let record = self.engine.received(self.session.id(), kind, text, parameters);
-        let mut answer = Answer::new(&mut self.outlet, self.link, &self.server, self.tds >= TDS_73);
-        if let Some(given) = given {
-            answer = answer.for_call(given);
-        }
-        match &request {
-            Ok(request) => self.session.run(request, &mut answer),
-            Err(refusal) => super::Reply::message(&mut answer, refusal.clone()),
+        let record = self.engine.received(self.session.id(), "rpc", &work.text, parameters);
+        let mut answer = Answer::new(&mut self.outlet, self.link, &mut self.transactions, &self.server, self.tds >= TDS_73)
+            .for_call(&work.given, &work.known);
+        let (session, prepared) = (&mut *self.session, &mut self.prepared);
+        match work.act {
+            Act::Run(request) => session.run(&request, &mut answer),
+            Act::Prepare { statement, handle } => {
+                keep(session, prepared, statement, handle, true, &mut answer);
+            }
+            Act::PrepareAndRun { statement, request, handle } => {
+                if keep(session, prepared, statement, handle, false, &mut answer) {
+                    session.run(&request, &mut answer);
+                }
+            }
+            Act::Nothing => {}
+            Act::Refused(refusal) => answer.message(refusal),
         }
         let (errors, ends) = answer.end(more);
         self.engine.answered(record, errors);
@@ -244,46 +252,43 @@ impl Thread<'_> {
     }
 
     fn reset(&mut self, transaction_too: bool) {
-        if transaction_too && self.open.take().is_some() {
+        if transaction_too && self.transactions.open.take().is_some() {
             self.session.transaction(false);
         }
         self.session.reset();
+        self.prepared.clear();
         tokens::write_change_bytes(self.outlet.buffer(), Change::Reset, &[], &[]);
     }
 
-    fn begin(&mut self) {
-        self.transactions += 1;
-        self.open = Some(self.transactions);
-        self.session.transaction(true);
-        tokens::write_change_bytes(self.outlet.buffer(), Change::Began, &self.transactions.to_le_bytes(), &[]);
+    fn turn(&mut self, turn: Turn) {
+        self.session.transaction(turn == Turn::Began);
+        self.transactions.turn(self.outlet.buffer(), turn);
     }
 
     fn transact(&mut self, request: Option<Transaction>) {
-        let (change, begin) = match request {
+        let (turn, begin) = match request {
             Some(Transaction::Begin) => {
-                self.begin();
+                self.turn(Turn::Began);
                 return self.transacted(None);
             }
             Some(Transaction::Save) => return self.transacted(None),
-            Some(Transaction::Commit { begin }) => (Change::Committed, begin),
-            Some(Transaction::Rollback { begin }) => (Change::RolledBack, begin),
+            Some(Transaction::Commit { begin }) => (Turn::Committed, begin),
+            Some(Transaction::Rollback { begin }) => (Turn::RolledBack, begin),
             None => {
                 let text = "This version of Microsoft SQL Server does not support distributed transactions.";
                 return self.transacted(Some(error(3930, 16, 1, text)));
             }
         };
-        let Some(descriptor) = self.open.take() else {
-            let text = match change {
-                Change::Committed => "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.",
-                _ => "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.",
+        if self.transactions.open.is_none() {
+            let refusal = match turn {
+                Turn::Committed => error(3902, 16, 1, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."),
+                _ => error(3903, 16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
             };
-            let number = if change == Change::Committed { 3902 } else { 3903 };
-            return self.transacted(Some(error(number, 16, 1, text)));
-        };
-        self.session.transaction(false);
-        tokens::write_change_bytes(self.outlet.buffer(), change, &[], &descriptor.to_le_bytes());
+            return self.transacted(Some(refusal));
+        }
+        self.turn(turn);
         if begin {
-            self.begin();
+            self.turn(Turn::Began);
         }
         self.transacted(None);
     }
@@ -298,4 +303,36 @@ impl Thread<'_> {
         };
         tokens::write_done(self.outlet.buffer(), DoneKind::Done, status, 0, 0);
     }
+}
+
+/// Compiles a statement and keeps it; its handle goes to the answer, and its columns if they are to be `told`. False if it
+/// cannot be compiled.
+fn keep(
+    session: &mut dyn Session,
+    prepared: &mut Prepared,
+    statement: Statement,
+    handle: Parameter,
+    told: bool,
+    answer: &mut Answer<'_>,
+) -> bool {
+    let columns = match statement.text() {
+        None => Some(Vec::new()),
+        Some((text, parameters)) => session.describe(text, &parameters, answer),
+    };
+    let Some(columns) = columns else {
+        answer.message(error(8180, 16, 1, "Statement(s) could not be prepared."));
+        return false;
+    };
+    if told && !columns.is_empty() {
+        answer.columns(&columns);
+        answer.done(None);
+    }
+    match prepared.keep(statement, columns) {
+        Ok(number) => answer.output(&Parameter { value: Cell::Int(number), ..handle }),
+        Err(refusal) => {
+            answer.message(refusal);
+            return false;
+        }
+    }
+    true
 }

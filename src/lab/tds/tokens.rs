@@ -51,11 +51,12 @@ fn sized(out: &mut Vec<u8>, token: u8, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// ERROR or, up to severity 10, INFO.
+/// ERROR or, up to severity 10, INFO; 10 itself leaves as 0 ("Database Engine Error Severities").
 pub fn write_message(out: &mut Vec<u8>, message: &ServerMessage, server: &str) {
     let mut body = Vec::new();
+    let severity = if message.severity == 10 { 0 } else { message.severity };
     body.extend_from_slice(&message.number.to_le_bytes());
-    body.extend_from_slice(&[message.state, message.severity]);
+    body.extend_from_slice(&[message.state, severity]);
     long_text(&mut body, &message.text);
     short_text(&mut body, server);
     short_text(&mut body, &message.procedure);
@@ -136,6 +137,11 @@ pub fn write_columns(out: &mut Vec<u8>, columns: &[Column]) {
         values::write_type(out, column.ty);
         short_text(out, &column.name);
     }
+}
+
+/// COLMETADATA that says: as before.
+pub fn write_known_columns(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0x81, 0xFF, 0xFF]);
 }
 
 /// ROW, or NBCROW where `compressed` is allowed and there is a NULL to leave out.

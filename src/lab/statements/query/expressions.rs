@@ -20,7 +20,7 @@ impl Renderer<'_> {
             }
             Expr::BinaryOp { left, op, right } if comparison(op).is_some() => {
                 let (left, right) = (self.expr(left)?, self.expr(right)?);
-                let ty = meeting(&left, &right);
+                let ty = self.meet(&left, &right);
                 let word = comparison(op).unwrap_or("=");
                 Ok(format!("({} {word} {})", comparable(&left, ty), comparable(&right, ty)))
             }
@@ -28,7 +28,7 @@ impl Renderer<'_> {
             Expr::IsNotNull(inner) => Ok(format!("({} IS NOT NULL)", self.expr(inner)?.sql)),
             Expr::Between { expr, negated, low, high } => {
                 let (value, low, high) = (self.expr(expr)?, self.expr(low)?, self.expr(high)?);
-                let (first, second) = (meeting(&value, &low), meeting(&value, &high));
+                let (first, second) = (self.meet(&value, &low), self.meet(&value, &high));
                 let inside = format!(
                     "({} >= {} AND {} <= {})",
                     comparable(&value, first),
@@ -42,6 +42,7 @@ impl Renderer<'_> {
                 let value = self.expr(expr)?;
                 let members = list.iter().map(|member| self.expr(member)).collect::<Result<Vec<_>, _>>()?;
                 let ty = members.iter().fold(value.ty, |ty, member| if member.null { ty } else { meeting(&Typed::new("", ty), member) });
+                members.iter().chain([&value]).for_each(|one| self.settle(one, ty));
                 let members: Vec<String> = members.iter().map(|member| coerce(member, ty)).collect();
                 let word = if *negated { "NOT IN" } else { "IN" };
                 Ok(format!("({} {word} ({}))", comparable(&value, ty), members.join(", ")))
@@ -88,7 +89,14 @@ impl Renderer<'_> {
             }
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with("@@") => self.global(&ident.value),
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with('@') => {
-                let variable = self.variables.get(&ident.value)?;
+                let variable = match (self.variables.get(&ident.value), &mut self.free) {
+                    (Err(_), Some(free)) => {
+                        free.push((ident.value.clone(), None));
+                        let text = Type::NVarChar(Some(4000));
+                        return Ok(Typed { sql: "NULL".into(), ty: text, null: true, free: Some(ident.value.clone()) });
+                    }
+                    (variable, _) => variable?,
+                };
                 let (ty, sql) = (variable.ty, self.bind(&variable.value));
                 Ok(Typed::new(sql, ty))
             }
@@ -109,6 +117,7 @@ impl Renderer<'_> {
                 let value = self.expr(expr)?;
                 let name = data_type.to_string();
                 let ty = parse_type(&name, 30).ok_or_else(|| messages::unknown_type(&name))?;
+                self.settle(&value, ty);
                 Ok(Typed::new(explicit(&value, ty, "0"), ty))
             }
             Expr::Convert { is_try, expr, data_type: Some(data_type), styles, target_before_value: true, .. } => {
@@ -207,20 +216,22 @@ impl Renderer<'_> {
     }
 
     fn literal(&mut self, value: &Value) -> Result<Typed, Raised> {
-        let size = |text: &str, limit: usize| u16::try_from(text.encode_utf16().count().clamp(1, limit)).ok();
+        // what is longer than its type can be is `max`
+        let size = |length: usize, limit: u16| u16::try_from(length.max(1)).ok().filter(|length| *length <= limit);
+        let units = |text: &str| text.encode_utf16().count();
         Ok(match value {
-            Value::Null => Typed { sql: "NULL".into(), ty: Type::Int, null: true },
+            Value::Null => Typed { sql: "NULL".into(), ty: Type::Int, null: true, free: None },
             Value::SingleQuotedString(text) => {
                 let sql = self.bind(&Cell::Text(text.clone()));
-                Typed::new(sql, Type::VarChar(size(text, 8000)))
+                Typed::new(sql, Type::VarChar(size(units(text), 8000)))
             }
             Value::NationalStringLiteral(text) => {
                 let sql = self.bind(&Cell::Text(text.clone()));
-                Typed::new(sql, Type::NVarChar(size(text, 4000)))
+                Typed::new(sql, Type::NVarChar(size(units(text), 4000)))
             }
             Value::HexStringLiteral(digits) => {
                 let bytes = unhex(digits).ok_or_else(|| messages::incorrect_syntax(digits))?;
-                let ty = Type::VarBinary(u16::try_from(bytes.len().clamp(1, 8000)).ok());
+                let ty = Type::VarBinary(size(bytes.len(), 8000));
                 Typed::new(self.bind(&Cell::Binary(bytes)), ty)
             }
             Value::Number(text, _) => self.number(text)?,
@@ -272,17 +283,24 @@ impl Renderer<'_> {
 
     fn arithmetic(&mut self, word: &str, left: Typed, right: Typed) -> Result<Typed, Raised> {
         if left.null || right.null {
-            return Ok(Typed { sql: "NULL".into(), ty: if left.null { right.ty } else { left.ty }, null: false });
+            let ty = self.meet(&left, &right);
+            return Ok(Typed::new("NULL", ty));
         }
         if word == "+" && left.is_text() && right.is_text() {
             let wide = matches!(common(left.ty, right.ty), Type::NVarChar(_))
                 || left.ty == right.ty && matches!(left.ty, Type::NVarChar(_) | Type::NChar(_));
+            let most = if wide { 4000 } else { 8000 };
             let sum = match (length(left.ty), length(right.ty)) {
-                (Some(a), Some(b)) => Some((a + b).min(if wide { 4000 } else { 8000 })),
+                (Some(a), Some(b)) => Some(a + b),
                 _ => None,
             };
-            let ty = if wide { Type::NVarChar(sum) } else { Type::VarChar(sum) };
-            return Ok(Typed::new(format!("({} || {})", left.sql, right.sql), ty));
+            let joined = format!("({} || {})", left.sql, right.sql);
+            // without a max type the rest is cut off
+            let (sql, sum) = match sum {
+                Some(sum) if sum > most => (format!("substr({joined}, 1, {most})"), Some(most)),
+                sum => (joined, sum),
+            };
+            return Ok(Typed::new(sql, if wide { Type::NVarChar(sum) } else { Type::VarChar(sum) }));
         }
         let moment = |value: &Typed| family(value.ty) == Family::DateTime;
         if (moment(&left) && family(right.ty) == Family::Integer) && matches!(word, "+" | "-") {

@@ -157,3 +157,35 @@ fn a_procedure_called_by_rpc_gives_its_status_and_outputs() {
     assert_eq!(answer.outputs[0].value, Cell::Int(3));
     assert_eq!(stage.call("nothing", &[]).errors(), [2812]);
 }
+
+#[test]
+fn an_undeclared_parameter_has_the_type_of_what_it_meets() {
+    let mut stage = Stage::quiet();
+    let mut types = |sql: &str, params: &str| -> Vec<(Cell, Cell)> {
+        let answer = stage.call("sp_describe_undeclared_parameters", &[text("@tsql", sql), text("@params", params)]);
+        assert_eq!(answer.errors(), [0; 0], "{:?}", answer.messages);
+        let set = &answer.sets[0];
+        assert_eq!(set.columns.len(), 24);
+        set.rows.iter().map(|row| (row[1].clone(), row[3].clone())).collect()
+    };
+    let pair = |name: &str, ty: &str| (Cell::Text(name.into()), Cell::Text(ty.into()));
+    let both = types("SELECT name FROM sys.databases WHERE name = @P1 AND database_id + @P2 IN (@P3, 2) OR @P4 BETWEEN 1 AND 2", "");
+    assert_eq!(both, [pair("@P1", "nvarchar(128)"), pair("@P2", "int"), pair("@P3", "int"), pair("@P4", "int")]);
+    assert_eq!(types("SELECT CAST(@a AS datetime2(3)), @b, @c", "@b int"), [pair("@a", "datetime2(3)"), pair("@c", "nvarchar(4000)")]);
+    assert_eq!(types("SELECT 1; SELECT 2", ""), []);
+}
+
+#[test]
+fn sp_tables_lists_what_the_current_database_has() {
+    let mut stage = Stage::quiet();
+    let name = |answer: &Tape| answer.sets[0].rows.iter().map(|row| row[2].clone()).collect::<Vec<_>>();
+    let found = stage.call("[sys].sp_tables", &[text("", "database%"), text("", "sys")]);
+    let expected = ["database_mirroring", "database_recovery_status", "databases"].map(|name| Cell::Text(name.into()));
+    assert_eq!(name(&found), expected);
+    let exact = Parameter { name: "@fUsePattern".into(), ty: Type::Bit, value: Cell::Bit(false), output: false };
+    assert_eq!(name(&stage.call("sp_tables", &[text("@table_name", "database%"), exact])), []);
+    assert_eq!(stage.call("sp_tables", &[text("@table_qualifier", "msdb")]).errors(), [15250]);
+    stage.run("USE msdb");
+    let tables = stage.call("sp_tables", &[text("@table_type", "'TABLE'"), text("@table_name", "backups_t")]);
+    assert_eq!(tables.sets[0].rows[0][..4], ["msdb", "dbo", "backupset", "TABLE"].map(|text| Cell::Text(text.into())));
+}

@@ -212,7 +212,7 @@ fn sound_messages_are_read() {
     }
     let calls = requests::read_calls(&sound()[3]).unwrap();
     assert_eq!(calls.len(), 4);
-    assert!(calls.iter().all(|call| call.request.is_ok()));
+    assert!(calls.iter().all(|call| call.sent.is_ok()));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use crate::lab::tds::{
-    Cell, Certificate, Column, Encryption, Engine, Login, Parameter, Reply, Request, Server, ServerMessage, ServerOptions, Session, TlsAge,
-    Type,
+    Cell, Certificate, Column, Encryption, Engine, LOGIN_TIME, Login, Parameter, Reply, Request, Server, ServerMessage, ServerOptions,
+    Session, TlsAge, Turn, Type,
 };
 use crate::wire::tls::{Framed, PreLogin, encrypt, kind, option, packets, read_message, read_packet};
 
@@ -55,11 +55,11 @@ impl Fake {
 pub struct Shared(pub Arc<Fake>);
 
 impl Engine for Shared {
-    fn login(&self, login: &Login) -> Result<Box<dyn Session>, ServerMessage> {
+    fn login(&self, login: &Login) -> Result<Box<dyn Session>, Vec<ServerMessage>> {
         self.0.logins.lock().unwrap().push(login.clone());
         if login.password != "Pa$$wörd" {
             let text = format!("Login failed for user '{}'.", login.user);
-            return Err(ServerMessage { number: 18456, severity: 14, state: 1, text, procedure: "".into(), line: 1 });
+            return Err(vec![ServerMessage { number: 18456, severity: 14, state: 1, text, procedure: "".into(), line: 1 }]);
         }
         let id = 50 + u16::try_from(self.0.logins.lock().unwrap().len()).unwrap();
         Ok(Box::new(Words { fake: self.0.clone(), id }))
@@ -149,6 +149,11 @@ impl Session for Words {
                     self.fake.note(format!("slow ends, cancelled {cancelled}, gone {}", reply.disconnected()));
                     reply.done(None);
                 }
+                ["begin"] => reply.transaction(Turn::Began),
+                ["rollback"] => {
+                    reply.transaction(Turn::RolledBack);
+                    reply.done(None);
+                }
                 ["cut"] => reply.cut(),
                 ["return", n] => {
                     reply.status(n.parse().unwrap());
@@ -183,6 +188,16 @@ impl Session for Words {
         }
     }
 
+    fn describe(&mut self, text: &str, parameters: &[Parameter], reply: &mut dyn Reply) -> Option<Vec<Column>> {
+        self.fake.note(format!("describe {text} with {}", parameters.len()));
+        if text.contains("nonsense") {
+            reply.message(say(102, 15, "Incorrect syntax."));
+            return None;
+        }
+        let selects = text.starts_with("select");
+        Some(if selects { vec![column("n", Type::Int), column("text", Type::NVarChar(None))] } else { Vec::new() })
+    }
+
     fn transaction(&mut self, open: bool) {
         self.fake.note(format!("transaction {open}"));
     }
@@ -207,11 +222,14 @@ pub fn start(encryption: Encryption, tls: TlsAge) -> Lab {
 }
 
 pub fn start_with(fake: Fake, encryption: Encryption, tls: TlsAge) -> Lab {
+    start_options(fake, |certificate| ServerOptions { certificate, encryption, tls, login_time: LOGIN_TIME })
+}
+
+pub fn start_options(fake: Fake, options: impl FnOnce(Certificate) -> ServerOptions) -> Lab {
     let fake = Arc::new(fake);
     let certificate = Certificate::new().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let options = ServerOptions { certificate: certificate.clone(), encryption, tls };
-    let server = Server::start(listener, Arc::new(Shared(fake.clone())), options).unwrap();
+    let server = Server::start(listener, Arc::new(Shared(fake.clone())), options(certificate.clone())).unwrap();
     Lab { fake, server, certificate }
 }
 
@@ -301,6 +319,11 @@ impl Client {
         let message = read_message(&mut self.stream, usize::MAX).await.unwrap().expect("an answer");
         assert_eq!(message.kind, kind::RESPONSE);
         tokens(message.body)
+    }
+
+    /// One message's bytes.
+    pub async fn read_bytes(&mut self) -> Vec<u8> {
+        read_message(&mut self.stream, usize::MAX).await.unwrap().expect("an answer").body
     }
 
     /// One packet's tokens: what was flushed before the end of an answer.

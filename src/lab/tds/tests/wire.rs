@@ -1,11 +1,13 @@
+use std::time::Duration;
+
 use tds_protocol::login7::{FeatureExtension, FeatureId};
-use tds_protocol::rpc::{ProcId, RpcParam, RpcRequest, TypeInfo};
-use tokio::io::AsyncWriteExt;
+use tds_protocol::rpc::{ProcId, RpcOptionFlags, RpcParam, RpcRequest, TypeInfo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::engine::{Client, Fake, connect, login, runtime, start, start_with};
-use crate::lab::tds::{Cell, Encryption, Request, TlsAge, Type};
-use crate::wire::tls::{encrypt, kind, packets, status};
+use super::engine::{Client, Fake, connect, login, runtime, start, start_options, start_with};
+use crate::lab::tds::{Cell, Encryption, Request, ServerOptions, TlsAge, Type};
+use crate::wire::tls::{PreLogin, encrypt, kind, packets, read_packet, status};
 
 #[test]
 fn a_login_over_verified_tls_is_acknowledged_in_full() {
@@ -16,10 +18,10 @@ fn a_login_over_verified_tls_is_acknowledged_in_full() {
         assert_eq!(client.answered_encrypt, encrypt::REQUIRED);
         insta::assert_snapshot!(client.read().await.join("\n"), @r#"
         ENV Database mgc <- master
-        INFO 5701 10 SQL01: Changed database context to 'mgc'.
+        INFO 5701 0 SQL01: Changed database context to 'mgc'.
         ENV SqlCollation [9, 4, 208, 0, 52] <- []
         ENV Language us_english <-
-        INFO 5703 10 SQL01: Changed language setting to us_english.
+        INFO 5703 0 SQL01: Changed language setting to us_english.
         LOGINACK 74000004 Microsoft SQL Server 0c001788
         ENV PacketSize 8000 <- 4096
         DONE
@@ -190,12 +192,123 @@ fn procedures_are_called_by_name_by_number_and_several_in_one_message() {
         DONEINPROC more count=1
         STATUS 3
         DONEPROC more
-        ERROR 2812 16 1 SQL01: Could not find stored procedure.
+        ERROR 8179 16 2 SQL01: Could not find prepared statement with handle 1.
         DONEINPROC more error
         STATUS -6
         DONEPROC error
         "#);
-        assert_eq!(lab.fake.log()[2..], ["51 rpc EXEC dbo.sp_rows @n", "answered 3 []", "51 rpc EXEC sp_unprepare", "answered 5 [2812]"]);
+        assert_eq!(lab.fake.log()[2..], ["51 rpc EXEC dbo.sp_rows @n", "answered 3 []", "51 rpc EXEC sp_unprepare", "answered 5 [8179]"]);
+    });
+}
+
+/// The body of an RPC that asks for no columns.
+fn without_metadata(rpc: RpcRequest) -> Vec<u8> {
+    rpc.with_options(RpcOptionFlags { no_metadata: true, ..RpcOptionFlags::new() }).encode().to_vec()
+}
+
+#[test]
+fn a_statement_is_prepared_run_again_under_its_handle_and_given_up() {
+    runtime().block_on(async {
+        let lab = start(Encryption::Required, TlsAge::Current);
+        let mut client = Client::ready(&lab).await;
+        let prepexec = |handle: RpcParam, text: &str, value: i32| {
+            RpcRequest::by_id(ProcId::PrepExec)
+                .param(handle.as_output())
+                .param(RpcParam::nvarchar("", "@P1 int"))
+                .param(RpcParam::nvarchar("", text))
+                .param(RpcParam::int("", value))
+        };
+        let none = || RpcParam::null("", TypeInfo::int());
+        client.send(kind::RPC, 0, &prepexec(none(), "select 0", 7).encode()).await;
+        let first = ["COLUMNS n text", "DONEINPROC more count=0", "STATUS 0", "VALUE 0  [4, 1, 0, 0, 0]", "DONEPROC"];
+        assert_eq!(client.read().await, first);
+        let again = RpcRequest::by_id(ProcId::Execute).param(RpcParam::int("", 1)).param(RpcParam::int("", 8));
+        client.send(kind::RPC, 0, &again.encode()).await;
+        assert_eq!(client.read().await, ["COLUMNS n text", "DONEINPROC more count=0", "STATUS 0", "DONEPROC"]);
+        client.send(kind::RPC, 0, &without_metadata(again.clone())).await;
+        assert_eq!(client.read_bytes().await[..4], [0x81, 0xFF, 0xFF, 0xFF]);
+
+        // the old handle comes in where the new one goes out: its statement is given up
+        client.send(kind::RPC, 0, &without_metadata(prepexec(RpcParam::int("", 1), "select 0", 9))).await;
+        assert_eq!(client.read_bytes().await[..3], [0x81, 0xFF, 0xFF]);
+        client.send(kind::RPC, 0, &again.encode()).await;
+        let gone = "ERROR 8179 16 2 SQL01: Could not find prepared statement with handle 1.";
+        assert_eq!(client.read().await, [gone, "DONEINPROC more error", "STATUS -6", "DONEPROC error"]);
+        // other columns than before are told, whatever the client thinks it has
+        let other = RpcRequest::by_id(ProcId::PrepExec)
+            .param(RpcParam::int("", 2).as_output())
+            .param(RpcParam::null("", TypeInfo::nvarchar(10)))
+            .param(RpcParam::nvarchar("", "misfit"));
+        client.send(kind::RPC, 0, &without_metadata(other)).await;
+        assert_eq!(client.read().await[0], "COLUMNS n");
+
+        let prepare = RpcRequest::by_id(ProcId::Prepare)
+            .param(none().as_output())
+            .param(RpcParam::nvarchar("", "@a int, @b nvarchar(max)"))
+            .param(RpcParam::nvarchar("", "select 5"))
+            .param(RpcParam::int("", 1));
+        client.send(kind::RPC, 0, &prepare.encode()).await;
+        assert_eq!(client.read().await, ["COLUMNS n text", "DONEINPROC more", "STATUS 0", "VALUE 0  [4, 4, 0, 0, 0]", "DONEPROC"]);
+        let unprepare = RpcRequest::by_id(ProcId::Unprepare).param(RpcParam::int("", 4));
+        client.send(kind::RPC, 0, &unprepare.encode()).await;
+        assert_eq!(client.read().await, ["STATUS 0", "DONEPROC"]);
+        client.send(kind::RPC, 0, &unprepare.encode()).await;
+        assert!(client.read().await[0].starts_with("ERROR 8179"));
+
+        client.send(kind::RPC, 0, &prepexec(none(), "nonsense", 7).encode()).await;
+        assert_eq!(
+            client.read().await,
+            [
+                "ERROR 102 15 1 SQL01: Incorrect syntax.",
+                "ERROR 8180 16 1 SQL01: Statement(s) could not be prepared.",
+                "DONEINPROC more error",
+                "STATUS -6",
+                "DONEPROC error"
+            ]
+        );
+        let log = lab.fake.log();
+        assert!(log.contains(&"describe select 5 with 2".to_owned()), "{log:#?}");
+        assert!(log.contains(&"51 rpc select 0 @P1".to_owned()), "{log:#?}");
+        assert!(!log.iter().any(|line| line.starts_with("51 rpc select 5")), "{log:#?}");
+    });
+}
+
+#[test]
+fn a_procedure_is_prepared_with_its_call() {
+    runtime().block_on(async {
+        let lab = start(Encryption::Required, TlsAge::Current);
+        let mut client = Client::ready(&lab).await;
+        let call = RpcRequest::by_id(ProcId::PrepExecRpc)
+            .param(RpcParam::null("", TypeInfo::int()).as_output())
+            .param(RpcParam::nvarchar("", "dbo.sp_rows"))
+            .param(RpcParam::int("", 3));
+        client.send(kind::RPC, 0, &call.encode()).await;
+        let rows = ["COLUMNS n", "ROW [04, 07, 00, 00, 00]", "DONEINPROC more count=1", "STATUS 3"];
+        let answer = client.read().await;
+        assert_eq!(answer[..4], rows);
+        assert_eq!(answer[4..], ["VALUE 0  [4, 1, 0, 0, 0]", "DONEPROC"]);
+        let again = RpcRequest::by_id(ProcId::Execute).param(RpcParam::int("", 1)).param(RpcParam::int("", 4));
+        client.send(kind::RPC, 0, &again.encode()).await;
+        assert_eq!(client.read().await[..4], rows);
+        // a connection taken from a pool has no prepared statements
+        client.send(kind::RPC, status::RESET, &again.encode()).await;
+        assert!(client.read().await[1].starts_with("ERROR 8179"));
+    });
+}
+
+#[test]
+fn transactions_of_text_and_of_requests_are_the_same() {
+    runtime().block_on(async {
+        let lab = start(Encryption::Required, TlsAge::Current);
+        let mut client = Client::ready(&lab).await;
+        assert_eq!(client.ask("begin").await, ["ENV BeginTransaction [1, 0, 0, 0, 0, 0, 0, 0] <- []", "DONE"]);
+        let commit = [&[4, 0, 0, 0][..], &7u16.to_le_bytes(), &[0, 0]].concat();
+        client.send(kind::TRANSACTION, 0, &commit).await;
+        assert_eq!(client.read().await, ["ENV CommitTransaction [] <- [1, 0, 0, 0, 0, 0, 0, 0]", "DONE"]);
+        client.send(kind::TRANSACTION, 0, &commit).await;
+        assert!(client.read().await[0].starts_with("ERROR 3902 16"));
+        let answer = client.ask("begin; rollback").await;
+        assert_eq!(answer[1], "ENV RollbackTransaction [] <- [2, 0, 0, 0, 0, 0, 0, 0]");
     });
 }
 
@@ -223,6 +336,23 @@ fn an_attention_ends_a_running_statement_and_is_acknowledged_in_its_message() {
         assert_eq!(client.read().await, ["DONE more", "INFO 3211 0 SQL01: 10 percent processed.", "DONE attention"]);
         assert!(lab.fake.log().contains(&"slow ends, cancelled true, gone false".to_owned()));
         assert!(lab.fake.log().contains(&"51 attention".to_owned()));
+        assert_eq!(client.ask("select 0").await, ["COLUMNS n text", "DONE count=0"]);
+    });
+}
+
+#[test]
+fn an_attention_in_the_middle_of_rows_ends_them_and_is_acknowledged_once() {
+    runtime().block_on(async {
+        let lab = start(Encryption::Required, TlsAge::Current);
+        let mut client = Client::ready(&lab).await;
+        client.batch("select 2000000; print after").await;
+        let (header, first) = read_packet(&mut client.stream).await.unwrap().unwrap();
+        assert_eq!((header.last(), first[0]), (false, 0x81));
+        client.attention().await;
+        let rest = client.read_bytes().await;
+        // whole rows, then the acknowledgement and nothing else
+        assert_eq!(rest[rest.len() - 13..], [0xFD, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(rest.len() < 30_000_000, "{}", rest.len());
         assert_eq!(client.ask("select 0").await, ["COLUMNS n text", "DONE count=0"]);
     });
 }
@@ -376,6 +506,56 @@ fn nobody_gets_much_memory_before_login() {
         let _ = tcp.write_all(&flood).await;
         let mut client = Client { stream: Box::new(tcp), answered_encrypt: 0 };
         assert!(client.ended().await);
+    });
+}
+
+#[test]
+fn a_client_that_stalls_before_its_login_is_closed() {
+    runtime().block_on(async {
+        let lab = start_options(Fake::default(), |certificate| ServerOptions {
+            certificate,
+            encryption: Encryption::Required,
+            tls: TlsAge::Current,
+            login_time: Duration::from_millis(200),
+        });
+        // one that has logged in has all the time it likes
+        let mut other = Client::ready(&lab).await;
+        let hello = packets(kind::PRELOGIN, 0, 4096, &PreLogin { options: vec![(1, vec![1])] }.write(), true, &mut 0);
+        for sent in [0, 3, hello.len()] {
+            let mut tcp = TcpStream::connect(lab.server.addr()).await.unwrap();
+            tcp.write_all(&hello[..sent]).await.unwrap();
+            let mut rest = Vec::new();
+            tcp.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest.is_empty(), sent < hello.len());
+        }
+        assert_eq!(other.ask("set").await, ["DONE"]);
+    });
+}
+
+#[test]
+fn so_many_strangers_and_no_more_are_let_in_and_they_leave_room() {
+    runtime().block_on(async {
+        let lab = start(Encryption::Required, TlsAge::Current);
+        let mut other = Client::ready(&lab).await;
+        let mut strangers = Vec::new();
+        for _ in 0..256 {
+            strangers.push(TcpStream::connect(lab.server.addr()).await.unwrap());
+        }
+        let mut late = TcpStream::connect(lab.server.addr()).await.unwrap();
+        assert_eq!(late.read(&mut [0]).await.unwrap_or(0), 0);
+        assert_eq!(other.ask("set").await, ["DONE"]);
+        drop(strangers);
+        // the lab notices in its own time that they are gone
+        for _ in 0..1000 {
+            let mut tcp = TcpStream::connect(lab.server.addr()).await.unwrap();
+            let hello = packets(kind::PRELOGIN, 0, 4096, &PreLogin { options: vec![(1, vec![1])] }.write(), true, &mut 0);
+            let answered = tcp.write_all(&hello).await.is_ok() && tcp.read(&mut [0]).await.is_ok_and(|n| n == 1);
+            if answered {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("nobody is let in any more");
     });
 }
 
