@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -18,30 +19,29 @@ const SCENE: &str = "now = \"2026-03-04T05:06:00Z\"\nbytes = 3000\nlogs = 8\napp
 /// Two sessions read mgc between restores, so that there is somebody to KILL.
 const READERS: &str = "standby = true\nreaders = 2\n";
 
-/// The Python of the environment that the clients are installed in (`tests/clients/requirements.txt`).
-fn python() -> PathBuf {
-    match std::env::var_os("CUTOVER_CLIENTS_PYTHON") {
-        Some(python) => python.into(),
-        None => repository("target/clients/bin/python"),
-    }
+/// The Python of the environment that the clients are installed in (`tests/clients/requirements.txt`); tsql needs none of them.
+fn python(client: &str) -> PathBuf {
+    let python = std::env::var_os("CUTOVER_CLIENTS_PYTHON").map_or(repository("target/clients/bin/python"), PathBuf::from);
+    if client == "with_tsql" && !python.exists() { "python3".into() } else { python }
 }
 
 /// Whether a client can be started; it must be there if the environment says so.
 fn there(client: &str) -> bool {
-    let found = match client {
-        "with_tsql" => Command::new("tsql").arg("-C").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success()),
-        _ => {
-            let import = format!("import {}", client.trim_start_matches("with_"));
-            let tried = Command::new(python()).args(["-c", &import]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            tried.is_ok_and(|status| status.success())
-        }
+    let runs = |command: &mut Command| {
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     };
+    let (module, tsql) = match client {
+        "with_tsql" => ("tomllib", true),
+        _ => (client.trim_start_matches("with_"), false),
+    };
+    let found =
+        runs(Command::new(python(client)).args(["-c", &format!("import {module}")])) && (!tsql || runs(Command::new("tsql").arg("-C")));
     let required = std::env::var("CUTOVER_CLIENTS").is_ok_and(|value| value == "required");
     assert!(found || !required, "{client}: the client is not installed; .ci/run shows how");
     if !found {
-        let mut stderr = std::io::stderr();
         // not through the test's captured output: a skipped test is to be seen
-        let _ = std::io::Write::write_all(&mut stderr, format!("skipped: {client} is not installed; .ci/run shows how\n").as_bytes());
+        let _ = writeln!(std::io::stderr(), "skipped: {client} is not installed; .ci/run shows how");
     }
     found
 }
@@ -55,11 +55,10 @@ fn plays(client: &str, part: &str, name: &str, scenario: &str) {
     let scene = world.write("scene.toml", &format!("{SCENE}{scenario}"));
     let lab = world.lab(&format!("--seed 1 --pace 0 --scenario {}", scene.display()));
     let script = repository("tests/clients").join(format!("{client}.py"));
-    let python = if client == "with_tsql" && !python().exists() { "python3".into() } else { python() };
     // a client that waits for ever is a failure, too
     let done = Command::new("timeout")
         .arg("300")
-        .arg(python)
+        .arg(python(client))
         .arg("-B")
         .arg(script)
         .arg(lab.site())

@@ -113,3 +113,24 @@ fn cell_json(cell: &Cell) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::tds::Type;
+
+    #[test]
+    fn of_a_long_text_or_value_the_beginning_is_kept() {
+        let log = WireLog::default();
+        let long = "ü".repeat(KEPT);
+        let parameter = Parameter { name: "@p".into(), ty: Type::NVarChar(None), value: Cell::Text(long.clone()), output: false };
+        log.received(String::new(), "backup", 51, "batch", &long, &[parameter]);
+        log.received(String::new(), "backup", 51, "batch", "SELECT 1", &[]);
+        let mut out = Vec::new();
+        log.write(&mut out).unwrap();
+        let lines: Vec<Value> = out.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let kept = format!("{}…", "ü".repeat(KEPT / 2));
+        assert_eq!((&lines[0]["text"], &lines[0]["params"]["@p"]), (&json!(kept), &json!(kept)));
+        assert_eq!(lines[1]["text"], "SELECT 1");
+    }
+}

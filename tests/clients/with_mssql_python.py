@@ -146,7 +146,7 @@ def procedures(connection):
 def cancel(lab):
     heading("cancel")
     limited = Connection(lab)
-    limited.raw.timeout = 1
+    limited.raw.timeout = 3
     limited.cursor = limited.raw.cursor()
     limited.run("WAITFOR DELAY '00:10:00'")
     limited.run("SELECT N'the connection is used again' AS text")

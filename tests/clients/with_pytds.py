@@ -108,7 +108,7 @@ def procedures(connection):
 
 def cancel(lab, connection):
     heading("cancel")
-    limited = Connection(lab, timeout=1)
+    limited = Connection(lab, timeout=3)
     asked("WAITFOR DELAY '00:10:00'")
     try:
         limited.cursor.execute("WAITFOR DELAY '00:10:00'")

@@ -10,15 +10,16 @@ from lab import arguments, asked, heading
 
 
 class Connection:
-    def __init__(self, lab, encryption="require", version="7.4", user=None, password=None, database="master"):
+    def __init__(self, lab, encryption="require", version="7.4", block=4096, password=None, database="master"):
         self.settings = tempfile.NamedTemporaryFile("w", prefix="freetds", suffix=".conf")
         self.settings.write(
-            f"[lab]\nhost = {lab.host}\nport = {lab.port}\nencryption = {encryption}\ntds version = {version}\nclient charset = UTF-8\n"
+            f"[lab]\nhost = {lab.host}\nport = {lab.port}\nencryption = {encryption}\ntds version = {version}\n"
+            f"initial block size = {block}\nclient charset = UTF-8\n"
         )
         self.settings.flush()
         # line by line, so that rows and messages keep their order
         self.command = ["stdbuf", "-oL", "tsql", "-o", "q", "-S", "lab", "-D", database]
-        self.command += ["-U", user or lab.user, "-P", password or lab.password]
+        self.command += ["-U", lab.user, "-P", password or lab.password]
 
     def answer(self, text):
         environment = {**os.environ, "FREETDSCONF": self.settings.name, "LC_ALL": "C.UTF-8"}
@@ -45,7 +46,7 @@ class Connection:
 
 def logins(lab):
     heading("logins")
-    for wanted in [{}, {"version": "7.3"}, {"version": "7.2"}, {"database": "msdb"}, {"encryption": "request"}]:
+    for wanted in [{}, {"version": "7.3"}, {"version": "7.2"}, {"database": "msdb"}, {"block": 512}, {"block": 32767}]:
         print(" ", wanted)
         Connection(lab, **wanted).run("SELECT DB_NAME() AS db, APP_NAME() AS program, N'ü and 🙂' AS text")
     for wanted in [{"password": "wrong"}, {"database": "mgc"}, {"encryption": "off"}]:

@@ -3,7 +3,7 @@
 use super::{Arguments, Procedure};
 use crate::lab::catalog;
 use crate::lab::instance::same;
-use crate::lab::messages::message;
+use crate::lab::messages::{self, message};
 use crate::lab::statements::functions::is_like;
 use crate::lab::statements::run::Runner;
 use crate::lab::statements::{Failure, Variables};
@@ -64,6 +64,10 @@ fn tables(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fai
 
 /// One row for each parameter that a text uses and nobody declares, with the type that it seems to have.
 fn undeclared(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
+    // it came with SQL Server 2012
+    if runner.connection.instance.version.0 < 11 {
+        return Err(messages::no_such_procedure("sp_describe_undeclared_parameters").into());
+    }
     let text = arguments.required("@tsql")?;
     let mut variables = Variables::default();
     for column in catalog::columns(&arguments.text("@params").unwrap_or_default()) {

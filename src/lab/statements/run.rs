@@ -366,6 +366,8 @@ impl<'a> Runner<'a> {
                 let (cell, ty) = self.evaluate(value, None)?;
                 let Cell::Text(text) = convert(&cell, ty, Type::NVarChar(Some(4000)), 0)? else { return Ok(Flow::Next) };
                 self.say(*message(0, 0, 1, text));
+                // it is a result of its own to a client
+                self.reply.done(None);
             }
             StatementKind::WaitDelay(value) => self.wait(value)?,
             StatementKind::WaitTime(_) => return Err(messages::keyword_syntax("TIME").into()),
