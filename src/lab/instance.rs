@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::catalog::Catalog;
 use super::media::{DataFile, Header};
+use super::rights::Rights;
 use super::statements::breaks::Break;
 use super::tds::Connections;
 use super::wirelog::WireLog;
@@ -34,6 +35,12 @@ pub struct World {
     pub wire: WireLog,
     pub restore_seconds: f64,
     pub recovery_seconds: f64,
+    /// how far the lab's time was moved ahead of the machine's, in seconds
+    pub ahead: AtomicI64,
+    /// the lab stops: nothing new is begun
+    pub closing: AtomicBool,
+    /// all servers of the lab, once they are there: partners of mirroring find each other
+    pub servers: OnceLock<Vec<Weak<Instance>>>,
 }
 
 impl World {
@@ -41,7 +48,18 @@ impl World {
     pub fn now(&self) -> Timestamp {
         let (at, started) = self.origin;
         let elapsed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        at.saturating_add(jiff::Span::new().nanoseconds(elapsed)).unwrap_or(at)
+        let span = jiff::Span::new().nanoseconds(elapsed).seconds(self.ahead.load(Ordering::Relaxed));
+        at.saturating_add(span).unwrap_or(at)
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// The server that a mirroring partner's address names, `TCP://host:5022`.
+    pub fn partner(&self, address: &str) -> Option<Arc<Instance>> {
+        let host = address.get(..6).filter(|scheme| same(scheme, "TCP://")).and_then(|_| address[6..].strip_suffix(":5022"))?;
+        self.servers.get()?.iter().filter_map(Weak::upgrade).find(|server| same(&server.fqdn, host))
     }
 
     pub fn utc(&self) -> DateTime {
@@ -83,6 +101,8 @@ pub enum DatabaseState {
     Online,
     Restoring,
     Recovering,
+    /// something that recovery needs is not there
+    RecoveryPending,
     Offline,
 }
 
@@ -92,6 +112,7 @@ impl DatabaseState {
             Self::Online => 0,
             Self::Restoring => 1,
             Self::Recovering => 2,
+            Self::RecoveryPending => 3,
             Self::Offline => 6,
         }
     }
@@ -101,6 +122,7 @@ impl DatabaseState {
             Self::Online => "ONLINE",
             Self::Restoring => "RESTORING",
             Self::Recovering => "RECOVERING",
+            Self::RecoveryPending => "RECOVERY_PENDING",
             Self::Offline => "OFFLINE",
         }
     }
@@ -175,10 +197,17 @@ pub struct Database {
     pub access: Access,
     pub recovery_model: &'static str,
     pub created: DateTime,
-    /// the log sequence number up to which the database is rolled forward
+    /// where the log ends: up to here the database is rolled forward, or written to
     pub redo: Lsn,
+    /// where the next log backup begins; none while there is no chain of log backups
+    pub log_backup: Option<Lsn>,
+    /// the next log backup is the first of its chain
+    pub begins_chain: bool,
     pub checkpoint: Lsn,
+    /// checkpoint of the last full backup, which differential ones build upon
     pub database_backup: Lsn,
+    /// major version of the older server whose format the files have until recovery upgrades them
+    pub older: Option<i32>,
     pub family: Uuid,
     pub binding: Uuid,
     pub fork: Uuid,
@@ -189,8 +218,12 @@ pub struct Database {
     /// log backups restored in its whole life
     pub logs_applied: u32,
     pub mirroring: Option<Mirroring>,
+    /// the partner that SET PARTNER named before the other side did
+    pub partner: Option<String>,
     /// the session that restores or recovers it at the moment
     pub busy: Option<u16>,
+    /// the session that backs it up at the moment
+    pub backing_up: Option<u16>,
 }
 
 impl Database {
@@ -211,6 +244,7 @@ impl Database {
             file(2, format!("{name}_log"), format!("{folder}\\{name}.ldf"), 'L', 2048, random_guid(random)),
         ];
         let lsn = Lsn::new(30 + u32::from(random.u8(..8)), u64::from(random.u16(..)), 1);
+        let recovery_model = if id <= 4 && name != "model" { "SIMPLE" } else { "FULL" };
         Self {
             id,
             name: name.to_owned(),
@@ -218,11 +252,14 @@ impl Database {
             in_standby: false,
             undo_file: None,
             access: Access::Multi,
-            recovery_model: if id <= 4 && name != "model" { "SIMPLE" } else { "FULL" },
+            recovery_model,
             created,
             redo: lsn,
+            log_backup: (recovery_model == "FULL").then_some(lsn),
+            begins_chain: false,
             checkpoint: lsn,
             database_backup: lsn,
+            older: None,
             family: random_guid(random),
             binding: random_guid(random),
             fork,
@@ -232,7 +269,9 @@ impl Database {
             files,
             logs_applied: 0,
             mirroring: None,
+            partner: None,
             busy: None,
+            backing_up: None,
         }
     }
 
@@ -251,6 +290,17 @@ impl Database {
         self.fork_point = Some(self.redo);
         self.fork = fork;
         self.half = None;
+        self.older = None;
+        self.log_backup = (self.recovery_model != "SIMPLE").then_some(self.redo);
+        self.begins_chain = false;
+    }
+
+    /// Forks of a log backup from `first` to the end of the log, and where it crosses from the one to the other.
+    pub fn forks_since(&self, first: Lsn) -> (Uuid, Uuid, Option<Lsn>) {
+        match self.fork_point.filter(|point| first <= *point) {
+            Some(point) => (self.first_fork, self.fork, Some(point)),
+            None => (self.fork, self.fork, None),
+        }
     }
 }
 
@@ -288,6 +338,8 @@ pub struct SessionRow {
     pub running: Option<Running>,
     pub transactions: i32,
     pub killed: bool,
+    /// from when until when what it did is rolled back, after a KILL
+    pub rollback: Option<(Instant, Instant)>,
     /// comes back under a new id when it is killed
     pub reconnects: bool,
 }
@@ -346,6 +398,41 @@ pub struct Schedule {
     pub end_time: i32,
 }
 
+/// What an agent of log shipping wrote down (`msdb.dbo.log_shipping_monitor_history_detail`, and of errors
+/// `log_shipping_monitor_error_detail`).
+#[derive(Clone, Debug)]
+pub struct ShippingNote {
+    pub agent: Uuid,
+    /// 0 backup, 1 copy, 2 restore
+    pub kind: u8,
+    pub session: i32,
+    pub database: String,
+    /// 0 starting, 1 running, 2 success, 3 error, 4 warning
+    pub status: u8,
+    pub at: DateTime,
+    pub message: String,
+}
+
+/// A row of `msdb.dbo.log_shipping_primary_databases`.
+#[derive(Clone, Debug)]
+pub struct Primary {
+    pub id: Uuid,
+    pub database: String,
+    pub directory: String,
+    pub share: String,
+    pub retention: i32,
+    pub job: Uuid,
+    pub monitor: String,
+    pub monitor_mode: bool,
+    pub threshold: i32,
+    pub threshold_alert: i32,
+    pub threshold_alert_enabled: bool,
+    pub history_retention: i32,
+    pub last_backup: Option<(String, DateTime)>,
+    /// server and database of each secondary
+    pub secondaries: Vec<(String, String)>,
+}
+
 /// One outcome in `msdb.dbo.sysjobhistory`.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -368,8 +455,12 @@ pub struct Job {
     pub schedules: Vec<i32>,
     pub last_start: Option<DateTime>,
     pub last_stop: Option<DateTime>,
-    /// until when it runs, if it does
+    /// until when it runs, if the scene has it run
     pub until: Option<Instant>,
+    /// it runs: set to true to stop it
+    pub run: Option<Arc<AtomicBool>>,
+    /// its schedules are asked for what came after this moment
+    pub since: DateTime,
     pub history: Vec<Outcome>,
 }
 
@@ -416,6 +507,8 @@ pub struct State {
     pub sessions: BTreeMap<u16, SessionRow>,
     pub secondaries: Vec<Secondary>,
     pub secondary_databases: Vec<SecondaryDatabase>,
+    pub primaries: Vec<Primary>,
+    pub shipping: Vec<ShippingNote>,
     pub jobs: Vec<Job>,
     pub schedules: Vec<Schedule>,
     pub sets: Vec<KnownSet>,
@@ -457,6 +550,15 @@ impl State {
         inside.map(|session| session.id).collect()
     }
 
+    /// Removes the sessions whose rollback is over.
+    pub fn settle(&mut self, now: DateTime) {
+        let over: Vec<u16> =
+            self.sessions.values().filter(|row| row.rollback.is_some_and(|(_, end)| Instant::now() >= end)).map(|row| row.id).collect();
+        for id in over {
+            self.end_session(id, now);
+        }
+    }
+
     /// Ends a session; one that reconnects is back under a free id, unless its database lets nobody in.
     pub fn end_session(&mut self, id: u16, now: DateTime) {
         let Some(mut row) = self.sessions.remove(&id) else { return };
@@ -468,6 +570,7 @@ impl State {
             row.id = self.free_session();
             row.login_time = now;
             row.last_start = now;
+            (row.killed, row.rollback) = (false, None);
             self.sessions.insert(row.id, row);
         }
     }
@@ -502,7 +605,7 @@ impl State {
 
 impl Job {
     pub fn is_running(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() < until)
+        self.run.is_some() || self.until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Writes down the end of a run whose time is over.
@@ -527,37 +630,68 @@ pub fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
 }
 
+/// Why Windows did not open a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OsError {
+    pub code: u32,
+    pub text: &'static str,
+}
+
+impl OsError {
+    pub const NO_FILE: Self = Self { code: 2, text: "The system cannot find the file specified." };
+    pub const NO_PATH: Self = Self { code: 3, text: "The system cannot find the path specified." };
+    pub const DENIED: Self = Self { code: 5, text: "Access is denied." };
+    pub const IN_USE: Self = Self { code: 32, text: "The process cannot access the file because it is being used by another process." };
+    pub const END: Self = Self { code: 38, text: "Reached the end of the file." };
+    pub const NO_SERVER: Self = Self { code: 53, text: "The network path was not found." };
+    pub const NETWORK_GONE: Self = Self { code: 64, text: "The specified network name is no longer available." };
+    pub const FULL: Self = Self { code: 112, text: "There is not enough space on the disk." };
+    pub const DEVICE: Self = Self { code: 1117, text: "The request could not be performed because of an I/O device error." };
+}
+
+impl std::fmt::Display for OsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}({})", self.code, self.text)
+    }
+}
+
 /// What a server calls a folder, and the folder that it is.
 #[derive(Clone, Debug, Default)]
 pub struct PathMap(pub Vec<(String, PathBuf)>);
 
 impl PathMap {
-    /// The real path, or `None` if no folder of this name is there for the server (its OS error 3). Names are looked up
-    /// without case, as on Windows.
-    pub fn resolve(&self, path: &str) -> Option<PathBuf> {
+    /// The real path of what the server calls `path`, or why it cannot be reached. Names are looked up without case, as on
+    /// Windows. Whether a file is there is not asked.
+    pub fn resolve(&self, path: &str) -> Result<PathBuf, OsError> {
         let normal = path.replace('/', "\\");
         for (prefix, folder) in &self.0 {
-            let Some(head) = normal.get(..prefix.len()) else { continue };
-            let rest = &normal[prefix.len()..];
-            if !same(head, prefix) || !(rest.is_empty() || rest.starts_with('\\') || prefix.ends_with('\\')) {
-                continue;
+            let Some(rest) = rest_below(&normal, prefix) else { continue };
+            if !folder.is_dir() {
+                return Err(if prefix.starts_with("\\\\") { OsError::NO_SERVER } else { OsError::NO_PATH });
             }
             let mut real = folder.clone();
             let mut parts = rest.split('\\').filter(|part| !part.is_empty()).peekable();
             while let Some(part) = parts.next() {
                 if part == "." || part == ".." {
-                    return None;
+                    return Err(OsError::NO_PATH);
                 }
                 let exact = real.join(part);
                 real = if exact.exists() { exact } else { without_case(&real, part).unwrap_or(exact) };
                 if parts.peek().is_some() && !real.is_dir() {
-                    return None;
+                    return Err(OsError::NO_PATH);
                 }
             }
-            return Some(real);
+            return Ok(real);
         }
-        None
+        Err(if normal.starts_with("\\\\") { OsError::NO_SERVER } else { OsError::NO_PATH })
     }
+}
+
+/// What follows `prefix` in a path that lies in it.
+fn rest_below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    let rest = path.get(prefix.len()..)?;
+    let inside = same(&path[..prefix.len()], prefix) && (rest.is_empty() || rest.starts_with('\\') || prefix.ends_with('\\'));
+    inside.then_some(rest)
 }
 
 fn without_case(folder: &Path, name: &str) -> Option<PathBuf> {
@@ -587,6 +721,7 @@ pub struct Instance {
     pub fqdn: String,
     pub version: (u8, u8, u16),
     pub credentials: Credentials,
+    pub rights: Rights,
     pub paths: PathMap,
     pub world: Arc<World>,
     pub state: Mutex<State>,
@@ -625,6 +760,7 @@ impl Instance {
                 running: None,
                 transactions: 0,
                 killed: false,
+                rollback: None,
                 reconnects: false,
             },
         );
@@ -642,15 +778,18 @@ mod tests {
         let copy = folder.path().join("copy");
         std::fs::create_dir(&copy).unwrap();
         std::fs::write(copy.join("a.trn"), b"x").unwrap();
-        let map =
-            PathMap(vec![("D:\\LogShip".to_owned(), copy.clone()), ("\\\\dr-fs-01\\LogShip".to_owned(), folder.path().join("share"))]);
-        assert_eq!(map.resolve("D:\\LogShip\\a.trn"), Some(copy.join("a.trn")));
-        assert_eq!(map.resolve("d:/logship/A.TRN"), Some(copy.join("a.trn")));
-        assert_eq!(map.resolve("D:\\LogShip\\new.trn"), Some(copy.join("new.trn")));
-        assert_eq!(map.resolve("\\\\DR-FS-01\\logship\\b.trn"), Some(folder.path().join("share").join("b.trn")));
-        assert_eq!(map.resolve("D:\\LogShip2\\a.trn"), None);
-        assert_eq!(map.resolve("D:\\LogShip\\..\\a.trn"), None);
-        assert_eq!(map.resolve("F:\\a.trn"), None);
-        assert_eq!(map.resolve("D:\\LogShip\\none\\a.trn"), None);
+        let share = folder.path().join("share");
+        let map = PathMap(vec![("D:\\LogShip".to_owned(), copy.clone()), ("\\\\dr-fs-01\\LogShip".to_owned(), share.clone())]);
+        let found = |path: &str| map.resolve(path);
+        assert_eq!(found("D:\\LogShip\\a.trn"), Ok(copy.join("a.trn")));
+        assert_eq!(found("d:/logship/A.TRN"), Ok(copy.join("a.trn")));
+        assert_eq!(found("D:\\LogShip\\new.trn"), Ok(copy.join("new.trn")));
+        assert_eq!(found("\\\\DR-FS-01\\logship\\b.trn"), Err(OsError::NO_SERVER));
+        std::fs::create_dir(&share).unwrap();
+        assert_eq!(found("\\\\DR-FS-01\\logship\\b.trn"), Ok(share.join("b.trn")));
+        assert_eq!(found("\\\\dr-fs-02\\logship\\b.trn"), Err(OsError::NO_SERVER));
+        for path in ["D:\\LogShip2\\a.trn", "D:\\LogShip\\..\\a.trn", "F:\\a.trn", "D:\\LogShip\\none\\a.trn"] {
+            assert_eq!(found(path), Err(OsError::NO_PATH), "{path}");
+        }
     }
 }

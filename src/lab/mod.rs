@@ -4,12 +4,14 @@
 //! [`Lab::start`] sets the scene in a folder and serves it; [`Lab::stop`] closes the sockets and writes what became of the
 //! world. In between clients reach it through sockets, files and a child process, as they reach a real site.
 
+mod agent;
 mod browser;
 mod catalog;
 mod instance;
 mod media;
 mod messages;
 mod procedures;
+mod rights;
 pub mod scenario;
 mod scene;
 pub mod shell;
@@ -19,5 +21,6 @@ mod values;
 mod wirelog;
 mod world;
 
+pub use messages::{MESSAGES, Row as MessageRow};
 pub use scenario::{Scenario, ScenarioError};
 pub use world::{FinalState, Lab, LabError, LabOptions};

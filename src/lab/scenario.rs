@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 use serde::Deserialize;
 
+use super::rights::Rights;
 use super::shell::ShellFault;
 use super::statements::breaks::{Break, When};
 
@@ -40,6 +41,8 @@ pub struct Scenario {
     pub newest_minutes_ago: u32,
     /// payload of a log backup
     pub bytes: u64,
+    /// payloads are zeros that take no room on the disk
+    pub sparse: bool,
     /// `.wrk` files left on the share by the primary
     pub work_files: u32,
     /// mgc is read-only between restores (STANDBY) instead of RESTORING
@@ -56,6 +59,10 @@ pub struct Scenario {
     pub recovery_seconds: f64,
     /// the site file names instances instead of ports, which each machine's SQL Server Browser tells
     pub named_instances: bool,
+    /// the servers' version
+    pub version: Version,
+    /// what the lab's login may do on them
+    pub login: Rights,
     /// major, minor and build of the primary, which wrote the log backups; without it: as the other servers
     pub primary_version: Option<(u8, u8, u16)>,
     /// what is wrong, in order
@@ -78,6 +85,7 @@ impl Default for Scenario {
             minutes_between: 15,
             newest_minutes_ago: 6,
             bytes: 64 * 1024,
+            sparse: false,
             work_files: 1,
             standby: false,
             readers: 0,
@@ -86,9 +94,31 @@ impl Default for Scenario {
             restore_seconds: 0.3,
             recovery_seconds: 0.5,
             named_instances: false,
+            version: Version::default(),
+            login: Rights::default(),
             primary_version: None,
             faults: Vec::new(),
             shell_faults: Vec::new(),
+        }
+    }
+}
+
+/// A version of SQL Server that the lab plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Version {
+    #[serde(rename = "2008R2")]
+    R2008,
+    #[default]
+    #[serde(rename = "2014")]
+    R2014,
+}
+
+impl Version {
+    /// Major, minor and build, of the last service pack of each.
+    pub fn number(self) -> (u8, u8, u16) {
+        match self {
+            Self::R2008 => (10, 50, 6000),
+            Self::R2014 => (12, 0, 6024),
         }
     }
 }

@@ -15,8 +15,9 @@ use super::instance::{
     COLLATION, Database, DatabaseState, Job, Outcome, Restored, Schedule, Secondary, SecondaryDatabase, SessionRow, State, World, lock,
     random_guid,
 };
-use super::media::{self, Header, Kind, Media};
+use super::media::{self, Fill, Header, Kind, Media};
 use super::scenario::{Fault, Place, Scenario};
+use super::statements::restore::undo;
 use crate::wire::lsn::Lsn;
 
 /// Names of the world that every scenario shares.
@@ -92,7 +93,7 @@ pub fn backup_instance(scenario: &Scenario, world: &World, folders: &Folders) ->
     };
     let logs = scene.logs();
     scene.write(&logs)?;
-    scene.backup_databases(&mut state, &logs);
+    scene.backup_databases(&mut state, &logs)?;
     scene.log_shipping(&mut state, &logs);
     scene.sessions(&mut state);
     state.monitor_silent = scenario.faults.contains(&Fault::MonitorSilent);
@@ -143,6 +144,7 @@ fn session(id: u16, login: &str, host: &str, program: &str, database: &str, at: 
         running: None,
         transactions: 0,
         killed: false,
+        rollback: None,
         reconnects: false,
     }
 }
@@ -176,10 +178,10 @@ impl Scene<'_> {
             database_backup_lsn: self.base,
             start,
             finish: start.saturating_add(Span::new().milliseconds(milliseconds)),
-            version: self
-                .scenario
-                .primary_version
-                .map_or((12, 0, 6024), |(major, minor, build)| (major.into(), minor.into(), build.into())),
+            version: {
+                let (major, minor, build) = self.scenario.primary_version.unwrap_or(self.scenario.version.number());
+                (major.into(), minor.into(), build.into())
+            },
             flags: 0,
             binding: self.binding,
             family: self.family,
@@ -190,6 +192,7 @@ impl Scene<'_> {
             recovery_model: "FULL".to_owned(),
             copy_only: false,
             checksums: false,
+            begins_chain: false,
             set: random_guid(&mut self.random),
             files: mgc_files(),
         }
@@ -267,7 +270,8 @@ impl Scene<'_> {
         media::create(path, media)?;
         for header in headers {
             let mut random = fastrand::Rng::with_seed(u64::from(number) ^ (header.set.as_u128() as u64));
-            media::append(path, header, self.scenario.bytes, &mut random)?;
+            let fill = if self.scenario.sparse { Fill::Sparse } else { Fill::Random(&mut random) };
+            media::append(path, header, self.scenario.bytes, fill)?;
         }
         stamp(path, at)
     }
@@ -378,7 +382,7 @@ impl Scene<'_> {
     }
 
     /// mgc as far as it is applied, mgccomp, and msdb's memory of both.
-    fn backup_databases(&mut self, state: &mut State, logs: &[Log]) {
+    fn backup_databases(&mut self, state: &mut State, logs: &[Log]) -> io::Result<()> {
         let opened = self.world.to_local(self.world.opened);
         let mut mgc = Database::online(5, DATABASE, opened.saturating_sub(Span::new().days(200)), &mut self.random);
         mgc.family = self.family;
@@ -390,7 +394,6 @@ impl Scene<'_> {
         mgc.logs_applied = self.scenario.applied;
         if self.scenario.standby {
             mgc.in_standby = true;
-            mgc.undo_file = Some("E:\\Data\\mgc.tuf".to_owned());
         } else {
             mgc.state = DatabaseState::Restoring;
         }
@@ -423,8 +426,15 @@ impl Scene<'_> {
                 recovery: false,
             });
         }
+        let (major, ..) = self.scenario.primary_version.unwrap_or(self.scenario.version.number());
+        mgc.older = (major < self.scenario.version.number().0).then_some(major.into());
+        if self.scenario.standby {
+            mgc.undo_file = Some("E:\\Data\\mgc.tuf".to_owned());
+            fs::write(self.folders.data.join("mgc.tuf"), undo::content(&mgc))?;
+        }
         state.databases.push(mgc);
         state.databases.push(Database::online(6, "mgccomp", opened.saturating_sub(Span::new().days(200)), &mut self.random));
+        Ok(())
     }
 
     fn log_shipping(&mut self, state: &mut State, logs: &[Log]) {
@@ -479,7 +489,8 @@ impl Scene<'_> {
                 recurrence_factor: 0,
                 start_date: 20_140_205,
                 end_date: 99_991_231,
-                start_time: 0,
+                // a whole interval goes by between the lab's opening and the next run
+                start_time: i32::from(opened.minute() % 15) * 100,
                 end_time: 235_900,
             });
         }
@@ -513,6 +524,8 @@ impl Scene<'_> {
                 last_start: Some(start),
                 last_stop: until.is_none().then(|| last.saturating_add(Span::new().seconds(2))),
                 until,
+                run: None,
+                since: opened,
                 history,
             });
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 use serde_json::{Value, json};
 
+use super::agent;
 use super::browser::Browser;
 use super::catalog::Catalog;
 use super::instance::{Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same};
@@ -103,7 +104,6 @@ const INSTANCE: &str = "RTC";
 const PRIMARY_FQDN: &str = "pchat-sql-01.litwareinc.com";
 const USER: &str = "cutover";
 const DOMAIN: &str = "LITWAREINC";
-const VERSION: (u8, u8, u16) = (12, 0, 6024);
 const PASSWORD_FILE: &str = "password";
 const CERTIFICATE_FILE: &str = "lab.crt";
 const SITE_FILE: &str = "site.toml";
@@ -164,7 +164,7 @@ impl Lab {
             let port = server.addr().port();
             let mut place = Place::Port(port);
             if options.scenario.named_instances {
-                let (major, minor, build) = VERSION;
+                let (major, minor, build) = instance.version;
                 let listed = Listed {
                     server: instance.machine.clone(),
                     instance: instance.instance.clone(),
@@ -184,6 +184,11 @@ impl Lab {
         let silent = reserve(options.listen).map_err(listening)?;
         let primary = silent.local_addr().ok().and_then(|address| address.as_socket()).map_or(1, |address| address.port());
 
+        // set once, here: nothing else fills it
+        let _ = world.servers.set(instances.values().map(Arc::downgrade).collect());
+        for instance in instances.values() {
+            agent::serve(instance);
+        }
         let instances = Arc::new(instances);
         let stores = Stores { world: Arc::clone(&world), instances: Arc::clone(&instances) };
         let shell = Shell::new(
@@ -215,6 +220,7 @@ impl Lab {
 
     /// Closes the sockets and writes `world.json`, `wire.jsonl` and `shell.jsonl` beside the site file.
     pub async fn stop(self) -> Result<FinalState, LabError> {
+        self.world.closing.store(true, Ordering::Relaxed);
         for server in self.servers {
             server.stop().await;
         }
@@ -252,6 +258,9 @@ fn new_world(options: &LabOptions) -> World {
         wire: WireLog::default(),
         restore_seconds: options.scenario.restore_seconds,
         recovery_seconds: options.scenario.recovery_seconds,
+        ahead: AtomicI64::new(0),
+        closing: AtomicBool::new(false),
+        servers: OnceLock::new(),
     }
 }
 
@@ -270,7 +279,8 @@ fn new_instance(
         machine: names.machine.to_owned(),
         instance: INSTANCE.to_owned(),
         fqdn: names.fqdn.to_owned(),
-        version: VERSION,
+        version: scenario.version.number(),
+        rights: scenario.login,
         credentials: Credentials { user: USER.to_owned(), domain: DOMAIN.to_owned(), password: password.to_owned(), refused },
         paths: PathMap(vec![
             (scene::COPY.to_owned(), folders.copy.clone()),

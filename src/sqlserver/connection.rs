@@ -218,14 +218,15 @@ impl Connection {
         };
         let mut connection = match Self::dial(target, port, &password).await {
             Err(Failure::Tls(failed @ (Tls::EndedEarly { .. } | Tls::Handshake { .. }))) => {
-                let taken = probe::taken(target, port).await;
-                match &taken {
-                    // old enough to be spoken to in its own words alone, and the site allows it
-                    Some(taken) if target.tls_minimum == TlsMinimum::V1_0 && taken.hello != NEWEST && target.newest.get().is_none() => {
-                        let _ = target.newest.set(taken.hello);
+                match probe::taken(target, port).await {
+                    // the site allows what it takes, perhaps only when spoken to in its own words
+                    Some(taken) if target.tls_minimum == TlsMinimum::V1_0 => {
+                        if taken.hello != NEWEST {
+                            let _ = target.newest.set(taken.hello);
+                        }
                         Self::dial(target, port, &password).await?
                     }
-                    _ => return Err(probe::explain(target, failed, taken).into()),
+                    taken => return Err(probe::explain(target, failed, taken).into()),
                 }
             }
             dialled => dialled?,

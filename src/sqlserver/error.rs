@@ -129,16 +129,15 @@ pub enum Tls {
     )]
     TooOld { server: String, what: String },
 
-    /// The peer closed in the middle of the handshake, or left it unanswered, and did so as well with a client that takes
-    /// everything from TLS 1.0 on.
-    #[error("`{server}` {how}, even for a client that takes everything from TLS 1.0 on")]
+    /// The peer closed in the middle of the handshake, or left it unanswered; `how` reads on after the server's name.
+    #[error("`{server}` {how}")]
     #[diagnostic(
         code(cutover::sqlserver::tls_ended_early),
         help(
             "look at the SQL Server's error log and at Schannel's events on that machine; a proxy may stand in between, or run on the server itself with `tls = \"off\"` over loopback"
         )
     )]
-    EndedEarly { server: String, how: &'static str },
+    EndedEarly { server: String, how: String },
 
     /// The chain ends at nobody that we trust.
     #[error("the certificate of `{server}` is not trusted: {detail} (it is for {subject}, issued by {issuer}, {fingerprint})")]
@@ -188,7 +187,7 @@ pub enum Tls {
     )]
     CaFile { server: String, path: PathBuf, detail: String },
 
-    /// Anything else that OpenSSL says, of a client that takes everything from TLS 1.0 on as well.
+    /// Anything else that OpenSSL says.
     #[error("the TLS handshake with `{server}` failed: {detail}")]
     #[diagnostic(
         code(cutover::sqlserver::tls_handshake),

@@ -58,17 +58,19 @@ async fn offer(anything: &Target, port: u16, hello: SslVersion) -> Result<Taken,
 
 /// What a failed handshake was about, now that it is known what the server takes.
 pub(super) fn explain(target: &Target, failed: Tls, taken: Option<Taken>) -> Tls {
-    match taken {
-        Some(Taken { program, version, suite, .. }) if target.tls_minimum == TlsMinimum::V1_2 => {
+    let server = target.key.clone();
+    match (failed, taken) {
+        (_, Some(Taken { program, version, suite, .. })) if target.tls_minimum == TlsMinimum::V1_2 => {
             let what = match version {
                 "TLSv1.2" => format!("({program}) takes old cipher suites alone: {suite} at TLS 1.2"),
-                _ => format!(
-                    "({program}) takes no TLS newer than {}, with {suite}",
-                    version.replace("TLSv1.1", "1.1").replace("TLSv1", "1.0")
-                ),
+                "TLSv1.1" => format!("({program}) takes no TLS newer than 1.1, with {suite}"),
+                _ => format!("({program}) takes no TLS newer than 1.0, with {suite}"),
             };
-            Tls::TooOld { server: target.key.clone(), what }
+            Tls::TooOld { server, what }
         }
-        _ => failed,
+        (Tls::EndedEarly { how, .. }, None) => {
+            Tls::EndedEarly { server, how: format!("{how}, even for a client that takes everything from TLS 1.0 on") }
+        }
+        (failed, _) => failed,
     }
 }

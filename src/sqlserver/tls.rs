@@ -146,7 +146,7 @@ pub(super) async fn start(
         Box::new(tcp)
     } else {
         let shaken = timeout_at(until, handshake(target, tcp, newest)).await;
-        let mut stream = shaken.map_err(|_| Tls::EndedEarly { server: server(), how: SILENT })??;
+        let mut stream = shaken.map_err(|_| Tls::EndedEarly { server: server(), how: SILENT.into() })??;
         stream.get_mut().set_framing(false);
         Box::new(stream)
     };
@@ -376,11 +376,11 @@ fn explain(target: &Target, error: &ssl::Error, verdict: i32, reason: &str, show
         return match error.io_error() {
             Some(io) if io.kind() == io::ErrorKind::InvalidData => Tls::Handshake { server, detail: io.to_string() },
             // closed or reset in the middle: Schannel says no more than that
-            _ => Tls::EndedEarly { server, how: CLOSED },
+            _ => Tls::EndedEarly { server, how: CLOSED.into() },
         };
     };
     let detail = stack(errors);
-    if detail.contains("unexpected eof") { Tls::EndedEarly { server, how: CLOSED } } else { Tls::Handshake { server, detail } }
+    if detail.contains("unexpected eof") { Tls::EndedEarly { server, how: CLOSED.into() } } else { Tls::Handshake { server, detail } }
 }
 
 /// OpenSSL's reasons without its codes.

@@ -238,6 +238,10 @@ impl Drop for Serving {
 
 /// Connections of the library's own to what a site file names; `program` is theirs.
 pub fn servers(site: &Path, program: &str) -> Servers {
+    Servers::new(targets(site, program))
+}
+
+fn targets(site: &Path, program: &str) -> Vec<Target> {
     let dir = site.parent().unwrap();
     let text: toml::Table = std::fs::read_to_string(site).unwrap().parse().unwrap();
     let target = |(key, server): (&String, &toml::Value)| {
@@ -249,7 +253,7 @@ pub fn servers(site: &Path, program: &str) -> Servers {
         target.program = program.to_owned();
         target
     };
-    Servers::new(text["sql"].as_table().unwrap().iter().map(target))
+    text["sql"].as_table().unwrap().iter().map(target).collect()
 }
 
 /// A lab inside the test, for what no program has to run for.
@@ -261,11 +265,15 @@ pub struct Site {
 impl Site {
     /// A small lab at pace 0; `scenario` is TOML.
     pub async fn start(scenario: &str) -> Self {
+        Self::paced(scenario, 0.0).await
+    }
+
+    pub async fn paced(scenario: &str, pace: f64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = LabOptions {
             scenario: Scenario::parse("test", &format!("bytes = 3000\n{scenario}")).unwrap(),
             seed: 7,
-            pace: 0.0,
+            pace,
             dir: dir.path().join("lab"),
             listen: std::net::Ipv4Addr::LOCALHOST.into(),
             shell_program: CUTOVER.into(),
@@ -275,6 +283,11 @@ impl Site {
 
     pub fn servers(&self, program: &str) -> Servers {
         servers(self.lab.site_file(), program)
+    }
+
+    /// One server, by its key.
+    pub fn target(&self, key: &str, program: &str) -> Target {
+        targets(self.lab.site_file(), program).into_iter().find(|target| target.key == key).unwrap()
     }
 
     /// The lab's folder.

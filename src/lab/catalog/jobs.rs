@@ -1,7 +1,7 @@
 //! The tables of msdb that SQL Server Agent keeps.
 
 use super::{IntoCell, Rows, Source, Table};
-use crate::lab::instance::Job;
+use crate::lab::agent::{next_run, occurrence};
 use crate::lab::tds::Cell;
 use jiff::civil::DateTime;
 
@@ -101,16 +101,6 @@ fn duration(seconds: i32) -> i32 {
     seconds / 3600 * 10_000 + seconds / 60 % 60 * 100 + seconds % 60
 }
 
-/// When an enabled job with a schedule runs next: at the next quarter of an hour.
-pub fn next_run(job: &Job, now: DateTime) -> Option<DateTime> {
-    if !job.enabled || job.schedules.is_empty() {
-        return None;
-    }
-    let past = i64::from(now.minute() % 15) * 60 + i64::from(now.second());
-    let floor = now.with().subsec_nanosecond(0).build().unwrap_or(now);
-    Some(floor.saturating_add(jiff::Span::new().seconds(900 - past)))
-}
-
 fn jobs(source: &Source<'_>, rows: &mut Rows<'_>) {
     for job in &source.state.jobs {
         rows.row(&[
@@ -201,7 +191,7 @@ fn activity(source: &Source<'_>, rows: &mut Rows<'_>) {
             ("last_executed_step_date", job.last_start.filter(|_| !running).cell()),
             ("stop_execution_date", job.last_stop.filter(|_| !running).cell()),
             ("job_history_id", job.history.last().filter(|_| !running).map(|last| last.instance).cell()),
-            ("next_scheduled_run_date", next_run(job, now).cell()),
+            ("next_scheduled_run_date", next_run(job, &source.state.schedules, now).cell()),
         ]);
     }
 }
@@ -242,10 +232,10 @@ fn history(source: &Source<'_>, rows: &mut Rows<'_>) {
 fn job_schedules(source: &Source<'_>, rows: &mut Rows<'_>) {
     let now = source.instance.world.local();
     for job in &source.state.jobs {
-        for schedule in &job.schedules {
-            let next = next_run(job, now);
+        for schedule in source.state.schedules.iter().filter(|schedule| job.schedules.contains(&schedule.id)) {
+            let next = occurrence(schedule, now).filter(|_| job.enabled);
             rows.row(&[
-                ("schedule_id", schedule.cell()),
+                ("schedule_id", schedule.id.cell()),
                 ("job_id", job.id.cell()),
                 ("next_run_date", next.map_or(0, day).cell()),
                 ("next_run_time", next.map_or(0, clock).cell()),

@@ -13,11 +13,12 @@ use jiff::civil::DateTime;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-pub use jobs::{clock as run_clock, day as run_day, next_run};
+pub use jobs::{clock as run_clock, day as run_day};
 pub use server::status as session_status;
 
 use super::instance::{Instance, State, lock, same};
-use super::messages::{Raised, message};
+use super::messages::{self, Raised};
+use super::rights::Rights;
 use super::statements::functions::{Context, install, raised};
 use super::statements::query::Rendered;
 use super::tds::{Cell, Column, Type};
@@ -36,13 +37,46 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn columns(&self) -> Vec<Column> {
+    fn columns(&self) -> Vec<Column> {
         columns(self.definition)
     }
+
+    /// The columns that a server of this major version has.
+    pub fn columns_of(&self, major: u8) -> Vec<Column> {
+        dated(self.definition).into_iter().filter(|(_, since)| *since <= major).map(|(column, _)| column).collect()
+    }
+
+    /// Database, schema and name.
+    pub fn parts(&self) -> (&'static str, &'static str, &'static str) {
+        match self.name.split_once(".dbo.") {
+            Some((database, name)) => (database, "dbo", name),
+            None => ("mssqlsystemresource", "sys", self.name.trim_start_matches("sys.")),
+        }
+    }
+
+    /// Whether a login may read it at all: msdb lets everybody see what was backed up and restored. Error 229.
+    pub fn admits(&self, rights: Rights) -> Result<(), Raised> {
+        const PUBLIC: [&str; 5] = ["backupset", "backupmediaset", "backupmediafamily", "restorehistory", "syscategories"];
+        let (database, schema, name) = self.parts();
+        if rights.is_sysadmin() || database != "msdb" || PUBLIC.contains(&name) {
+            return Ok(());
+        }
+        Err(messages::not_granted("SELECT", name, database, schema))
+    }
+}
+
+/// True of views that need VIEW SERVER STATE; others show a login without it no more than itself.
+pub fn shows_the_server(table: &str) -> bool {
+    matches!(table, "sys.dm_exec_connections" | "sys.dm_tran_locks" | "sys.dm_os_sys_info" | "sys.dm_server_services")
 }
 
 /// Reads `name type, name type`; commas inside parentheses belong to the type.
 pub fn columns(definition: &str) -> Vec<Column> {
+    dated(definition).into_iter().map(|(column, _)| column).collect()
+}
+
+/// The same, with the major version that brought each column: `name type @11`.
+fn dated(definition: &str) -> Vec<(Column, u8)> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0, 0);
     for (at, c) in definition.char_indices() {
@@ -57,14 +91,15 @@ pub fn columns(definition: &str) -> Vec<Column> {
         }
     }
     parts.push(&definition[start..]);
-    let read = |part: &str| -> Option<Column> {
+    let read = |part: &str| -> Option<(Column, u8)> {
+        let (part, since) = part.split_once(" @").map_or((part, 0), |(part, since)| (part, since.trim().parse().unwrap_or(0)));
         let (name, ty) = part.trim().split_once(' ')?;
-        Some(Column { name: name.to_owned(), ty: parse_type(ty, 1)? })
+        Some((Column { name: name.to_owned(), ty: parse_type(ty, 1)? }, since))
     };
     parts
         .into_iter()
         .filter(|part| !part.trim().is_empty())
-        .map(|part| read(part).unwrap_or(Column { name: part.trim().to_owned(), ty: SYSNAME }))
+        .map(|part| read(part).unwrap_or((Column { name: part.trim().to_owned(), ty: SYSNAME }, 0)))
         .collect()
 }
 
@@ -253,7 +288,7 @@ fn whole_int(cell: &mut Cell, ty: Type) -> Result<(), Raised> {
     if let Cell::BigInt(_) = cell
         && matches!(ty, Type::TinyInt | Type::SmallInt | Type::Int)
     {
-        return Err(super::messages::overflow(ty));
+        return Err(messages::overflow(ty));
     }
     Ok(())
 }
@@ -261,12 +296,7 @@ fn whole_int(cell: &mut Cell, ty: Type) -> Result<(), Raised> {
 /// What SQLite refused although the server would have run it: said as the server says that a query is too much for it.
 fn internal(error: &rusqlite::Error) -> Raised {
     tracing::debug!(%error, "the lab's catalogue refused a query");
-    message(
-        8623,
-        16,
-        1,
-        "The query processor ran out of internal resources and could not produce a query plan. (The lab does not know this form of query.)",
-    )
+    messages::no_plan()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{IntoCell, Rows, Source, Table, size};
 use crate::lab::media::Header;
+use crate::lab::statements::restore::database_version;
 use crate::lab::tds::Cell;
 
 pub static TABLES: &[Table] = &[
@@ -38,7 +39,7 @@ pub static TABLES: &[Table] = &[
             backup_threshold int, threshold_alert int, threshold_alert_enabled bit, last_backup_file nvarchar(500), \
             last_backup_date datetime, last_backup_date_utc datetime, history_retention_period int",
         grows: false,
-        fill: none,
+        fill: monitor_primary,
     },
     Table {
         name: "msdb.dbo.log_shipping_primary_databases",
@@ -47,13 +48,28 @@ pub static TABLES: &[Table] = &[
             monitor_server sysname, monitor_server_security_mode bit, last_backup_file nvarchar(500), \
             last_backup_date datetime, user_specified_monitor bit, backup_compression tinyint",
         grows: false,
-        fill: none,
+        fill: primary_databases,
     },
     Table {
         name: "msdb.dbo.log_shipping_primary_secondaries",
         definition: "primary_id uniqueidentifier, secondary_server sysname, secondary_database sysname",
         grows: false,
-        fill: none,
+        fill: primary_secondaries,
+    },
+    Table {
+        name: "msdb.dbo.log_shipping_monitor_history_detail",
+        definition: "agent_id uniqueidentifier, agent_type tinyint, session_id int, database_name sysname, \
+            session_status tinyint, log_time datetime, log_time_utc datetime, message nvarchar(4000)",
+        grows: false,
+        fill: history_detail,
+    },
+    Table {
+        name: "msdb.dbo.log_shipping_monitor_error_detail",
+        definition: "agent_id uniqueidentifier, agent_type tinyint, session_id int, database_name sysname, \
+            sequence_number int, log_time datetime, log_time_utc datetime, message nvarchar(4000), \
+            source nvarchar(4000), help_url nvarchar(4000)",
+        grows: false,
+        fill: error_detail,
     },
     Table {
         name: "msdb.dbo.backupset",
@@ -74,8 +90,8 @@ pub static TABLES: &[Table] = &[
             first_recovery_fork_guid uniqueidentifier, last_recovery_fork_guid uniqueidentifier, \
             fork_point_lsn numeric(25,0), database_guid uniqueidentifier, family_guid uniqueidentifier, \
             differential_base_lsn numeric(25,0), differential_base_guid uniqueidentifier, \
-            compressed_backup_size numeric(20,0), key_algorithm nvarchar(32), encryptor_thumbprint varbinary(20), \
-            encryptor_type nvarchar(32)",
+            compressed_backup_size numeric(20,0), key_algorithm nvarchar(32) @12, encryptor_thumbprint varbinary(20) @12, \
+            encryptor_type nvarchar(32) @12",
         grows: true,
         fill: backup_sets,
     },
@@ -83,7 +99,7 @@ pub static TABLES: &[Table] = &[
         name: "msdb.dbo.backupmediaset",
         definition: "media_set_id int, media_uuid uniqueidentifier, media_family_count tinyint, name nvarchar(128), \
             description nvarchar(255), software_name nvarchar(128), software_vendor_id int, MTF_major_version tinyint, \
-            mirror_count tinyint, is_password_protected bit, is_compressed bit, is_encrypted bit",
+            mirror_count tinyint, is_password_protected bit, is_compressed bit, is_encrypted bit @12",
         grows: false,
         fill: media_sets,
     },
@@ -105,7 +121,85 @@ pub static TABLES: &[Table] = &[
     },
 ];
 
-fn none(_: &Source<'_>, _: &mut Rows<'_>) {}
+fn primary_databases(source: &Source<'_>, rows: &mut Rows<'_>) {
+    for row in &source.state.primaries {
+        let last = row.last_backup.as_ref();
+        rows.row(&[
+            ("primary_id", row.id.cell()),
+            ("primary_database", (&row.database).cell()),
+            ("backup_directory", (&row.directory).cell()),
+            ("backup_share", (&row.share).cell()),
+            ("backup_retention_period", row.retention.cell()),
+            ("backup_job_id", row.job.cell()),
+            ("monitor_server", (&row.monitor).cell()),
+            ("monitor_server_security_mode", row.monitor_mode.cell()),
+            ("last_backup_file", last.map(|(file, _)| file).cell()),
+            ("last_backup_date", last.map(|(_, at)| *at).cell()),
+            ("user_specified_monitor", false.cell()),
+            ("backup_compression", 2.cell()),
+        ]);
+    }
+}
+
+fn primary_secondaries(source: &Source<'_>, rows: &mut Rows<'_>) {
+    for row in &source.state.primaries {
+        for (server, database) in &row.secondaries {
+            rows.row(&[("primary_id", row.id.cell()), ("secondary_server", server.cell()), ("secondary_database", database.cell())]);
+        }
+    }
+}
+
+fn monitor_primary(source: &Source<'_>, rows: &mut Rows<'_>) {
+    let offset = jiff::Span::new().minutes(source.instance.world.offset_minutes);
+    for row in &source.state.primaries {
+        let last = row.last_backup.as_ref();
+        rows.row(&[
+            ("primary_id", row.id.cell()),
+            ("primary_server", (&source.instance.server).cell()),
+            ("primary_database", (&row.database).cell()),
+            ("backup_threshold", row.threshold.cell()),
+            ("threshold_alert", row.threshold_alert.cell()),
+            ("threshold_alert_enabled", row.threshold_alert_enabled.cell()),
+            ("last_backup_file", last.map(|(file, _)| file).cell()),
+            ("last_backup_date", last.map(|(_, at)| *at).cell()),
+            ("last_backup_date_utc", last.map(|(_, at)| at.saturating_sub(offset)).cell()),
+            ("history_retention_period", row.history_retention.cell()),
+        ]);
+    }
+}
+
+fn history_detail(source: &Source<'_>, rows: &mut Rows<'_>) {
+    let offset = jiff::Span::new().minutes(source.instance.world.offset_minutes);
+    for note in &source.state.shipping {
+        rows.row(&[
+            ("agent_id", note.agent.cell()),
+            ("agent_type", note.kind.cell()),
+            ("session_id", note.session.cell()),
+            ("database_name", (&note.database).cell()),
+            ("session_status", note.status.cell()),
+            ("log_time", note.at.cell()),
+            ("log_time_utc", note.at.saturating_sub(offset).cell()),
+            ("message", (&note.message).cell()),
+        ]);
+    }
+}
+
+fn error_detail(source: &Source<'_>, rows: &mut Rows<'_>) {
+    let offset = jiff::Span::new().minutes(source.instance.world.offset_minutes);
+    for note in source.state.shipping.iter().filter(|note| note.status == 3) {
+        rows.row(&[
+            ("agent_id", note.agent.cell()),
+            ("agent_type", note.kind.cell()),
+            ("session_id", note.session.cell()),
+            ("database_name", (&note.database).cell()),
+            ("sequence_number", 1.cell()),
+            ("log_time", note.at.cell()),
+            ("log_time_utc", note.at.saturating_sub(offset).cell()),
+            ("message", (&note.message).cell()),
+            ("source", "Microsoft.SqlServer.Management.LogShipping".cell()),
+        ]);
+    }
+}
 
 fn secondary(source: &Source<'_>, rows: &mut Rows<'_>) {
     for row in &source.state.secondaries {
@@ -206,7 +300,7 @@ fn backup_sets(source: &Source<'_>, rows: &mut Rows<'_>) {
             ("sort_order", 52.cell()),
             ("code_page", 0.cell()),
             ("compatibility_level", 110.cell()),
-            ("database_version", 782.cell()),
+            ("database_version", database_version(version.0).cell()),
             ("backup_size", size(set.bytes)),
             ("database_name", (&header.database).cell()),
             ("server_name", (&header.server).cell()),
@@ -223,7 +317,7 @@ fn backup_sets(source: &Source<'_>, rows: &mut Rows<'_>) {
             ("is_single_user", false.cell()),
             ("has_backup_checksums", header.checksums.cell()),
             ("is_damaged", false.cell()),
-            ("begins_log_chain", false.cell()),
+            ("begins_log_chain", header.begins_chain.cell()),
             ("has_incomplete_metadata", false.cell()),
             ("is_force_offline", (header.flags & 256 != 0).cell()),
             ("is_copy_only", header.copy_only.cell()),

@@ -1,7 +1,7 @@
 //! The views of `sys`: databases, files, sessions, requests, mirroring, services, logins.
 
 use super::{IntoCell, Rows, Source, Table};
-use crate::lab::instance::{AppLock, COLLATION, DatabaseState, SessionRow, same};
+use crate::lab::instance::{AppLock, COLLATION, DatabaseState, Mirroring, SessionRow, same};
 use crate::lab::tds::Cell;
 
 pub static TABLES: &[Table] = &[
@@ -16,9 +16,9 @@ pub static TABLES: &[Table] = &[
             page_verify_option tinyint, page_verify_option_desc nvarchar(60), is_fulltext_enabled bit, \
             is_trustworthy_on bit, is_db_chaining_on bit, is_published bit, is_subscribed bit, is_distributor bit, \
             service_broker_guid uniqueidentifier, is_broker_enabled bit, log_reuse_wait tinyint, \
-            log_reuse_wait_desc nvarchar(60), is_cdc_enabled bit, is_encrypted bit, replica_id uniqueidentifier, \
-            group_database_id uniqueidentifier, containment tinyint, containment_desc nvarchar(60), \
-            target_recovery_time_in_seconds int",
+            log_reuse_wait_desc nvarchar(60), is_cdc_enabled bit, is_encrypted bit, replica_id uniqueidentifier @11, \
+            group_database_id uniqueidentifier @11, containment tinyint @11, containment_desc nvarchar(60) @11, \
+            target_recovery_time_in_seconds int @11",
         grows: false,
         fill: databases,
     },
@@ -31,7 +31,7 @@ pub static TABLES: &[Table] = &[
             read_only_lsn numeric(25,0), read_write_lsn numeric(25,0), differential_base_lsn numeric(25,0), \
             differential_base_guid uniqueidentifier, differential_base_time datetime, redo_start_lsn numeric(25,0), \
             redo_start_fork_guid uniqueidentifier, redo_target_lsn numeric(25,0), \
-            redo_target_fork_guid uniqueidentifier, backup_lsn numeric(25,0), credential_id int",
+            redo_target_fork_guid uniqueidentifier, backup_lsn numeric(25,0), credential_id int @12",
         grows: false,
         fill: files,
     },
@@ -70,7 +70,7 @@ pub static TABLES: &[Table] = &[
             concat_null_yields_null bit, transaction_isolation_level smallint, lock_timeout int, deadlock_priority int, \
             row_count bigint, prev_error int, original_security_id varbinary(85), original_login_name nvarchar(128), \
             last_successful_logon datetime, last_unsuccessful_logon datetime, unsuccessful_logons bigint, group_id int, \
-            database_id smallint, authenticating_database_id int, open_transaction_count int",
+            database_id smallint @11, authenticating_database_id int @11, open_transaction_count int @11",
         grows: false,
         fill: sessions,
     },
@@ -121,13 +121,13 @@ pub static TABLES: &[Table] = &[
         name: "sys.server_principals",
         definition: "name sysname, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), \
             is_disabled bit, create_date datetime, modify_date datetime, default_database_name sysname, \
-            default_language_name sysname, credential_id int, owning_principal_id int, is_fixed_role bit",
+            default_language_name sysname, credential_id int, owning_principal_id int @11, is_fixed_role bit @11",
         grows: false,
         fill: principals,
     },
     Table {
         name: "sys.dm_os_sys_info",
-        definition: "cpu_count int, ms_ticks bigint, physical_memory_kb bigint, sqlserver_start_time datetime",
+        definition: "cpu_count int, ms_ticks bigint, physical_memory_kb bigint @11, sqlserver_start_time datetime",
         grows: false,
         fill: |source, rows| {
             rows.row(&[
@@ -167,7 +167,7 @@ fn databases(source: &Source<'_>, rows: &mut Rows<'_>) {
             ("database_id", database.id.cell()),
             ("owner_sid", Cell::Binary(vec![1])),
             ("create_date", database.created.cell()),
-            ("compatibility_level", 110.cell()),
+            ("compatibility_level", if source.instance.version.0 < 11 { 100 } else { 110 }.cell()),
             ("collation_name", open.then_some(COLLATION).cell()),
             ("user_access", database.access.number().cell()),
             ("user_access_desc", database.access.description().cell()),
@@ -206,6 +206,10 @@ fn databases(source: &Source<'_>, rows: &mut Rows<'_>) {
 }
 
 fn files(source: &Source<'_>, rows: &mut Rows<'_>) {
+    // visible with CREATE DATABASE, ALTER ANY DATABASE or VIEW ANY DEFINITION
+    if !source.instance.rights.over_databases() {
+        return;
+    }
     for database in &source.state.databases {
         // "redo_start_lsn": NULL unless the file's state is RESTORING or RECOVERY_PENDING; log files have none
         let restoring = database.state == DatabaseState::Restoring;
@@ -249,7 +253,7 @@ fn recovery_status(source: &Source<'_>, rows: &mut Rows<'_>) {
             ("database_id", database.id.cell()),
             ("database_guid", open.then_some(database.binding).cell()),
             ("family_guid", open.then_some(database.family).cell()),
-            ("last_log_backup_lsn", (open && database.recovery_model == "FULL").then_some(database.redo).cell()),
+            ("last_log_backup_lsn", database.log_backup.filter(|_| open).cell()),
             ("recovery_fork_guid", open.then_some(database.fork).cell()),
             ("first_recovery_fork_guid", database.fork_point.filter(|_| open).map(|_| database.first_fork).cell()),
             ("fork_point_lsn", database.fork_point.filter(|_| open).cell()),
@@ -259,7 +263,10 @@ fn recovery_status(source: &Source<'_>, rows: &mut Rows<'_>) {
 
 fn mirroring(source: &Source<'_>, rows: &mut Rows<'_>) {
     for database in &source.state.databases {
-        let Some(mirroring) = &database.mirroring else {
+        // of a mirror only a sysadmin is told anything, of a principal whoever may alter it
+        let rights = source.instance.rights;
+        let told = |mirroring: &&Mirroring| rights.is_sysadmin() || (mirroring.principal && rights.over_databases());
+        let Some(mirroring) = database.mirroring.as_ref().filter(told) else {
             rows.row(&[("database_id", database.id.cell())]);
             continue;
         };
@@ -302,8 +309,14 @@ pub fn status(session: &SessionRow) -> &'static str {
     }
 }
 
+/// The sessions that the login sees: without VIEW SERVER STATE its own.
+fn visible<'s>(source: &'s Source<'_>) -> impl Iterator<Item = &'s SessionRow> {
+    let all = source.instance.rights.is_sysadmin();
+    source.state.sessions.values().filter(move |session| all || session.id == source.session)
+}
+
 fn sessions(source: &Source<'_>, rows: &mut Rows<'_>) {
-    for session in source.state.sessions.values() {
+    for session in visible(source) {
         let user = session.user;
         rows.row(&[
             ("session_id", session.id.cell()),
@@ -355,7 +368,7 @@ fn sessions(source: &Source<'_>, rows: &mut Rows<'_>) {
 }
 
 fn requests(source: &Source<'_>, rows: &mut Rows<'_>) {
-    for session in source.state.sessions.values() {
+    for session in visible(source) {
         if !session.user {
             rows.row(&[
                 ("session_id", session.id.cell()),
@@ -431,7 +444,7 @@ fn connections(source: &Source<'_>, rows: &mut Rows<'_>) {
 }
 
 fn processes(source: &Source<'_>, rows: &mut Rows<'_>) {
-    for session in source.state.sessions.values() {
+    for session in visible(source) {
         let command = session.running.as_ref().map_or(session.command, |running| running.command);
         rows.row(&[
             ("spid", session.id.cell()),
@@ -499,7 +512,8 @@ fn principals(source: &Source<'_>, rows: &mut Rows<'_>) {
         ("LITWAREINC\\sqlagent", 262, "U", "WINDOWS_LOGIN"),
         (user, 263, "S", "SQL_LOGIN"),
     ];
-    for (name, id, kind, description) in list {
+    let all = source.instance.rights.is_sysadmin();
+    for (name, id, kind, description) in list.into_iter().filter(|(name, id, kind, _)| all || *id == 1 || *kind == "R" || *name == user) {
         let sid = if id == 1 { vec![1] } else { name.bytes().collect() };
         rows.row(&[
             ("name", name.cell()),

@@ -1,16 +1,14 @@
 //! SQL Server Agent's procedures in msdb: jobs are changed, started, stopped and shown, schedules made and attached.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::{Arguments, Procedure};
-use crate::lab::catalog::{IntoCell, columns, next_run, run_clock, run_day};
-use crate::lab::instance::{Access, Instance, Schedule, SecondaryDatabase, same};
+use crate::lab::agent;
+use crate::lab::catalog::{IntoCell, columns, run_clock, run_day};
+use crate::lab::instance::{Instance, Schedule, State, same};
 use crate::lab::messages::{self, Raised, message};
 use crate::lab::statements::Failure;
-use crate::lab::statements::admin;
-use crate::lab::statements::restore::{apply_next, row};
+use crate::lab::statements::restore::row;
 use crate::lab::statements::run::Runner;
 use crate::lab::tds::Cell;
 
@@ -88,7 +86,7 @@ fn update(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fai
     let mut state = instance.lock();
     if let Some(name) = arguments.text("@new_name") {
         if state.job(&name).is_some() {
-            return Err(message(14261, 16, 1, format!("The specified @new_name ('{name}') already exists.")).into());
+            return Err(messages::name_taken("@new_name", &name).into());
         }
         state.jobs[at].name = name;
     }
@@ -109,137 +107,20 @@ fn delete(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fai
     Ok(0)
 }
 
-/// Starts a job and returns at once; the two jobs of log shipping do what they are for.
 fn start(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let instance = Arc::clone(&runner.connection.instance);
     let at = find(&instance, arguments)?;
-    let now = instance.world.local();
-    let (id, name) = {
-        let mut state = instance.lock();
-        let job = &mut state.jobs[at];
-        if job.is_running() {
-            return Err(messages::job_running(&job.name).into());
-        }
-        job.last_start = Some(now);
-        job.last_stop = None;
-        (job.id, job.name.clone())
-    };
+    let id = instance.lock().jobs[at].id;
+    let name = agent::start(&instance, id)?;
     runner.say(*message(0, 0, 1, format!("Job '{name}' started successfully.")));
-    let time = instance.world.paced(0.3);
-    let (copy, restore) = {
-        let state = instance.lock();
-        let find = |pick: fn(&crate::lab::instance::Secondary) -> uuid::Uuid| state.secondaries.iter().find(|row| pick(row) == id).cloned();
-        (find(|row| row.copy_job), find(|row| row.restore_job))
-    };
-    let outcome = match (copy, restore) {
-        (Some(secondary), _) => copy_files(&instance, &secondary.source, &secondary.destination, secondary.id),
-        (_, Some(secondary)) => restore_files(&instance, &secondary.destination, secondary.id),
-        _ => Ok(()),
-    };
-    let mut state = instance.lock();
-    if let Some(job) = state.jobs.iter_mut().find(|job| job.id == id) {
-        match outcome {
-            Ok(()) => job.until = Some(Instant::now() + time),
-            Err(problem) => job.finish(now, false, &format!("The job failed. {problem}")),
-        }
-    }
     Ok(0)
-}
-
-/// sqllogship -copy: every `.trn` that is not there yet.
-fn copy_files(instance: &Instance, source: &str, destination: &str, id: uuid::Uuid) -> Result<(), String> {
-    let from = instance.paths.resolve(source).ok_or_else(|| format!("Could not find the folder {source}."))?;
-    let to = instance.paths.resolve(destination).ok_or_else(|| format!("Could not find the folder {destination}."))?;
-    for name in backups_in(&from)? {
-        let target = to.join(&name);
-        if target.exists() {
-            continue;
-        }
-        std::fs::copy(from.join(&name), &target).map_err(|error| format!("Could not copy {name}: {error}"))?;
-        let now = instance.world.local();
-        if let Some(row) = instance.lock().secondaries.iter_mut().find(|row| row.id == id) {
-            row.last_copied = Some((format!("{destination}\\{name}"), now));
-        }
-    }
-    Ok(())
-}
-
-/// sqllogship -restore, for every database of the secondary.
-fn restore_files(instance: &Instance, destination: &str, id: uuid::Uuid) -> Result<(), String> {
-    let databases: Vec<SecondaryDatabase> = {
-        let state = instance.lock();
-        state.secondary_databases.iter().filter(|row| row.secondary == id).cloned().collect()
-    };
-    for row in databases {
-        if row.disconnect_users {
-            shut(instance, &row.name);
-        }
-        let restored = restore_next(instance, destination, &row);
-        if let Some(database) = instance.lock().database_mut(&row.name).filter(|database| row.disconnect_users && database.in_standby) {
-            database.access = Access::Multi;
-        }
-        restored?;
-    }
-    Ok(())
-}
-
-/// Every file in the order of names, those applied already being skipped; leaves the database as its row says.
-fn restore_next(instance: &Instance, destination: &str, row: &SecondaryDatabase) -> Result<(), String> {
-    let folder = instance.paths.resolve(destination).ok_or_else(|| format!("Could not find the folder {destination}."))?;
-    let undo = row.restore_mode.then(|| format!("{destination}\\{}.tuf", row.name));
-    for name in backups_in(&folder)? {
-        let device = format!("{destination}\\{name}");
-        match apply_next(instance, &row.name, &device, &folder.join(&name), undo.as_deref(), "LITWAREINC\\sqlagent") {
-            Ok(at) => {
-                let mut state = instance.lock();
-                if let Some(row) = state.secondary_databases.iter_mut().find(|other| same(&other.name, &row.name)) {
-                    row.last_restored = Some((device, at));
-                }
-            }
-            // an earlier file is skipped, as is one of another database
-            Err(raised) if matches!(raised.number, 4326 | 3154 | 3141) => {}
-            Err(raised) => return Err(format!("Could not apply log backup file '{device}': {}", raised.text)),
-        }
-    }
-    Ok(())
-}
-
-/// Ends those who read a standby, and keeps the door shut behind them: who reconnects at once would be in the way again.
-fn shut(instance: &Instance, database: &str) {
-    let now = instance.world.local();
-    let mut state = instance.lock();
-    let Some(found) = state.database_mut(database).filter(|found| found.in_standby) else { return };
-    found.access = Access::Single;
-    for reader in state.users_of(database, 0) {
-        admin::end(instance, &mut state, reader, now);
-    }
-}
-
-fn backups_in(folder: &Path) -> Result<Vec<String>, String> {
-    let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.to_ascii_lowercase().ends_with(".trn"))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 fn stop(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let instance = Arc::clone(&runner.connection.instance);
     let at = find(&instance, arguments)?;
-    let now = instance.world.local();
-    let name = {
-        let mut state = instance.lock();
-        let job = &mut state.jobs[at];
-        if !job.is_running() {
-            return Err(messages::job_not_running(&job.name).into());
-        }
-        job.until = None;
-        job.finish(now, false, "The job was stopped prior to completion.");
-        job.name.clone()
-    };
+    let id = instance.lock().jobs[at].id;
+    let name = agent::stop(&instance, id)?;
     runner.say(*message(0, 0, 1, format!("Job '{name}' stopped successfully.")));
     Ok(0)
 }
@@ -262,8 +143,9 @@ fn help(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failu
     );
     let now = instance.world.local();
     let mut state = instance.lock();
+    let State { jobs, schedules, .. } = &mut *state;
     let mut rows = Vec::new();
-    for (at, job) in state.jobs.iter_mut().enumerate() {
+    for (at, job) in jobs.iter_mut().enumerate() {
         job.settle(now);
         let status = if job.is_running() { 1 } else { 4 };
         let wanted = only.is_none_or(|only| only == at)
@@ -273,7 +155,7 @@ fn help(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failu
             continue;
         }
         let last = job.history.last();
-        let next = next_run(job, now);
+        let next = agent::next_run(job, schedules, now);
         rows.push(row(
             &columns,
             &[
@@ -358,7 +240,7 @@ fn attach_schedule(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result
     let schedule = match (arguments.int("@schedule_id"), arguments.text("@schedule_name")) {
         (Some(id), _) => {
             let found = state.schedules.iter().find(|schedule| schedule.id == id);
-            found.ok_or_else(|| message(14262, 16, 1, format!("The specified @schedule_id ('{id}') does not exist.")))?.id
+            found.ok_or_else(|| messages::no_such_schedule_id(id))?.id
         }
         (None, Some(name)) => {
             let found = state.schedules.iter().find(|schedule| same(&schedule.name, &name));

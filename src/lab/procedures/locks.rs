@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Arguments, Procedure};
 use crate::lab::instance::{AppLock, same};
-use crate::lab::messages::message;
+use crate::lab::messages;
 use crate::lab::statements::Failure;
 use crate::lab::statements::run::Runner;
 
@@ -44,12 +44,10 @@ fn owner(runner: &Runner<'_>, arguments: &Arguments) -> Result<String, Failure> 
     let owner = arguments.text("@LockOwner").unwrap_or_else(|| "Transaction".to_owned());
     if same(&owner, "Transaction") {
         if runner.connection.transactions == 0 {
-            return Err(
-                message(1230, 16, 1, "You attempted to acquire a transactional application lock without an active transaction.").into()
-            );
+            return Err(messages::applock_transaction().into());
         }
     } else if !same(&owner, "Session") {
-        return Err(message(1231, 16, 1, "An invalid parameter or option was specified for procedure 'sys.sp_getapplock'.").into());
+        return Err(messages::applock_parameter().into());
     }
     Ok(arguments.text("@DbPrincipal").unwrap_or_else(|| "public".to_owned()))
 }
@@ -109,10 +107,7 @@ fn release(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Fa
         lock.session == id && lock.resource == resource && same(&lock.principal, &principal) && same(&lock.database, &database)
     });
     let Some(at) = found else {
-        let text = format!(
-            "Cannot release the application lock (Database Principal: '{principal}', Resource: '{resource}') because it is not currently held."
-        );
-        return Err(message(1223, 16, 1, text).into());
+        return Err(messages::applock_not_held(&principal, &resource).into());
     };
     if let Some(lock) = state.locks.get_mut(at) {
         lock.count -= 1;

@@ -55,15 +55,43 @@ pub static PROCEDURES: &[Procedure] = &[
         parameters: "@primary_server sysname!, @primary_database sysname!",
         run: help_primary,
     },
+    Procedure {
+        name: "sp_change_log_shipping_secondary_database",
+        home: "master",
+        parameters: "@secondary_database sysname!, @restore_delay int, @restore_all bit, @restore_mode bit, \
+            @disconnect_users bit, @block_size int, @buffer_count int, @max_transfer_size int, @restore_threshold int, \
+            @threshold_alert int, @threshold_alert_enabled bit, @history_retention_period int, @ignoreremotemonitor bit",
+        run: change_database,
+    },
+    Procedure {
+        name: "sp_change_log_shipping_secondary_primary",
+        home: "master",
+        parameters: "@primary_server sysname!, @primary_database sysname!, @backup_source_directory nvarchar(500), \
+            @backup_destination_directory nvarchar(500), @file_retention_period int, \
+            @monitor_server_security_mode bit, @monitor_server_login sysname, @monitor_server_password sysname",
+        run: change_primary,
+    },
     Procedure { name: "sp_help_log_shipping_monitor", home: "master", parameters: "@verbose bit", run: help_monitor },
 ];
 
-fn in_master(arguments: &Arguments) -> Result<(), Failure> {
+/// All of them are for a sysadmin in master.
+pub(super) fn in_master(runner: &Runner<'_>, arguments: &Arguments) -> Result<(), Failure> {
+    if !runner.connection.instance.rights.is_sysadmin() {
+        return Err(messages::sysadmin_only().into());
+    }
     if same(&arguments.context, "master") { Ok(()) } else { Err(messages::must_be_in_master().into()) }
 }
 
+/// A parameter that must not be NULL or empty. Error 32052, or 201 if it was not given.
+pub(super) fn named(arguments: &Arguments, name: &str) -> Result<String, Failure> {
+    if arguments.is_given(name) && arguments.text(name).is_none_or(|text| text.is_empty()) {
+        return Err(messages::null_parameter(name).into());
+    }
+    Ok(arguments.required(name)?)
+}
+
 /// The procedures tell the monitor server what they do, unless they are told not to; one that is this server always answers.
-fn tell_monitor(state: &State, server: &str, monitor: &str, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn tell_monitor(state: &State, server: &str, monitor: &str, arguments: &Arguments) -> Result<(), Failure> {
     if state.monitor_silent && !same(server, monitor) && !arguments.bit("@ignoreremotemonitor").unwrap_or(false) {
         return Err(messages::no_monitor().into());
     }
@@ -82,8 +110,8 @@ fn drop_secondary(state: &mut State, id: uuid::Uuid) {
 }
 
 fn delete_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
-    let name = arguments.required("@secondary_database")?;
+    in_master(runner, arguments)?;
+    let name = named(arguments, "@secondary_database")?;
     let mut state = runner.connection.instance.lock();
     let Some(at) = state.secondary_databases.iter().position(|row| same(&row.name, &name)) else {
         return Err(messages::not_secondary(&name).into());
@@ -100,15 +128,15 @@ fn delete_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result
 }
 
 fn find_primary(state: &State, arguments: &Arguments) -> Result<Option<usize>, Failure> {
-    let server = arguments.required("@primary_server")?;
-    let database = arguments.required("@primary_database")?;
+    let server = named(arguments, "@primary_server")?;
+    let database = named(arguments, "@primary_database")?;
     Ok(state.secondaries.iter().position(|row| same(&row.primary_server, &server) && same(&row.primary_database, &database)))
 }
 
 fn delete_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
+    in_master(runner, arguments)?;
     let mut state = runner.connection.instance.lock();
-    let (server, database) = (arguments.required("@primary_server")?, arguments.required("@primary_database")?);
+    let (server, database) = (named(arguments, "@primary_server")?, named(arguments, "@primary_database")?);
     let Some(at) = find_primary(&state, arguments)? else {
         return Err(messages::no_primary_here(&server, &database).into());
     };
@@ -121,10 +149,10 @@ fn delete_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<
 }
 
 fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
+    in_master(runner, arguments)?;
     let instance = std::sync::Arc::clone(&runner.connection.instance);
     let now = instance.world.local();
-    let (server, database) = (arguments.required("@primary_server")?, arguments.required("@primary_database")?);
+    let (server, database) = (named(arguments, "@primary_server")?, named(arguments, "@primary_database")?);
     let guids = [instance.world.guid(), instance.world.guid(), instance.world.guid()];
     let [id, copy, restore] = guids;
     let mut state = instance.lock();
@@ -138,9 +166,9 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
     let monitor = arguments.text("@monitor_server").unwrap_or_else(|| instance.server.clone());
     tell_monitor(&state, &instance.server, &monitor, arguments)?;
     for (name, guid, switch) in [("@copy_job_name", copy, "copy"), ("@restore_job_name", restore, "restore")] {
-        let name = arguments.required(name)?;
+        let name = named(arguments, name)?;
         if state.job(&name).is_some() {
-            return Err(messages::message(14261, 16, 1, format!("The specified @name ('{name}') already exists.")).into());
+            return Err(messages::name_taken("@name", &name).into());
         }
         // the procedures create both jobs disabled and without a schedule
         state.jobs.push(Job {
@@ -155,6 +183,8 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
             last_start: None,
             last_stop: None,
             until: None,
+            run: None,
+            since: now,
             history: Vec::new(),
         });
     }
@@ -162,8 +192,8 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
         id,
         primary_server: server,
         primary_database: database,
-        source: arguments.required("@backup_source_directory")?,
-        destination: arguments.required("@backup_destination_directory")?,
+        source: named(arguments, "@backup_source_directory")?,
+        destination: named(arguments, "@backup_destination_directory")?,
         retention: arguments.int("@file_retention_period").unwrap_or(14_420),
         copy_job: copy,
         restore_job: restore,
@@ -179,9 +209,9 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
 }
 
 fn add_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
-    let name = arguments.required("@secondary_database")?;
-    let (server, database) = (arguments.required("@primary_server")?, arguments.required("@primary_database")?);
+    in_master(runner, arguments)?;
+    let name = named(arguments, "@secondary_database")?;
+    let (server, database) = (named(arguments, "@primary_server")?, named(arguments, "@primary_database")?);
     let mut state = runner.connection.instance.lock();
     let Some(at) = find_primary(&state, arguments)? else {
         return Err(messages::no_primary_here(&server, &database).into());
@@ -216,8 +246,48 @@ fn add_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i3
     Ok(0)
 }
 
+/// What is not given stays as it is.
+fn change_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
+    in_master(runner, arguments)?;
+    let name = named(arguments, "@secondary_database")?;
+    let mut state = runner.connection.instance.lock();
+    let Some(row) = state.secondary_databases.iter_mut().find(|row| same(&row.name, &name)) else {
+        return Err(messages::not_secondary(&name).into());
+    };
+    let number = |name: &str, old: &mut i32| *old = arguments.int(name).unwrap_or(*old);
+    number("@restore_delay", &mut row.restore_delay);
+    number("@block_size", &mut row.block_size);
+    number("@buffer_count", &mut row.buffer_count);
+    number("@max_transfer_size", &mut row.max_transfer_size);
+    number("@restore_threshold", &mut row.restore_threshold);
+    number("@threshold_alert", &mut row.threshold_alert);
+    number("@history_retention_period", &mut row.history_retention);
+    let flag = |name: &str, old: &mut bool| *old = arguments.bit(name).unwrap_or(*old);
+    flag("@restore_all", &mut row.restore_all);
+    flag("@restore_mode", &mut row.restore_mode);
+    flag("@disconnect_users", &mut row.disconnect_users);
+    flag("@threshold_alert_enabled", &mut row.threshold_alert_enabled);
+    Ok(0)
+}
+
+/// What is not given stays as it is.
+fn change_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
+    in_master(runner, arguments)?;
+    let (server, database) = (named(arguments, "@primary_server")?, named(arguments, "@primary_database")?);
+    let mut state = runner.connection.instance.lock();
+    let at = find_primary(&state, arguments)?.ok_or_else(|| messages::no_primary_here(&server, &database))?;
+    let row = &mut state.secondaries[at];
+    for (name, old) in [("@backup_source_directory", &mut row.source), ("@backup_destination_directory", &mut row.destination)] {
+        if let Some(text) = arguments.text(name) {
+            *old = text;
+        }
+    }
+    row.retention = arguments.int("@file_retention_period").unwrap_or(row.retention);
+    Ok(0)
+}
+
 fn help_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
+    in_master(runner, arguments)?;
     let columns = columns(
         "secondary_id uniqueidentifier, primary_server sysname, primary_database sysname, \
          backup_source_directory nvarchar(500), backup_destination_directory nvarchar(500), file_retention_period int, \
@@ -281,7 +351,7 @@ fn help_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i
 }
 
 fn help_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
+    in_master(runner, arguments)?;
     let columns = columns(
         "secondary_id uniqueidentifier, primary_server sysname, primary_database sysname, \
          backup_source_directory nvarchar(500), backup_destination_directory nvarchar(500), file_retention_period int, \
@@ -318,7 +388,7 @@ fn help_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i3
 }
 
 fn help_monitor(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
-    in_master(arguments)?;
+    in_master(runner, arguments)?;
     let columns = columns(
         "status bit, is_primary bit, server sysname, database_name sysname, time_since_last_backup int, \
          last_backup_file nvarchar(500), backup_threshold int, is_backup_alert_enabled bit, time_since_last_copy int, \

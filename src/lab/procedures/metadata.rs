@@ -3,7 +3,7 @@
 use super::{Arguments, Procedure};
 use crate::lab::catalog;
 use crate::lab::instance::same;
-use crate::lab::messages::{self, message};
+use crate::lab::messages;
 use crate::lab::statements::functions::is_like;
 use crate::lab::statements::run::Runner;
 use crate::lab::statements::{Failure, Variables};
@@ -30,8 +30,7 @@ pub static PROCEDURES: &[Procedure] = &[
 fn tables(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let database = arguments.context.clone();
     if arguments.text("@table_qualifier").is_some_and(|qualifier| !qualifier.is_empty() && !same(&qualifier, &database)) {
-        let text = "The database name component of the object qualifier must be the name of the current database.";
-        return Err(message(15250, 16, 1, text).into());
+        return Err(messages::other_qualifier().into());
     }
     let patterns = arguments.bit("@fUsePattern").unwrap_or(true);
     let fits = |value: &str, wanted: Option<String>| match wanted {

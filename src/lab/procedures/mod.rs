@@ -4,12 +4,13 @@
 mod jobs;
 mod locks;
 mod log_shipping;
+mod log_shipping_primary;
 mod metadata;
 mod paths;
 mod sessions;
 
 use crate::lab::instance::same;
-use crate::lab::messages::{self, Raised, message};
+use crate::lab::messages::{self, Raised};
 use crate::lab::statements::run::{Flow, Runner};
 use crate::lab::statements::{Failure, Variable, Variables};
 use crate::lab::tds::{Cell, Parameter, Type};
@@ -34,6 +35,7 @@ fn all() -> impl Iterator<Item = &'static Procedure> {
         .chain(locks::PROCEDURES)
         .chain(paths::PROCEDURES)
         .chain(log_shipping::PROCEDURES)
+        .chain(log_shipping_primary::PROCEDURES)
         .chain(jobs::PROCEDURES)
         .chain(metadata::PROCEDURES)
 }
@@ -103,6 +105,11 @@ impl Arguments {
             Some(Cell::Bit(b)) => Some(i32::from(*b)),
             _ => None,
         }
+    }
+
+    /// True if the call names it, be it with NULL.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.at(name).is_some_and(|bound| bound.given)
     }
 
     pub fn bit(&self, name: &str) -> Option<bool> {
@@ -205,7 +212,7 @@ fn call(runner: &mut Runner<'_>, parts: &[String], given: Vec<Given>) -> Result<
     let shown = parts.join(".");
     if parts.len() > 3 {
         let server = parts.first().cloned().unwrap_or_default();
-        return Err(message(7202, 11, 2, format!("Could not find server '{server}' in sys.servers. Verify that the correct server name was specified. If necessary, execute the stored procedure sp_addlinkedserver to add the server to sys.servers.")).into());
+        return Err(messages::no_such_server(&server).into());
     }
     let current = runner.connection.database.clone();
     let context = context(parts, &current);
@@ -213,6 +220,10 @@ fn call(runner: &mut Runner<'_>, parts: &[String], given: Vec<Given>) -> Result<
         return Err(messages::no_such_procedure(&shown).into());
     }
     let procedure = lookup(parts, &current).ok_or_else(|| messages::no_such_procedure(&shown))?;
+    // msdb's procedures are granted to the roles of the Agent, not to everybody
+    if procedure.home == "msdb" && !runner.connection.instance.rights.is_sysadmin() {
+        return Err(messages::not_granted("EXECUTE", procedure.name, "msdb", "dbo").into());
+    }
     let mut arguments = bind(procedure, given, context).map_err(|mut raised| {
         procedure.name.clone_into(&mut raised.procedure);
         raised
@@ -302,7 +313,7 @@ pub fn call_by_rpc(runner: &mut Runner<'_>, name: &str, parameters: &[Parameter]
 fn execute_sql(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let mut values = arguments.values.clone().into_iter();
     let Some((_, Cell::Text(text), _)) = values.next() else {
-        return Err(message(214, 16, 2, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.").into());
+        return Err(messages::statement_expected().into());
     };
     let mut variables = Variables::default();
     if let Some((_, Cell::Text(declarations), _)) = values.next() {
@@ -314,13 +325,7 @@ fn execute_sql(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
             let value = match found {
                 Some((_, value, ty)) => convert(value, *ty, column.ty, 0)?,
                 None => {
-                    return Err(message(
-                        8178,
-                        16,
-                        1,
-                        format!("The parameterized query expects the parameter '{}', which was not supplied.", column.name),
-                    )
-                    .into());
+                    return Err(messages::parameter_expected(&column.name).into());
                 }
             };
             variables.declare(&column.name, column.ty, value)?;

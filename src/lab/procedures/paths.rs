@@ -12,14 +12,16 @@ pub static PROCEDURES: &[Procedure] = &[
     Procedure { name: "xp_fixeddrives", home: "master", parameters: "", run: drives },
 ];
 
-/// One level, or as deep as asked; a folder that the server does not see has no rows and is no error.
+/// One level, or as deep as asked; a folder that the server does not see has no rows and is no error, and a login that is
+/// not sysadmin sees none.
 fn tree(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let path = arguments.required("@path")?;
     let depth = arguments.int("@depth").unwrap_or(0);
     let files = arguments.bit("@file").unwrap_or(false);
     let columns = columns(if files { "subdirectory nvarchar(512), depth int, file int" } else { "subdirectory nvarchar(512), depth int" });
     let mut rows = Vec::new();
-    if let Some(folder) = runner.connection.instance.paths.resolve(&path) {
+    let instance = &runner.connection.instance;
+    if let Some(folder) = instance.paths.resolve(&path).ok().filter(|_| instance.rights.is_sysadmin()) {
         list(&folder, 1, depth, files, &mut rows);
     }
     runner.rows(&columns, &rows);
@@ -48,7 +50,7 @@ fn list(folder: &std::path::Path, level: i32, depth: i32, files: bool, rows: &mu
 
 fn exists(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     let path = arguments.required("@path")?;
-    let real = runner.connection.instance.paths.resolve(&path);
+    let real = runner.connection.instance.paths.resolve(&path).ok();
     let columns = columns("File_Exists int, File_is_a_Directory int, Parent_Directory_Exists int");
     let columns: Vec<_> = columns
         .into_iter()

@@ -3,7 +3,7 @@
 use super::{Arguments, Procedure, execute_sql};
 use crate::lab::catalog::columns;
 use crate::lab::instance::{SessionRow, same};
-use crate::lab::messages::message;
+use crate::lab::messages;
 use crate::lab::statements::Failure;
 use crate::lab::statements::run::Runner;
 use crate::lab::tds::Cell;
@@ -16,8 +16,11 @@ pub static PROCEDURES: &[Procedure] = &[
 
 /// The sessions that the argument names: all, those that are active, those of a login, or one.
 fn chosen(runner: &Runner<'_>, arguments: &Arguments) -> Result<Vec<SessionRow>, Failure> {
-    let state = runner.connection.instance.lock();
-    let sessions = state.sessions.values();
+    let instance = &runner.connection.instance;
+    let (own, all) = (runner.connection.id, instance.rights.is_sysadmin());
+    let state = instance.lock();
+    // without VIEW SERVER STATE a login sees itself
+    let sessions = state.sessions.values().filter(|row| all || row.id == own);
     let Some(wanted) = arguments.text("@loginame") else { return Ok(sessions.cloned().collect()) };
     if same(&wanted, "active") {
         return Ok(sessions.filter(|row| row.running.is_some() || !row.user).cloned().collect());
@@ -25,13 +28,12 @@ fn chosen(runner: &Runner<'_>, arguments: &Arguments) -> Result<Vec<SessionRow>,
     if let Ok(id) = wanted.trim().parse::<u16>() {
         return Ok(sessions.filter(|row| row.id == id).cloned().collect());
     }
-    let known = same(&wanted, "sa")
-        || same(&wanted, &runner.connection.instance.credentials.user)
-        || state.sessions.values().any(|row| same(&row.login, &wanted));
+    let known =
+        same(&wanted, "sa") || same(&wanted, &instance.credentials.user) || state.sessions.values().any(|row| same(&row.login, &wanted));
     if !known {
-        return Err(message(15007, 16, 1, format!("'{wanted}' is not a valid login or you do not have permission.")).into());
+        return Err(messages::no_such_login(&wanted).into());
     }
-    Ok(state.sessions.values().filter(|row| same(&row.login, &wanted)).cloned().collect())
+    Ok(sessions.filter(|row| same(&row.login, &wanted)).cloned().collect())
 }
 
 fn shown(row: &SessionRow) -> (&'static str, &'static str) {

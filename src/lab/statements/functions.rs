@@ -12,6 +12,7 @@ use rusqlite::{Connection, Error};
 use crate::lab::catalog;
 use crate::lab::instance::{AppLock, lock, same};
 use crate::lab::messages::{self, Raised, message};
+use crate::lab::rights::Rights;
 use crate::lab::tds::{Cell, Type};
 use crate::lab::values::{convert, from_sqlite, parse_type, to_datetime, to_sqlite};
 
@@ -38,6 +39,7 @@ pub struct Context {
     /// name, id, open
     pub databases: Vec<(String, i32, bool)>,
     pub locks: Vec<AppLock>,
+    pub rights: Rights,
 }
 
 /// A server message on its way through SQLite, which keeps only the text of a function's error.
@@ -135,7 +137,7 @@ pub fn install(connection: &Connection, context: &Arc<Mutex<Context>>) -> rusqli
     connection.create_scalar_function("lab_reverse", 1, pure, |call| {
         Ok(text(call, 0).map_or(Stored::Null, |text| Stored::Text(text.chars().rev().collect())))
     })?;
-    let asking: [Asking; 11] = [
+    let asking: [Asking; 12] = [
         ("lab_global", 1, global),
         ("lab_now", 1, now),
         ("lab_db_id", 1, db_id),
@@ -144,6 +146,7 @@ pub fn install(connection: &Connection, context: &Arc<Mutex<Context>>) -> rusqli
         ("lab_database_property", 2, database_property),
         ("lab_role", 1, role),
         ("lab_access", 1, access),
+        ("lab_permission", 3, permission),
         ("lab_applock_mode", 3, applock_mode),
         ("lab_applock_test", 4, applock_test),
         ("lab_object_id", 1, object_id),
@@ -296,9 +299,7 @@ fn date_add(call: &Call<'_>) -> Answer {
         "nanosecond" => Span::new().try_nanoseconds(count),
         _ => Span::new().try_days(count),
     };
-    let moved = span
-        .and_then(|span| at.checked_add(span))
-        .map_err(|_| raise(message(517, 16, 1, "Adding a value to a 'datetime' column caused an overflow.")))?;
+    let moved = span.and_then(|span| at.checked_add(span)).map_err(|_| raise(messages::date_overflow()))?;
     Ok(to_sqlite(&match ty {
         Type::Date => Cell::Date(moved.date()),
         Type::DateTime => Cell::DateTime(to_datetime(moved)),
@@ -341,8 +342,7 @@ fn date_diff(call: &Call<'_>) -> Answer {
         _ => days,
     };
     if i32::try_from(count).is_err() {
-        let text = "The datediff function resulted in an overflow. The number of dateparts separating two date/time instances is too large. Try to use datediff with a less precise datepart.";
-        return Err(raise(message(535, 16, 0, text)));
+        return Err(raise(messages::datediff_overflow()));
     }
     Ok(Stored::Integer(count))
 }
@@ -412,7 +412,7 @@ fn substring(call: &Call<'_>) -> Answer {
         return Ok(Stored::Null);
     };
     if count < 0 {
-        return Err(raise(message(537, 16, 3, "Invalid length parameter passed to the LEFT or SUBSTRING function.")));
+        return Err(raise(messages::bad_length()));
     }
     let end = from.saturating_add(count).max(1);
     let start = from.max(1);
@@ -549,16 +549,36 @@ fn database_property(context: &Context, call: &Call<'_>) -> Option<Stored> {
     }
 }
 
-fn role(_: &Context, call: &Call<'_>) -> Option<Stored> {
-    const ROLES: [&str; 9] =
-        ["sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin", "public"];
-    let role = text(call, 0)?;
-    ROLES.iter().any(|known| same(known, &role)).then_some(Stored::Integer(1))
+fn role(context: &Context, call: &Call<'_>) -> Option<Stored> {
+    context.rights.in_role(&text(call, 0)?).and_then(|is_in| number(i64::from(is_in)))
+}
+
+/// HAS_PERMS_BY_NAME: of the server if securable and class are NULL; NULL for what the lab does not know.
+fn permission(context: &Context, call: &Call<'_>) -> Option<Stored> {
+    let permission = text(call, 2)?;
+    let granted = match (text(call, 0), text(call, 1)) {
+        (None, None) => context.rights.on_server(&permission)?,
+        (Some(name), Some(class)) if same(&class, "DATABASE") => {
+            let known = context.databases.iter().any(|(known, ..)| same(known, &name));
+            let own = match permission.to_ascii_uppercase().as_str() {
+                "CONNECT" => context.rights.enters(&name),
+                "ALTER" | "CREATE DATABASE" => context.rights.over_databases(),
+                _ => context.rights.is_sysadmin(),
+            };
+            known && own
+        }
+        _ => return context.rights.is_sysadmin().then_some(Stored::Integer(1)),
+    };
+    number(i64::from(granted))
 }
 
 fn access(context: &Context, call: &Call<'_>) -> Option<Stored> {
     let name = text(call, 0)?;
-    context.databases.iter().find(|(known, ..)| same(known, &name)).and_then(|(_, _, open)| number(i64::from(*open)))
+    context
+        .databases
+        .iter()
+        .find(|(known, ..)| same(known, &name))
+        .and_then(|(name, _, open)| number(i64::from(*open && context.rights.enters(name))))
 }
 
 fn applock_mode(context: &Context, call: &Call<'_>) -> Option<Stored> {

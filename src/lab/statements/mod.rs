@@ -71,6 +71,16 @@ impl Failure {
     pub fn wrapped(raised: Raised, wrapper: Raised) -> Self {
         Self(vec![*raised, *wrapper])
     }
+
+    /// What a failed BACKUP or RESTORE ends with: 3013, unless the grammar or a variable was refused, or the session is at its
+    /// end.
+    pub fn ending(mut self, word: &str) -> Self {
+        let alone = |message: &ServerMessage| matches!(message.number, 102 | 137 | 155 | 156) || message.severity >= 20;
+        if !self.0.iter().any(alone) {
+            self.0.push(*messages::wrapper(word));
+        }
+        self
+    }
 }
 
 /// One logged-in connection.
@@ -107,6 +117,7 @@ impl Connection {
     fn begin(&self) {
         let now = self.instance.world.local();
         let mut state = self.instance.lock();
+        state.settle(now);
         let database = state.database(&self.database).map_or(1, |database| database.id);
         if let Some(row) = state.sessions.get_mut(&self.id) {
             row.last_start = now;
@@ -212,7 +223,8 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let now = self.instance.world.local();
         let mut state = self.instance.lock();
-        if state.sessions.get(&self.id).is_some_and(|row| row.serial == self.serial) {
+        // one that is killed stays until its rollback is over
+        if state.sessions.get(&self.id).is_some_and(|row| row.serial == self.serial && row.rollback.is_none()) {
             state.end_session(self.id, now);
         }
     }
@@ -292,7 +304,7 @@ impl Engine for Front {
         let database = {
             let state = instance.lock();
             match state.database(wanted) {
-                Some(database) if run::can_enter(&state, database, 0).is_ok() => database.name.clone(),
+                Some(database) if run::can_enter(&state, database, 0, instance).is_ok() => database.name.clone(),
                 _ => return Err(vec![*messages::cannot_open_login(wanted), *messages::login_failed(&login.user)]),
             }
         };

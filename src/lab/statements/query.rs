@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::Value as Stored;
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, OrderBySort,
-    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor, TopQuantity, Value,
+    Distinct, Expr, Fetch, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart, OrderByExpr,
+    OrderByKind, OrderBySort, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor,
+    TopQuantity, Value,
 };
 
 use super::Variables;
 use crate::lab::catalog::{self, Table};
 use crate::lab::messages::{self, Raised};
+use crate::lab::rights::Rights;
 use crate::lab::tds::{Cell, Column, Type};
 use crate::lab::values::{Family, common, family, to_sqlite, type_name};
 
@@ -29,9 +31,17 @@ pub struct Rendered {
     pub tables: BTreeSet<&'static str>,
 }
 
+/// Where a query is asked from: what a name means, and whether it means anything, depends on it.
+pub struct Seat<'a> {
+    pub database: &'a str,
+    pub variables: &'a Variables,
+    pub version: (u8, u8, u16),
+    pub rights: Rights,
+}
+
 /// Turns a whole query into SQLite's.
-pub fn render(query: &Query, database: &str, variables: &Variables) -> Result<Rendered, Raised> {
-    let mut renderer = Renderer::new(database, variables);
+pub fn render(query: &Query, seat: &Seat<'_>) -> Result<Rendered, Raised> {
+    let mut renderer = Renderer::new(seat);
     let (sql, columns) = renderer.query(query)?;
     let assigned = std::mem::take(&mut renderer.assigned);
     if !assigned.is_empty() && assigned.len() != columns.len() {
@@ -41,8 +51,8 @@ pub fn render(query: &Query, database: &str, variables: &Variables) -> Result<Re
 }
 
 /// The parameters that a query uses and nobody declares, with the types that they meet; text where they meet none.
-pub fn undeclared(query: &Query, database: &str, variables: &Variables) -> Result<Vec<(String, Type)>, Raised> {
-    let mut renderer = Renderer::new(database, variables);
+pub fn undeclared(query: &Query, seat: &Seat<'_>) -> Result<Vec<(String, Type)>, Raised> {
+    let mut renderer = Renderer::new(seat);
     renderer.free = Some(Vec::new());
     renderer.query(query)?;
     let found = renderer.free.unwrap_or_default();
@@ -50,8 +60,8 @@ pub fn undeclared(query: &Query, database: &str, variables: &Variables) -> Resul
 }
 
 /// Turns a condition (IF) into a query of one `bit`.
-pub fn render_condition(expr: &Expr, database: &str, variables: &Variables) -> Result<Rendered, Raised> {
-    let mut renderer = Renderer::new(database, variables);
+pub fn render_condition(expr: &Expr, seat: &Seat<'_>) -> Result<Rendered, Raised> {
+    let mut renderer = Renderer::new(seat);
     let predicate = renderer.predicate(expr)?;
     Ok(Rendered {
         sql: format!("SELECT CASE WHEN {predicate} THEN 1 ELSE 0 END"),
@@ -63,8 +73,8 @@ pub fn render_condition(expr: &Expr, database: &str, variables: &Variables) -> R
 }
 
 /// Turns an expression into a query of one value; converted to `target` if there is one.
-pub fn render_expression(expr: &Expr, target: Option<Type>, database: &str, variables: &Variables) -> Result<Rendered, Raised> {
-    let mut renderer = Renderer::new(database, variables);
+pub fn render_expression(expr: &Expr, target: Option<Type>, seat: &Seat<'_>) -> Result<Rendered, Raised> {
+    let mut renderer = Renderer::new(seat);
     let value = renderer.expr(expr)?;
     let ty = target.unwrap_or(value.ty);
     let sql = match target {
@@ -108,8 +118,7 @@ struct Source {
 }
 
 struct Renderer<'a> {
-    database: &'a str,
-    variables: &'a Variables,
+    seat: &'a Seat<'a>,
     parameters: Vec<Stored>,
     tables: BTreeSet<&'static str>,
     scopes: Vec<Vec<Source>>,
@@ -171,10 +180,9 @@ fn unsupported(near: &str) -> Raised {
 }
 
 impl<'a> Renderer<'a> {
-    fn new(database: &'a str, variables: &'a Variables) -> Self {
+    fn new(seat: &'a Seat<'a>) -> Self {
         Self {
-            database,
-            variables,
+            seat,
             parameters: Vec::new(),
             tables: BTreeSet::new(),
             scopes: Vec::new(),
@@ -210,9 +218,6 @@ impl<'a> Renderer<'a> {
     // ---- queries ----
 
     fn query(&mut self, query: &Query) -> Result<(String, Vec<Column>), Raised> {
-        if query.fetch.is_some() || query.limit_clause.is_some() {
-            return Err(unsupported("FETCH"));
-        }
         if query.for_clause.is_some() {
             return Err(unsupported("FOR"));
         }
@@ -238,7 +243,33 @@ impl<'a> Renderer<'a> {
             },
         };
         let (sql, columns) = self.body(&query.body, order)?;
-        Ok((format!("{with}{sql}"), columns))
+        let part = self.offset(query, order)?;
+        Ok((format!("{with}{sql}{part}"), columns))
+    }
+
+    /// OFFSET n ROWS FETCH NEXT m ROWS ONLY, which came with 2012 and needs an order.
+    fn offset(&mut self, query: &Query, order: &[OrderByExpr]) -> Result<String, Raised> {
+        let skipped = match &query.limit_clause {
+            None if query.fetch.is_none() => return Ok(String::new()),
+            Some(LimitClause::LimitOffset { limit: None, offset: Some(offset), .. }) => offset,
+            _ => return Err(unsupported("FETCH")),
+        };
+        if self.seat.version.0 < 11 || order.is_empty() {
+            return Err(messages::incorrect_syntax("OFFSET"));
+        }
+        if matches!(&*query.body, SetExpr::Select(select) if select.top.is_some()) {
+            return Err(messages::top_and_offset());
+        }
+        let skipped = self.expr(&skipped.value)?;
+        let count = match &query.fetch {
+            None => "-1".to_owned(),
+            Some(Fetch { with_ties: false, percent: false, quantity: Some(count) }) => {
+                let count = self.expr(count)?;
+                cast(&count, Type::BigInt, "0")
+            }
+            Some(_) => return Err(unsupported("FETCH")),
+        };
+        Ok(format!(" LIMIT {count} OFFSET {}", cast(&skipped, Type::BigInt, "0")))
     }
 
     fn body(&mut self, body: &SetExpr, order: &[OrderByExpr]) -> Result<(String, Vec<Column>), Raised> {
@@ -252,12 +283,7 @@ impl<'a> Renderer<'a> {
                 let (mut left, mut columns) = self.body(left, &[])?;
                 let (mut right, others) = self.body(right, &[])?;
                 if columns.len() != others.len() {
-                    return Err(messages::message(
-                        205,
-                        16,
-                        1,
-                        "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.",
-                    ));
+                    return Err(messages::unequal_union());
                 }
                 let types: Vec<Type> = columns.iter().zip(&others).map(|(a, b)| common(a.ty, b.ty)).collect();
                 left = converted(&left, &columns, &types);
@@ -281,7 +307,7 @@ impl<'a> Renderer<'a> {
 
     fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<(String, Vec<Column>), Raised> {
         if select.into.is_some() {
-            return Err(messages::message(262, 14, 1, format!("CREATE TABLE permission denied in database '{}'.", self.database)));
+            return Err(messages::denied("CREATE TABLE", self.seat.database));
         }
         self.scopes.push(Vec::new());
         let mut from = String::new();
@@ -364,7 +390,7 @@ impl<'a> Renderer<'a> {
                 push(value.sql, name, value.ty);
             }
             SelectItem::ExprWithAlias { expr, alias } if alias.value.starts_with('@') && alias.quote_style.is_none() => {
-                let variable = self.variables.get(&alias.value)?;
+                let variable = self.seat.variables.get(&alias.value)?;
                 let value = self.expr(expr)?;
                 let sql = cast(&value, variable.ty, "0");
                 self.assigned.push(alias.value.clone());
@@ -377,7 +403,7 @@ impl<'a> Renderer<'a> {
             SelectItem::Wildcard(_) => {
                 let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
                 if scope.is_empty() {
-                    return Err(messages::message(263, 16, 1, "Must specify table to select from."));
+                    return Err(messages::no_table());
                 }
                 for source in scope {
                     for column in &source.columns {
@@ -389,14 +415,10 @@ impl<'a> Renderer<'a> {
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 let wanted = last_name(name).to_lowercase();
                 let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
-                let source = scope.iter().find(|source| source.names.last() == Some(&wanted)).ok_or_else(|| {
-                    messages::message(
-                        107,
-                        15,
-                        1,
-                        format!("The column prefix '{name}' does not match with a table name or alias name used in the query."),
-                    )
-                })?;
+                let source = scope
+                    .iter()
+                    .find(|source| source.names.last() == Some(&wanted))
+                    .ok_or_else(|| messages::column_prefix(&name.to_string()))?;
                 for column in &source.columns {
                     let sql = format!("{}.{}", source.alias, quoted(&column.name));
                     push(sql, column.name.clone(), column.ty);
@@ -422,9 +444,7 @@ impl<'a> Renderer<'a> {
                 Some(at) => match columns.get(at) {
                     Some(column) => ((at + 1).to_string(), column.ty),
                     None => {
-                        let text =
-                            format!("The ORDER BY position number {} is out of range of the number of items in the select list.", at + 1);
-                        return Err(messages::message(108, 16, 1, text));
+                        return Err(messages::order_position(at + 1));
                     }
                 },
                 None if compound => return Err(messages::invalid_column(&key.expr.to_string())),
@@ -481,10 +501,11 @@ impl<'a> Renderer<'a> {
                     self.source(names, own, columns);
                     return Ok(sql);
                 }
-                let table: &'static Table = catalog::find(&parts, self.database).ok_or_else(|| messages::invalid_object(&shown))?;
+                let table: &'static Table = catalog::find(&parts, self.seat.database).ok_or_else(|| messages::invalid_object(&shown))?;
+                table.admits(self.seat.rights)?;
                 self.tables.insert(table.name);
                 let sql = format!("{} AS {own}", quoted(table.name));
-                self.source(names, own, table.columns());
+                self.source(names, own, table.columns_of(self.seat.version.0));
                 Ok(sql)
             }
             TableFactor::Derived { lateral: false, subquery, alias: Some(alias), .. } => {
@@ -502,8 +523,7 @@ impl<'a> Renderer<'a> {
                     }
                 }
                 if let Some(at) = columns.iter().position(|column| column.name.is_empty()) {
-                    let text = format!("No column name was specified for column {} of '{}'.", at + 1, alias.name.value);
-                    return Err(messages::message(8155, 16, 2, text));
+                    return Err(messages::unnamed_column(at + 1, &alias.name.value));
                 }
                 if !alias.columns.is_empty() {
                     let list: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();

@@ -9,10 +9,10 @@ use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 
 use super::functions::Context;
-use super::query::{self, Rendered};
+use super::query::{self, Rendered, Seat};
 use super::{Connection, Failure, Variables, admin, backup, restore};
 use crate::lab::catalog;
-use crate::lab::instance::{Access, Database, DatabaseState, State, lock, same};
+use crate::lab::instance::{Access, Database, DatabaseState, Instance, State, lock, same};
 use crate::lab::messages::{self, Raised, message};
 use crate::lab::procedures;
 use crate::lab::tds::{Cell, Column, Reply, ServerMessage, Turn, Type};
@@ -57,19 +57,22 @@ pub struct Runner<'a> {
 }
 
 /// Whether a session may make this its database. Errors 924, 927, 922, 954 and their kin.
-pub fn can_enter(state: &State, database: &Database, session: u16) -> Result<(), Raised> {
+pub fn can_enter(state: &State, database: &Database, session: u16, instance: &Instance) -> Result<(), Raised> {
     match database.state {
         DatabaseState::Restoring if database.mirroring.as_ref().is_some_and(|mirroring| !mirroring.principal) => {
             Err(messages::is_mirror(&database.name))
         }
         DatabaseState::Restoring => Err(messages::restoring(&database.name)),
         DatabaseState::Recovering => Err(messages::recovering(&database.name)),
-        DatabaseState::Offline => Err(message(942, 14, 4, format!("Database '{}' cannot be opened because it is offline.", database.name))),
-        DatabaseState::Online if database.busy.is_some_and(|busy| busy != session) => {
-            Err(message(952, 16, 1, format!("Database '{}' is in transition. Try the statement later.", database.name)))
-        }
+        DatabaseState::RecoveryPending => Err(messages::files_missing(&database.name)),
+        DatabaseState::Offline => Err(messages::offline(&database.name)),
+        // its files are in the hands of a RESTORE
+        DatabaseState::Online if database.busy.is_some_and(|busy| busy != session) => Err(messages::restoring(&database.name)),
         DatabaseState::Online if database.access == Access::Single && !state.users_of(&database.name, session).is_empty() => {
             Err(messages::single_user(&database.name))
+        }
+        DatabaseState::Online if !instance.rights.enters(&database.name) => {
+            Err(messages::no_access(&instance.credentials.user, &database.name))
         }
         DatabaseState::Online => Ok(()),
     }
@@ -134,7 +137,7 @@ impl<'a> Runner<'a> {
         let mut found = Vec::new();
         for statement in &statements {
             if let Some(query) = inner.prepared.queries.get(&statement.range.start) {
-                found.extend(query::undeclared(query, &inner.connection.database, &inner.variables)?);
+                found.extend(query::undeclared(query, &inner.seat())?);
             }
         }
         Ok(found)
@@ -159,7 +162,7 @@ impl<'a> Runner<'a> {
                     self.declare(declaration)?;
                 }
             } else if let Some(query) = self.prepared.queries.get(&statement.range.start) {
-                let rendered = query::render(query, &self.connection.database, &self.variables)?;
+                let rendered = query::render(query, &self.seat())?;
                 if rendered.assigned.is_empty() {
                     return Ok(rendered.columns);
                 }
@@ -174,17 +177,10 @@ impl<'a> Runner<'a> {
         let raised = match error {
             SyntaxError::Near { near, .. } if is_keyword(near) => messages::keyword_syntax(near),
             SyntaxError::Near { near, .. } => messages::incorrect_syntax(near),
-            SyntaxError::UnknownOption { option, statement, .. } => {
-                message(155, 15, 1, format!("'{option}' is not a recognized {statement} option."))
-            }
+            SyntaxError::UnknownOption { option, statement, .. } => messages::unknown_option(option, statement),
             SyntaxError::Unclosed { .. } => messages::unclosed_quote(text.get(range.start + 1..).unwrap_or_default()),
             SyntaxError::UnclosedComment { .. } => messages::missing_end_comment(),
-            SyntaxError::TooDeep { .. } => message(
-                191,
-                15,
-                1,
-                "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries.",
-            ),
+            SyntaxError::TooDeep { .. } => messages::too_deep(),
         };
         raised.into()
     }
@@ -386,7 +382,7 @@ impl<'a> Runner<'a> {
                 self.reply.done(None);
             }
             StatementKind::Commit => {
-                return Err(message(3902, 16, 1, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.").into());
+                return Err(messages::no_begin_commit().into());
             }
             StatementKind::Rollback if self.connection.transactions > 0 => {
                 self.connection.transactions = 0;
@@ -394,7 +390,7 @@ impl<'a> Runner<'a> {
                 self.reply.done(None);
             }
             StatementKind::Rollback => {
-                return Err(message(3903, 16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.").into());
+                return Err(messages::no_begin_rollback().into());
             }
             StatementKind::Raiserror(raiserror) => self.raiserror(&raiserror.arguments)?,
             StatementKind::Jump(word) => {
@@ -403,6 +399,14 @@ impl<'a> Runner<'a> {
                     "CONTINUE" => Flow::Continue,
                     _ => Flow::End,
                 });
+            }
+            StatementKind::Other { keyword } if keyword == "THROW" && self.connection.instance.version.0 >= 11 => {
+                let failure = self.throw(&statement.range)?;
+                if self.trying {
+                    return Err(failure);
+                }
+                self.fail(failure);
+                return Ok(Flow::End);
             }
             StatementKind::Other { keyword } if self.prepared.queries.contains_key(&statement.range.start) => {
                 let _ = keyword;
@@ -413,12 +417,29 @@ impl<'a> Runner<'a> {
         Ok(Flow::Next)
     }
 
+    /// THROW: what is thrown, the error at hand or one of the caller's own.
+    fn throw(&mut self, range: &Range<usize>) -> Result<Failure, Failure> {
+        let rest = self.text[range.clone()].get("THROW".len()..).unwrap_or_default().trim().to_owned();
+        if rest.is_empty() {
+            let caught = self.caught.clone().ok_or_else(messages::throw_outside_catch)?;
+            return Ok(Failure(vec![caught]));
+        }
+        let query = parse_query(&format!("SELECT {rest}"))?;
+        let rendered = query::render(&query, &self.seat())?;
+        let row = self.answer(&rendered)?.into_iter().next().unwrap_or_default();
+        let [Cell::Int(number), Cell::Text(text), Cell::Int(state)] = row.as_slice() else {
+            return Err(messages::incorrect_syntax("THROW").into());
+        };
+        if *number < 50_000 {
+            return Err(messages::throw_number(*number).into());
+        }
+        Ok(message(*number, 16, u8::try_from(*state).unwrap_or(1), text.as_str()).into())
+    }
+
     /// DECLAREs a variable, still NULL; its type.
     fn declare(&mut self, declaration: &Declaration) -> Result<Type, Raised> {
         let name = &self.text[declaration.ty.range.clone()];
-        let ty = parse_type(name, 1).ok_or_else(|| {
-            message(2715, 16, 3, format!("Column, parameter, or variable {}: Cannot find data type {name}.", declaration.name.text))
-        })?;
+        let ty = parse_type(name, 1).ok_or_else(|| messages::no_data_type(&declaration.name.text, name))?;
         self.variables.declare(&declaration.name.text, ty, Cell::Null)?;
         Ok(ty)
     }
@@ -434,13 +455,17 @@ impl<'a> Runner<'a> {
                 let parts: Vec<String> = target.split('.').map(str::to_owned).collect();
                 match catalog::find(&parts, &self.connection.database) {
                     None => messages::invalid_object(&target),
-                    Some(table) => message(229, 14, 5, format!("The {keyword} permission was denied on the object '{}'.", table.name)),
+                    Some(table) => {
+                        let (database, schema, object) = table.parts();
+                        messages::not_granted(keyword, object, database, schema)
+                    }
                 }
             }
             "CREATE" | "ALTER" | "DROP" | "GRANT" | "DENY" | "REVOKE" => {
                 let what = words.get(1).copied().unwrap_or_default().to_uppercase();
-                message(262, 14, 1, format!("{keyword} {what} permission denied in database '{}'.", self.connection.database))
+                messages::denied(&format!("{keyword} {what}"), &self.connection.database)
             }
+            "THROW" => messages::incorrect_syntax(keyword),
             other => messages::keyword_syntax(other),
         }
     }
@@ -514,7 +539,7 @@ impl<'a> Runner<'a> {
             }
             match name {
                 "NOCOUNT" => self.count_rows = value != "ON",
-                "LANGUAGE" => self.say(*message(5703, 10, 1, "Changed language setting to us_english.")),
+                "LANGUAGE" => self.say(*messages::language_changed()),
                 _ => {}
             }
         }
@@ -527,7 +552,7 @@ impl<'a> Runner<'a> {
         let found = {
             let state = self.connection.instance.lock();
             let database = state.database(name).ok_or_else(|| messages::no_database(name))?;
-            can_enter(&state, database, id)?;
+            can_enter(&state, database, id, &self.connection.instance)?;
             database.name.clone()
         };
         let old = self.connection.database.clone();
@@ -594,32 +619,14 @@ impl<'a> Runner<'a> {
         };
         let (severity, state) = (number(1), number(2).clamp(0, 255));
         if severity > 18 {
-            return Err(message(
-                2754,
-                16,
-                1,
-                "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.",
-            )
-            .into());
+            return Err(messages::raiserror_severity().into());
         }
-        let (number, text) = match cells.first().map(|(cell, _)| cell) {
-            Some(Cell::Text(text)) => (50000, format_message(text, cells.get(3..).unwrap_or_default())),
-            Some(Cell::Int(number)) if *number >= 50000 => (
-                18054,
-                format!(
-                    "Error {number}, severity {severity}, state {state} was raised, but no message with that error number was found in sys.messages."
-                ),
-            ),
-            _ => {
-                return Err(message(
-                    2732,
-                    16,
-                    1,
-                    "Error number is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.",
-                )
-                .into());
-            }
+        let text = match cells.first().map(|(cell, _)| cell) {
+            Some(Cell::Text(text)) => format_message(text, cells.get(3..).unwrap_or_default()),
+            Some(Cell::Int(number)) if *number >= 50000 => return Err(messages::raiserror_unknown(*number, severity, state).into()),
+            _ => return Err(messages::raiserror_number().into()),
         };
+        let number = 50000;
         let raised = message(number, u8::try_from(severity.max(0)).unwrap_or(16), u8::try_from(state).unwrap_or(1), text);
         if severity > 10 {
             return Err(raised.into());
@@ -633,7 +640,7 @@ impl<'a> Runner<'a> {
 
     fn select(&mut self, at: usize) -> Result<(), Failure> {
         let Some(query) = self.prepared.queries.get(&at) else { return Ok(()) };
-        let rendered = query::render(query, &self.connection.database, &self.variables)?;
+        let rendered = query::render(query, &self.seat())?;
         let rows = self.answer(&rendered)?;
         let count = rows.len() as u64;
         self.connection.rows = rows.len() as i64;
@@ -652,10 +659,18 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    fn seat(&self) -> Seat<'_> {
+        let Connection { instance, database, .. } = &*self.connection;
+        Seat { database, variables: &self.variables, version: instance.version, rights: instance.rights }
+    }
+
     /// Brings the named tables up to date and runs a rendered query.
-    pub fn answer(&mut self, rendered: &Rendered) -> Result<catalog::Answer, Raised> {
+    pub fn answer(&mut self, rendered: &Rendered) -> Result<catalog::Answer, Failure> {
         let connection = &*self.connection;
         let instance = &connection.instance;
+        if !instance.rights.is_sysadmin() && rendered.tables.iter().any(|table| catalog::shows_the_server(table)) {
+            return Err(Failure::wrapped(messages::no_server_state(), messages::no_right()));
+        }
         let mut catalog = lock(&instance.catalog);
         let context = {
             let mut state = instance.lock();
@@ -683,21 +698,22 @@ impl<'a> Runner<'a> {
                 caught: self.caught.clone(),
                 databases: state.databases.iter().map(|database| (database.name.clone(), database.id, database.is_open())).collect(),
                 locks: state.locks.clone(),
+                rights: instance.rights,
             }
         };
-        catalog.run(rendered, context)
+        Ok(catalog.run(rendered, context)?)
     }
 
     fn holds(&mut self, condition: &Expression) -> Result<bool, Failure> {
         let Some(expr) = self.prepared.expressions.get(&condition.range.start) else { return Ok(false) };
-        let rendered = query::render_condition(expr, &self.connection.database, &self.variables)?;
+        let rendered = query::render_condition(expr, &self.seat())?;
         let rows = self.answer(&rendered)?;
         Ok(rows.first().and_then(|row| row.first()) == Some(&Cell::Bit(true)))
     }
 
     fn evaluate(&mut self, expression: &Expression, target: Option<Type>) -> Result<(Cell, Type), Failure> {
         let Some(expr) = self.prepared.expressions.get(&expression.range.start) else { return Ok((Cell::Null, Type::Int)) };
-        let rendered = query::render_expression(expr, target, &self.connection.database, &self.variables)?;
+        let rendered = query::render_expression(expr, target, &self.seat())?;
         let ty = rendered.columns.first().map_or(Type::Int, |column| column.ty);
         let rows = self.answer(&rendered)?;
         Ok((rows.into_iter().flatten().next().unwrap_or(Cell::Null), ty))
@@ -707,7 +723,7 @@ impl<'a> Runner<'a> {
     pub fn evaluate_text(&mut self, expression: &Expression) -> Result<String, Failure> {
         let expr = parse_expression(&self.text[expression.range.clone()])?;
         let target = Type::NVarChar(None);
-        let rendered = query::render_expression(&expr, Some(target), &self.connection.database, &self.variables)?;
+        let rendered = query::render_expression(&expr, Some(target), &self.seat())?;
         match self.answer(&rendered)?.into_iter().flatten().next() {
             Some(Cell::Text(text)) => Ok(text),
             _ => Ok(String::new()),

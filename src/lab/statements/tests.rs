@@ -2,7 +2,9 @@
 
 mod chain;
 mod languages;
+mod model;
 mod procedures;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,15 +12,7 @@ impl Renderer<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Typed, Raised> {
         let name = last_name(&function.name).to_ascii_uppercase();
         if function.name.0.len() > 1 {
-            return Err(messages::message(
-                4121,
-                16,
-                1,
-                format!(
-                    "Cannot find either column or the user-defined function or aggregate \"{}\", or the name is ambiguous.",
-                    function.name
-                ),
-            ));
+            return Err(messages::no_function(&function.name.to_string()));
         }
         let (list, distinct) = match &function.args {
             FunctionArguments::None => (&[][..], false),
@@ -36,7 +28,14 @@ impl Renderer<'_> {
         if matches!(name.as_str(), "DATEADD" | "DATEDIFF" | "DATEPART" | "DATENAME") {
             return self.date_function(&name, list);
         }
+        // what 2012 brought
+        if self.seat.version.0 < 11 && name == "CONCAT" {
+            return Err(messages::not_a_function(&name));
+        }
         if name == "IIF" {
+            if self.seat.version.0 < 11 {
+                return Err(messages::incorrect_syntax("="));
+            }
             let [FunctionArg::Unnamed(FunctionArgExpr::Expr(condition)), yes, no] = list else {
                 return Err(messages::arguments_needed("iif", 3));
             };
@@ -101,8 +100,7 @@ impl Renderer<'_> {
                         Typed::new(format!("lab_unscaled({sum})"), Type::Numeric { precision: 38, scale })
                     }
                     _ => {
-                        let text = format!("Operand data type {} is invalid for {function} operator.", type_name(value.ty));
-                        return Err(messages::message(8117, 16, 1, text));
+                        return Err(messages::bad_operand(&type_name(value.ty), &function));
                     }
                 }
             }
@@ -116,9 +114,7 @@ impl Renderer<'_> {
                 if name.starts_with("DATEP") || name == "DATENAME" { 2 } else { 3 },
             ));
         };
-        let part = functions::date_part(&part.value).ok_or_else(|| {
-            messages::message(155, 15, 1, format!("'{}' is not a recognized {} option.", part.value, name.to_lowercase()))
-        })?;
+        let part = functions::date_part(&part.value).ok_or_else(|| messages::unknown_option(&part.value, &name.to_lowercase()))?;
         let arguments = rest.iter().map(|argument| self.argument(argument)).collect::<Result<Vec<_>, _>>()?;
         let moment = |value: &Typed| -> Typed {
             let keep = matches!(family(value.ty), Family::DateTime | Family::Date | Family::Time | Family::Offset);
@@ -253,8 +249,8 @@ impl Renderer<'_> {
             ("IS_SRVROLEMEMBER", [role]) | ("IS_SRVROLEMEMBER", [role, _]) => {
                 Typed::new(format!("lab_role({})", text(role).sql), Type::Int)
             }
-            ("HAS_PERMS_BY_NAME", [_, _, permission]) | ("HAS_PERMS_BY_NAME", [_, _, permission, ..]) => {
-                Typed::new(format!("(CASE WHEN {} IS NULL THEN NULL ELSE 1 END)", permission.sql), Type::Int)
+            ("HAS_PERMS_BY_NAME", [securable, class, permission, ..]) => {
+                Typed::new(format!("lab_permission({}, {}, {})", text(securable).sql, text(class).sql, text(permission).sql), Type::Int)
             }
             ("HAS_DBACCESS", [database]) => Typed::new(format!("lab_access({})", text(database).sql), Type::Int),
             ("APPLOCK_MODE", [principal, resource, owner]) => Typed::new(

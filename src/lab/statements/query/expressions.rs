@@ -1,6 +1,6 @@
 //! Predicates and expressions of a rendered query.
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
+use sqlparser::ast::{BinaryOperator, CastKind, Expr, UnaryOperator, Value};
 
 use super::{Renderer, Typed, cast, coerce, comparable, converted, explicit, last_word, meeting, substring, unified};
 use crate::lab::messages::{self, Raised};
@@ -51,12 +51,7 @@ impl Renderer<'_> {
                 let value = self.expr(expr)?;
                 let (sql, columns) = self.query(subquery)?;
                 let [column] = columns.as_slice() else {
-                    return Err(messages::message(
-                        116,
-                        16,
-                        1,
-                        "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
-                    ));
+                    return Err(messages::one_expression());
                 };
                 let word = if *negated { "NOT IN" } else { "IN" };
                 let ty = common(value.ty, column.ty);
@@ -89,7 +84,7 @@ impl Renderer<'_> {
             }
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with("@@") => self.global(&ident.value),
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with('@') => {
-                let variable = match (self.variables.get(&ident.value), &mut self.free) {
+                let variable = match (self.seat.variables.get(&ident.value), &mut self.free) {
                     (Err(_), Some(free)) => {
                         free.push((ident.value.clone(), None));
                         let text = Type::NVarChar(Some(4000));
@@ -113,14 +108,21 @@ impl Renderer<'_> {
             Expr::CompoundIdentifier(parts) => self.column(parts),
             Expr::Value(value) => self.literal(&value.value),
             Expr::Collate { expr, .. } => self.expr(expr),
-            Expr::Cast { expr, data_type, .. } => {
+            Expr::Cast { kind, expr, data_type, .. } => {
+                let tried = *kind == CastKind::TryCast;
+                if tried && self.seat.version.0 < 11 {
+                    return Err(messages::keyword_syntax("as"));
+                }
                 let value = self.expr(expr)?;
                 let name = data_type.to_string();
                 let ty = parse_type(&name, 30).ok_or_else(|| messages::unknown_type(&name))?;
                 self.settle(&value, ty);
-                Ok(Typed::new(explicit(&value, ty, "0"), ty))
+                Ok(Typed::new(attempted(explicit(&value, ty, "0"), tried), ty))
             }
             Expr::Convert { is_try, expr, data_type: Some(data_type), styles, target_before_value: true, .. } => {
+                if *is_try && self.seat.version.0 < 11 {
+                    return Err(messages::not_a_function("TRY_CONVERT"));
+                }
                 let value = self.expr(expr)?;
                 let name = data_type.to_string();
                 let ty = parse_type(&name, 30).ok_or_else(|| messages::unknown_type(&name))?;
@@ -129,8 +131,7 @@ impl Renderer<'_> {
                     [style] => cast(&self.expr(style)?, Type::Int, "0"),
                     _ => return Err(messages::arguments_needed("convert", 3)),
                 };
-                let sql = explicit(&value, ty, &style);
-                Ok(Typed::new(if *is_try { sql.replacen("lab_cast(", "lab_try_cast(", 1) } else { sql }, ty))
+                Ok(Typed::new(attempted(explicit(&value, ty, &style), *is_try), ty))
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
                 let value = self.expr(expr)?;
@@ -179,12 +180,7 @@ impl Renderer<'_> {
             Expr::Subquery(query) => {
                 let (sql, columns) = self.query(query)?;
                 let [column] = columns.as_slice() else {
-                    return Err(messages::message(
-                        116,
-                        16,
-                        1,
-                        "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
-                    ));
+                    return Err(messages::one_expression());
                 };
                 Ok(Typed::new(format!("({sql})"), column.ty))
             }
@@ -193,10 +189,8 @@ impl Renderer<'_> {
                 let arguments = [self.expr(expr)?, self.expr(from)?, self.expr(count)?];
                 Ok(substring(&arguments))
             }
-            Expr::Trim { expr, trim_what: None, trim_characters: None, .. } => {
-                let value = self.text(expr)?;
-                Ok(Typed::new(format!("trim({})", value.sql), value.ty))
-            }
+            // TRIM came after 2014
+            Expr::Trim { .. } => Err(messages::not_a_function("TRIM")),
             Expr::Floor { .. } => Err(messages::not_a_function("floor")),
             Expr::Ceil { .. } => Err(messages::not_a_function("ceiling")),
             Expr::Exists { .. } | Expr::Like { .. } | Expr::IsNull(_) | Expr::Between { .. } | Expr::InList { .. } => {
@@ -204,15 +198,6 @@ impl Renderer<'_> {
             }
             other => Err(messages::incorrect_syntax(&last_word(&other.to_string()))),
         }
-    }
-
-    fn text(&mut self, expr: &Expr) -> Result<Typed, Raised> {
-        let value = self.expr(expr)?;
-        if value.is_text() {
-            return Ok(value);
-        }
-        let ty = Type::NVarChar(Some(4000));
-        Ok(Typed::new(cast(&value, ty, "0"), ty))
     }
 
     fn literal(&mut self, value: &Value) -> Result<Typed, Raised> {
@@ -251,14 +236,7 @@ impl Renderer<'_> {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
         let digits = format!("{whole}{part}");
         let value = digits.parse::<i128>().ok().filter(|_| digits.len() <= 38);
-        let value = value.ok_or_else(|| {
-            messages::message(
-                1007,
-                15,
-                1,
-                format!("The number '{text}' is out of the range for numeric representation (maximum precision 38)."),
-            )
-        })?;
+        let value = value.ok_or_else(|| messages::number_too_long(text))?;
         let scale = u8::try_from(part.len()).unwrap_or(38);
         let precision = u8::try_from(digits.trim_start_matches('0').len().max(part.len()).max(1)).unwrap_or(38);
         Ok(Typed::new(self.bind(&Cell::Numeric { value, scale }), Type::Numeric { precision, scale }))
@@ -349,6 +327,11 @@ impl Renderer<'_> {
             })),
         }
     }
+}
+
+/// TRY_CAST and TRY_CONVERT: NULL instead of an error.
+fn attempted(sql: String, tried: bool) -> String {
+    if tried { sql.replacen("lab_cast(", "lab_try_cast(", 1) } else { sql }
 }
 
 fn cast_in(value: &Typed, ty: Type) -> String {

@@ -1,6 +1,7 @@
 //! The forms of RESTORE that only read a file: HEADERONLY, FILELISTONLY, LABELONLY, VERIFYONLY.
 
-use super::{OPTIONS, chosen, device, known_options, open, unreadable};
+use super::plan::readable;
+use super::{OPTIONS, chosen, damaged, device, known_options, open, unreadable};
 use crate::lab::catalog::{IntoCell, columns, size};
 use crate::lab::media::{self, Set};
 use crate::lab::messages;
@@ -15,6 +16,10 @@ pub(super) fn read(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Fai
     known_options(restore, &OPTIONS)?;
     if runner.connection.transactions > 0 {
         return Err(messages::in_transaction().into());
+    }
+    let instance = std::sync::Arc::clone(&runner.connection.instance);
+    if !instance.rights.over_databases() {
+        return Err(messages::denied("CREATE DATABASE", "master").into());
     }
     let (device, path) = device(runner, restore)?;
     match restore.kind {
@@ -40,19 +45,24 @@ pub(super) fn read(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Fai
             runner.rows(&columns, &[row]);
         }
         RestoreKind::HeaderOnly => {
-            let (_, sets) = open(&device, &path)?;
-            let columns = header_columns(runner.connection.instance.version);
+            let contents = open(&device, &path)?;
+            if let Some(error) = &contents.rest {
+                return Err(unreadable(&device, error).into());
+            }
+            let columns = header_columns(instance.version);
             let wanted = restore.value("FILE").map(|value| whole(runner, value)).transpose()?;
-            let rows: Vec<Vec<Cell>> = sets
+            let rows: Vec<Vec<Cell>> = contents
+                .sets
                 .iter()
                 .filter(|set| wanted.is_none_or(|wanted| i64::try_from(set.position) == Ok(wanted)))
-                .map(|set| header_row(&columns, set))
+                .map(|set| header_row(&columns, set, readable(&instance, &set.header, false).is_ok()))
                 .collect();
             runner.rows(&columns, &rows);
         }
         RestoreKind::FileListOnly => {
-            let (_, sets) = open(&device, &path)?;
-            let set = chosen(runner, restore, &device, &sets)?;
+            let contents = open(&device, &path)?;
+            let set = chosen(runner, restore, &device, &contents)?;
+            readable(&instance, &set.header, false)?;
             let columns = columns(FILE_LIST);
             let rows: Vec<Vec<Cell>> = set
                 .header
@@ -88,12 +98,13 @@ pub(super) fn read(runner: &mut Runner<'_>, restore: &Restore) -> Result<(), Fai
             runner.rows(&columns, &rows);
         }
         _ => {
-            let (_, sets) = open(&device, &path)?;
-            let set = chosen(runner, restore, &device, &sets)?;
+            let contents = open(&device, &path)?;
+            let set = chosen(runner, restore, &device, &contents)?;
+            readable(&instance, &set.header, false)?;
             if restore.has("CHECKSUM") && !set.header.checksums {
                 return Err(messages::no_checksum().into());
             }
-            media::verify(&path, set).map_err(|error| unreadable(&device, &error))?;
+            media::verify(&path, set).map_err(|error| damaged(&device, set, &error))?;
             runner.say(*messages::valid(set.position));
             runner.reply.done(None);
         }
@@ -139,6 +150,17 @@ const HEADER: &str = "BackupName nvarchar(128), BackupDescription nvarchar(255),
     BackupSetGUID uniqueidentifier, CompressedBackupSize bigint, containment tinyint, KeyAlgorithm nvarchar(32), \
     EncryptorThumbprint varbinary(20), EncryptorType nvarchar(32)";
 
+/// The version of a database's files, by the server's major version.
+pub fn database_version(major: i32) -> i32 {
+    match major {
+        ..=9 => 611,
+        10 => 661,
+        11 => 706,
+        12 => 782,
+        _ => 852,
+    }
+}
+
 /// 52 columns up to 2008 R2, 53 on 2012, 56 from 2014.
 fn header_columns(version: (u8, u8, u16)) -> Vec<Column> {
     let mut all = columns(HEADER);
@@ -150,13 +172,15 @@ fn header_columns(version: (u8, u8, u16)) -> Vec<Column> {
     all
 }
 
-fn header_row(columns: &[Column], set: &Set) -> Vec<Cell> {
+/// `readable`: false for a set of a newer server, of which the name tells that this one cannot read it.
+fn header_row(columns: &[Column], set: &Set, readable: bool) -> Vec<Cell> {
     let header = &set.header;
+    let name = if readable { header.name.as_deref() } else { Some("*** INCOMPLETE ***") };
     let bytes = set.payload + 2048;
     row(
         columns,
         &[
-            ("BackupName", header.name.as_ref().cell()),
+            ("BackupName", name.cell()),
             ("BackupType", Cell::SmallInt(header.kind.number())),
             ("Compressed", false.cell()),
             ("Position", i32::try_from(set.position).unwrap_or(0).cell()),
@@ -164,7 +188,7 @@ fn header_row(columns: &[Column], set: &Set) -> Vec<Cell> {
             ("UserName", (&header.user).cell()),
             ("ServerName", (&header.server).cell()),
             ("DatabaseName", (&header.database).cell()),
-            ("DatabaseVersion", 782.cell()),
+            ("DatabaseVersion", database_version(header.version.0).cell()),
             ("DatabaseCreationDate", header.database_created.cell()),
             ("BackupSize", size(bytes)),
             ("FirstLSN", header.first_lsn.cell()),
@@ -194,7 +218,7 @@ fn header_row(columns: &[Column], set: &Set) -> Vec<Cell> {
             ("IsSingleUser", false.cell()),
             ("HasBackupChecksums", header.checksums.cell()),
             ("IsDamaged", (header.flags & 32 != 0).cell()),
-            ("BeginsLogChain", false.cell()),
+            ("BeginsLogChain", header.begins_chain.cell()),
             ("HasIncompleteMetaData", (header.flags & 128 != 0).cell()),
             ("IsForceOffline", (header.flags & 256 != 0).cell()),
             ("IsCopyOnly", header.copy_only.cell()),
