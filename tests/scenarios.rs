@@ -1,4 +1,5 @@
 //! Every scenario on the stock runbook, and on runbooks with one mistake each: the right ones disappoint, and no others.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;

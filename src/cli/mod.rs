@@ -8,12 +8,15 @@ mod execute;
 pub mod exit;
 mod explain;
 mod guard;
+#[cfg_attr(not(feature = "lab"), path = "without_lab.rs")]
 mod lab;
 mod record;
+#[cfg(feature = "lab")]
 mod rehearse;
 mod resume;
 mod run;
 mod runs;
+#[cfg(feature = "lab")]
 mod scenarios;
 
 use std::ffi::OsString;
@@ -25,6 +28,8 @@ use crate::report::{self, Style};
 pub use crate::check::page::document as rules_document;
 pub use docs::{reference, table};
 pub use error::CliError;
+#[cfg(not(feature = "lab"))]
+use lab as rehearse;
 
 /// Carries out documented disaster-recovery procedures, written as runbooks that a site can edit.
 #[derive(Parser)]

@@ -70,6 +70,8 @@ pub struct Scenario {
     pub stalled_days: u32,
     /// somebody has brought mgc online already
     pub recovered: bool,
+    /// the site file names instances instead of ports, which each machine's SQL Server Browser tells
+    pub named_instances: bool,
     /// the servers' version
     pub version: Version,
     /// what the lab's login may do on them
@@ -113,6 +115,7 @@ impl Default for Scenario {
             log_shipping: true,
             stalled_days: 0,
             recovered: false,
+            named_instances: false,
             version: Version::default(),
             login: Rights::default(),
             primary_version: None,
@@ -221,6 +224,12 @@ pub enum Fault {
     RestoreFails { nth: u32, number: i32 },
     /// the login is refused on this server
     LoginFails { server: String },
+    /// what this server offers of encryption is not what a site takes unasked; the site file stays as it is
+    Tls {
+        #[serde(default = "backup")]
+        server: String,
+        offers: Offers,
+    },
     /// the monitor server of log shipping does not answer: what talks to it fails
     MonitorSilent,
     /// the nth batch or procedure call on this server whose text contains `text`, without regard to case, is carried out
@@ -279,6 +288,26 @@ pub enum Account {
     Agent,
 }
 
+/// What is wrong with a server's encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offers {
+    /// nothing newer than TLS 1.0
+    #[serde(rename = "tls-1.0")]
+    Tls10,
+    /// TLS 1.2 with cipher suites without forward secrecy alone
+    OldSuites,
+    /// the login is encrypted, what follows it is not
+    LoginOnly,
+    None,
+    /// a certificate that ended yesterday
+    Expired,
+    /// a certificate of another machine
+    WrongName,
+    /// a certificate that the site's `ca` does not hold
+    UnknownIssuer,
+}
+
 fn backup() -> String {
     BACKUP.to_owned()
 }
@@ -313,10 +342,11 @@ impl Fault {
 
     /// What is wrong with a fault, whatever else the scenario says.
     fn misplaced(&self) -> Option<String> {
-        if let Some((server, planned)) = self.as_break() {
-            if !SERVERS.contains(&server) {
-                return Some(format!("a fault names the server `{server}`; there are {}", SERVERS.join(" and ")));
-            }
+        let tls = if let Self::Tls { server, .. } = self { Some(server.as_str()) } else { None };
+        if let Some(server) = tls.or(self.as_break().map(|(server, _)| server)).filter(|server| !SERVERS.contains(server)) {
+            return Some(format!("a fault names the server `{server}`; there are {}", SERVERS.join(" and ")));
+        }
+        if let Some((_, planned)) = self.as_break() {
             if planned.text.trim().is_empty() {
                 return Some("a fault of a batch needs the `text` of its batch".to_owned());
             }
@@ -483,6 +513,20 @@ mod tests {
         assert!(matches!(Scenario::parse("x", "logs = 3\napplied = 2\ncopied = 2"), Err(ScenarioError::Impossible { .. })));
         let faults = Scenario::parse("x", "[[fault]]\nkind = \"missing-log\"\nlog = 15\nplace = \"share\"\n").unwrap().faults;
         assert_eq!(faults, [Fault::MissingLog { log: 15, place: Place::Share }]);
+    }
+
+    #[test]
+    fn a_server_s_encryption_is_one_of_those_that_there_are() {
+        let fault = |keys: &str| Scenario::parse("x", &format!("[[fault]]\nkind = \"tls\"\n{keys}\n")).map(|scenario| scenario.faults);
+        assert_eq!(fault("offers = \"tls-1.0\"").unwrap(), [Fault::Tls { server: "backup".into(), offers: Offers::Tls10 }]);
+        for offers in ["old-suites", "login-only", "none", "expired", "wrong-name", "unknown-issuer"] {
+            fault(&format!("server = \"backup_mirror\"\noffers = \"{offers}\"")).unwrap();
+        }
+        for (keys, word) in [("offers = \"tls-1.1\"", "tls-1.1"), ("", "offers"), ("offers = \"none\"\nserver = \"primary\"", "`primary`")]
+        {
+            let error = fault(keys).unwrap_err().to_string();
+            assert!(error.contains(word), "{keys}: {error}");
+        }
     }
 
     #[test]

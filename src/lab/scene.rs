@@ -413,6 +413,7 @@ impl Scene<'_> {
             | Fault::JobRunning { .. }
             | Fault::CannotRead { .. }
             | Fault::ReplyLost { .. }
+            | Fault::Tls { .. }
             | Fault::ConnectionCut { .. }
             | Fault::Slow { .. }
             | Fault::ShareVanishes { .. } => {}
