@@ -399,6 +399,7 @@ impl Run {
                 killed: false,
                 rollback: None,
                 reconnects: false,
+                encrypted: true,
             },
         );
         id

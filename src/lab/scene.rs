@@ -146,6 +146,7 @@ fn session(id: u16, login: &str, host: &str, program: &str, database: &str, at: 
         killed: false,
         rollback: None,
         reconnects: false,
+        encrypted: true,
     }
 }
 
