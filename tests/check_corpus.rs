@@ -513,6 +513,47 @@ const PLANTED: &[(&str, &str, &[Do])] = &[
             "let server_name = facts.server.server_name;\nstep(\"start\", || { note(`${query(\"backup\", \"EXEC msdb.dbo.sp_start_job @job_name = 'LSCopy'\").rows.len()}`); });",
         )],
     ),
+    (
+        "a variable is unknown, and a server is misspelt, too",
+        "unknown-cmdlet",
+        &[
+            Put(
+                "",
+                "let server_name = facts.server.server_name;",
+                "let server_name = facts.server.server_name;\nstep(\"told\", || { note(ticket_nr); });",
+            ),
+            Put("", "for name in add {", "ps(\"Get-CsPoool\");\n    for name in add {"),
+        ],
+    ),
+    (
+        "a call is unknown, and a confirm is gone, too",
+        "change-without-confirm",
+        &[
+            Put(
+                "",
+                "let server_name = facts.server.server_name;",
+                "let server_name = facts.server.server_name;\nstep(\"told\", || { nte(\"x\"); });",
+            ),
+            Cut("    confirm(`Switch", "    pchat::fail_over("),
+        ],
+    ),
+    (
+        "a semicolon is missing, and an option is misspelt, too",
+        "wrong-arguments",
+        &[
+            Put("", "let server_name = facts.server.server_name;", "let server_name = facts.server.server_name\nnote(server_name);"),
+            Put("", "keep: \"norecovery\", alone: true,", "keep: \"norecovery\", alon: true,"),
+        ],
+    ),
+    (
+        "a copy goes the other way",
+        "restored-before-copied",
+        &[Put(
+            "",
+            "copy_backups(#{ from: from, to: site.backups.copy_to,",
+            "copy_backups(#{ from: site.backups.copy_to, to: site.backups.share,",
+        )],
+    ),
 ];
 
 /// What does no harm: nothing is found.

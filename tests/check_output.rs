@@ -367,6 +367,10 @@ fn explain_prints_pages_and_knows_what_was_meant() {
     assert_eq!(slugs, RULES.iter().map(|rule| rule.slug).collect::<Vec<_>>());
     world.cutover("explain unknown-cal").exits(2).says("did you mean `unknown-call`?");
     world.cutover("explain x").exits(2).says("`cutover explain` lists the rules");
+    let number = world.cutover("explain 4305").exits(0).stdout;
+    assert!(number.starts_with("SQL Server error 4305, severity 16\n\n"), "{number}");
+    world.cutover("explain -2").exits(0);
+    world.cutover("explain 99999").exits(2).says("sys.messages");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "../src/cases.rs"]
+mod cases;
 mod common;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cases::cases;
 use common::{World, is_housekeeping, of, repository};
 use cutover::journal;
 use cutover::tsql::classify::{Class, classify};
@@ -118,15 +121,24 @@ fn killed_at_every_line_of_its_record_it_reaches_the_same_end_and_makes_every_ch
             points.push(("after", n + 1));
         }
     }
-    let rows: Vec<Mutex<String>> = points.iter().map(|_| Mutex::default()).collect();
+    // around what changes something every line; of the reads and questions a tenth, unless all are asked for
+    let (every, mut passed) = (points.len().div_ceil(cases(points.len())), 0);
+    let tried: Vec<usize> = (0..points.len())
+        .filter(|at| {
+            let line = &lines[points[*at].1 - 1];
+            passed += usize::from(line["class"] != "changes");
+            line["class"] == "changes" || passed % every == 1 % every
+        })
+        .collect();
+    let rows: Vec<Mutex<String>> = tried.iter().map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                while let Some(((when, n), row)) = points.get(next.load(Ordering::SeqCst)).and_then(|_| {
+                loop {
                     let at = next.fetch_add(1, Ordering::SeqCst);
-                    Some((points.get(at)?, rows.get(at)?))
-                }) {
+                    let (Some(point), Some(row)) = (tried.get(at), rows.get(at)) else { return };
+                    let (when, n) = &points[*point];
                     let came = kill_and_resume(when, *n, &end, &once);
                     *row.lock().unwrap() = format!("{when:>6} {n:>3}  {:<58} {came}", in_words(&lines[n - 1]));
                 }
@@ -134,8 +146,19 @@ fn killed_at_every_line_of_its_record_it_reaches_the_same_end_and_makes_every_ch
         }
     });
     let table: Vec<String> = rows.into_iter().map(|row| row.into_inner().unwrap()).collect();
-    println!("{} kills, each resumed to the same world with every change made once", table.len());
-    insta::assert_snapshot!("killed_at_every_line", format!("{}\n{} kills", table.join("\n"), table.len()));
+    println!("{} kills of {}, each resumed to the same world with every change made once", table.len(), points.len());
+    if table.len() == points.len() {
+        insta::assert_snapshot!("killed_at_every_line", format!("{}\n{} kills", table.join("\n"), table.len()));
+        return;
+    }
+    // the table holds all of them, in order, behind its two lines of head
+    let (_, known) = include_str!("snapshots/resume__killed_at_every_line.snap").split_once("\n---\n").unwrap();
+    let known: Vec<&str> = known.lines().collect();
+    assert_eq!(known.last().copied(), Some(format!("{} kills", points.len()).as_str()));
+    for (row, at) in table.iter().zip(&tried) {
+        // a snapshot begins without blanks
+        assert_eq!(row.trim_start(), known[*at].trim_start());
+    }
 }
 
 fn kill_and_resume(when: &str, n: usize, end: &Value, once: &Changes) -> String {

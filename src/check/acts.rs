@@ -9,9 +9,9 @@ use super::value::{Piece, Text, Value};
 use crate::facts::cmdlets::{self, Cmdlet, Resolved};
 use crate::primitives::Class;
 use crate::tsql::classify;
-use crate::tsql::lex::significant;
+use crate::tsql::lex::{TokenKind, significant};
 use crate::tsql::syntax::{
-    DatabaseChangeKind, Exec, ExecTarget, Options, RestoreKind, Statement, StatementKind, Value as SqlValue, ValueKind,
+    DatabaseChangeKind, Exec, ExecTarget, Expression, Options, RestoreKind, Statement, StatementKind, Value as SqlValue, ValueKind,
 };
 
 /// What an act is.
@@ -195,6 +195,9 @@ pub fn cmdlets_of(call: &Call) -> (Vec<&'static Cmdlet>, bool) {
     (found.into_iter().flatten().collect(), all)
 }
 
+/// Of Install-CsMirrorDatabase.
+const MIRROR_DROP: &str = "DropExistingDatabasesOnMirror";
+
 fn of_cmdlet(call: &Call) -> Vec<Act> {
     let (cmdlets, all) = cmdlets_of(call);
     let mut found = Vec::new();
@@ -210,7 +213,7 @@ fn of_cmdlet(call: &Call) -> Vec<Act> {
         }
     };
     let on = |value: &Value| value.alternatives().iter().any(|v| !matches!(v, Value::Bool(false) | Value::Unit));
-    look(ActKind::MirrorDrop, "DropExistingDatabasesOnMirror", &on, None);
+    look(ActKind::MirrorDrop, MIRROR_DROP, &on, None);
     let away = |value: &Value| {
         value.alternatives().iter().any(|v| !v.as_constant().is_some_and(|state| state.eq_ignore_ascii_case("Normal")) && *v != Value::Unit)
     };
@@ -221,7 +224,7 @@ fn of_cmdlet(call: &Call) -> Vec<Act> {
 fn of_texts(call: &Call) -> Vec<Act> {
     let mut found: Vec<Act> = Vec::new();
     for (index, sql) in call.sql.iter().enumerate() {
-        let mut reader = Reader { call, sql, index, found: &mut found };
+        let mut reader = Reader { call, sql, index, depth: 0, found: &mut found };
         match &sql.batch {
             Ok(batch) => batch.statements.iter().for_each(|statement| reader.statement(statement)),
             Err(_) => reader.reads(0..sql.rendered.len()),
@@ -238,11 +241,16 @@ fn of_texts(call: &Call) -> Vec<Act> {
     found
 }
 
+/// How deep texts inside texts are followed.
+const NESTED: usize = 4;
+
 /// Collects the acts of one text.
 struct Reader<'a> {
     call: &'a Call,
     sql: &'a Sql,
     index: usize,
+    /// texts around this one
+    depth: usize,
     found: &'a mut Vec<Act>,
 }
 
@@ -305,7 +313,7 @@ impl Reader<'_> {
     fn exec(&mut self, exec: &Exec, range: &Range<usize>) {
         let Some(name) = exec.target.name() else {
             if let ExecTarget::Text(expression) = &exec.target {
-                self.inner(literal(&self.sql.rendered[expression.range.clone()]), range);
+                self.inner(self.run_there(expression), range);
             }
             return;
         };
@@ -325,13 +333,26 @@ impl Reader<'_> {
             }
             "sp_help_log_shipping_secondary_primary" => self.add(ActKind::ReadSecondary, None, range),
             "sp_executesql" => {
-                let text = argument("statement").or(argument("stmt")).and_then(|value| match &value.kind {
-                    ValueKind::Text(text) => Some(text.clone()),
-                    _ => None,
-                });
-                self.inner(text, range);
+                let text = argument("statement").or(argument("stmt"));
+                self.inner(text.and_then(|value| self.text_of(value)), range);
             }
             _ => {}
+        }
+    }
+
+    /// The text that `EXEC (..)` runs.
+    fn run_there(&self, expression: &Expression) -> Option<String> {
+        match bound_name(&self.sql.rendered, expression) {
+            Some(variable) => self.text_of(&variable),
+            None => literal(&self.sql.rendered[expression.range.clone()]),
+        }
+    }
+
+    fn text_of(&self, value: &SqlValue) -> Option<String> {
+        match &value.kind {
+            ValueKind::Text(text) => Some(text.clone()),
+            ValueKind::Variable(_) => meant(self.call, self.sql, value)?.as_constant(),
+            _ => None,
         }
     }
 
@@ -340,11 +361,10 @@ impl Reader<'_> {
         let Some(text) = text else { return };
         let inner = Sql::of(&Text::constant(text, None));
         let mut found = Vec::new();
-        // one level is what people write
         if let Ok(batch) = &inner.batch
-            && !inner.rendered.to_ascii_lowercase().contains("exec")
+            && self.depth < NESTED
         {
-            let mut reader = Reader { call: self.call, sql: &inner, index: self.index, found: &mut found };
+            let mut reader = Reader { call: self.call, sql: &inner, index: self.index, depth: self.depth + 1, found: &mut found };
             batch.statements.iter().for_each(|statement| reader.statement(statement));
         }
         self.found.extend(found.into_iter().map(|act| Act { range: Some(range.clone()), ..act }));
@@ -369,6 +389,35 @@ fn names<'t>(text: &'t str, range: &Range<usize>) -> impl Iterator<Item = String
     // most texts have nothing to do with it
     let tokens = if part.to_ascii_lowercase().contains("log_shipping") { significant(part) } else { Vec::new() };
     tokens.into_iter().filter_map(|token| token.name(part)).map(|name| name.to_lowercase())
+}
+
+/// `@name`, if an expression is that alone, in parentheses or not.
+fn bound_name(text: &str, expression: &Expression) -> Option<SqlValue> {
+    let part = &text[expression.range.clone()];
+    let mut tokens = significant(part).into_iter().filter(|token| !matches!(token.text(part), "(" | ")"));
+    match (tokens.next().filter(|token| token.kind == TokenKind::Variable), tokens.next()) {
+        (Some(token), None) => {
+            let start = expression.range.start;
+            Some(SqlValue { kind: ValueKind::Variable(token.text(part).to_owned()), range: start + token.start..start + token.end })
+        }
+        _ => None,
+    }
+}
+
+/// The `@name`s that hold a text which a batch runs: `EXEC (@q)`, `EXEC sp_executesql @q`.
+pub fn run_texts(sql: &Sql) -> Vec<SqlValue> {
+    let of = |statement: &&Statement| {
+        let StatementKind::Exec(exec) = &statement.kind else { return None };
+        match &exec.target {
+            ExecTarget::Text(expression) => bound_name(&sql.rendered, expression),
+            target => {
+                let name = target.name()?;
+                let first = exec.arguments.first().filter(|_| name.rsplit('.').next() == Some("sp_executesql"))?;
+                Some(first.value.clone()).filter(|value| value.variable().is_some())
+            }
+        }
+    };
+    statements(sql).iter().filter_map(of).collect()
 }
 
 /// The text of an expression that is one literal, in parentheses or not.
@@ -533,8 +582,18 @@ pub fn place(run: &Run<'_>, call: &Call, act: &Act) -> (usize, Range<usize>) {
     let in_text = act.sql.and_then(|index| call.sql.get(index)).zip(act.range.as_ref()).zip(call.index_of("text"));
     match in_text {
         Some(((sql, range), argument)) => run.text_span(call, argument, &sql.text, range),
-        None => (call.file, run.name_span(call)),
+        None => (call.file, option(run, call, act).unwrap_or_else(|| run.name_span(call))),
     }
+}
+
+/// The bytes of the parameter that makes a cmdlet do it.
+fn option(run: &Run<'_>, call: &Call, act: &Act) -> Option<Range<usize>> {
+    let index = call.index_of("parameters").filter(|_| act.kind == ActKind::MirrorDrop)?;
+    let given = cmdlets_of(call).0.into_iter().flat_map(|cmdlet| parameter(call, cmdlet, MIRROR_DROP));
+    given.into_iter().find_map(|given| match given {
+        Given::As(key, _) => Some(run.key_span(call, index, key)),
+        _ => None,
+    })
 }
 
 /// The runbook's call that leads to an event inside a function.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::event::Event;
 use super::order::{self, Memo};
 use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, Related, Run, STDIN, Set, suppress};
+use crate::facts::differ_by_prefix;
 use crate::script::{self, Kind, Library, Problem, Script, ScriptError, ScriptErrors, Source, SourceFile, limits, parallel};
 use crate::site::Site;
 
@@ -24,11 +25,11 @@ struct LookedAt {
     followed: bool,
 }
 
-/// A runbook, loaded or refused.
+/// A runbook, as far as it was understood.
 struct Loaded {
     /// nothing if all that there was to say of it has been said
     script: Option<Arc<Script>>,
-    refused: Option<ScriptErrors>,
+    errors: Vec<ScriptError>,
     findings: Vec<Finding>,
     /// functions that it calls on some way, by the address of their file
     called: Vec<(usize, usize)>,
@@ -118,6 +119,7 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
     let mut findings = Vec::new();
     let mut files: Vec<LookedAt> = Vec::new();
     let mut scripts: Vec<Arc<Script>> = Vec::new();
+    let mut broken: BTreeSet<*const SourceFile> = BTreeSet::new();
     let mut called: HashMap<usize, BTreeSet<usize>> = HashMap::new();
     let mut clean = 0;
     for one in loaded {
@@ -125,12 +127,13 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
         for (file, function) in one.called {
             called.entry(file).or_default().insert(function);
         }
-        clean += usize::from(one.script.is_none() && one.refused.is_none());
-        scripts.extend(one.script);
-        for error in one.refused.iter().flat_map(|errors| &errors.0) {
-            files.extend(error.file.clone().map(|file| LookedAt { file, compiled: false, followed: false }));
-            findings.extend(of_error(error));
+        clean += usize::from(one.script.is_none() && one.errors.is_empty());
+        if let Some(script) = one.script.as_ref().filter(|_| !one.errors.is_empty()) {
+            // what a module has to do with it is not known either
+            broken.extend(script.files.iter().map(Arc::as_ptr));
         }
+        scripts.extend(one.script);
+        findings.extend(one.errors.iter().filter_map(of_error));
     }
     // modules once, by the first script that has them
     let mut seen: BTreeSet<*const SourceFile> = BTreeSet::new();
@@ -140,7 +143,7 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
                 continue;
             }
             // the program's own modules are checked where they are made
-            if index > 0 && file.path.is_some() {
+            if index > 0 && file.path.is_some() && file.whole {
                 look_at_file(script, index, site, &mut findings);
             }
             let own = called.get(&address(file));
@@ -149,7 +152,7 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
                 .map(|f| (index, f))
                 .collect();
             let followed = alone.is_empty() && !script.does_nothing();
-            files.push(LookedAt { file: file.clone(), compiled: true, followed });
+            files.push(LookedAt { file: file.clone(), compiled: !broken.contains(&Arc::as_ptr(file)), followed });
             if !alone.is_empty() && (index == 0 || file.path.is_some()) {
                 let memo = Memo::default();
                 let run = order::functions(script, &memo, site, &alone);
@@ -163,6 +166,9 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             look(&set, &mut findings);
         }
     }
+    // a name that is wrong is the use of another
+    let unused = |finding: &Finding| matches!(finding.rule, "unused-variable" | "unused-import" | "unused-function");
+    findings.retain(|finding| !unused(finding) || !broken.contains(&Arc::as_ptr(&finding.file)));
     (findings, files, clean)
 }
 
@@ -182,15 +188,18 @@ fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<L
 struct Memos(HashMap<Vec<usize>, Rc<Memo>>);
 
 fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut Memos, with_modules: bool) -> Loaded {
-    let script = match library.load(source) {
-        Ok(script) => Arc::new(script),
-        Err(errors) => return Loaded { script: None, refused: Some(errors), findings: Vec::new(), called: Vec::new() },
+    let script::Loaded { script, errors } = match library.load(source) {
+        Ok(loaded) => loaded,
+        Err(ScriptErrors(errors)) => return Loaded { script: None, errors, findings: Vec::new(), called: Vec::new() },
     };
+    let script = Arc::new(script);
     let modules = script.files.iter().skip(1).map(address).collect();
     let first = !memos.0.contains_key(&modules);
     let memo = memos.0.entry(modules).or_default().clone();
     let mut findings = Vec::new();
-    look_at_file(&script, 0, site, &mut findings);
+    if script.runbook().whole {
+        look_at_file(&script, 0, site, &mut findings);
+    }
     let mut called = Vec::new();
     if !script.does_nothing() {
         let run = order::run(&script, &memo, site);
@@ -201,11 +210,12 @@ fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut M
     let runbook = script.runbook();
     let more = first
         || with_modules
+        || !errors.is_empty()
         || !findings.is_empty()
         || script.does_nothing()
         || runbook.text.contains(suppress::MARK)
         || runbook.functions.iter().any(|function| !function.is_closure());
-    Loaded { script: more.then_some(script), refused: None, findings, called }
+    Loaded { script: more.then_some(script), errors, findings, called }
 }
 
 fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
@@ -215,7 +225,8 @@ fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
     let before = findings.len();
     for rule in RULES {
         match rule.look {
-            Look::Run(look) => look(run, findings),
+            // what was left out may have been what is asked for
+            Look::Run(look) if run.script.is_whole() => look(run, findings),
             Look::Calls(look) => look(&fresh, findings),
             _ => {}
         }
@@ -268,6 +279,16 @@ fn of_error(error: &ScriptError) -> Option<Finding> {
     Some(finding)
 }
 
+/// A fix that would make another word of a word stays a help.
+fn only_sure(finding: &mut Finding) {
+    let plain = |text: &str| text.trim_matches('"').to_owned();
+    if let [Edit { span, text }] = finding.fixes.as_slice()
+        && differ_by_prefix(&plain(&finding.file.text[span.clone()]), &plain(text))
+    {
+        finding.fixes.clear();
+    }
+}
+
 /// One file object for each path, each finding once, sorted, with the suppressed ones left out.
 fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>, order: &HashMap<&Path, usize>) -> Checked {
     let mut known: BTreeMap<PathBuf, usize> = BTreeMap::new();
@@ -296,6 +317,7 @@ fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>, order: &HashMap<&P
             finding.file = all[*index].file.clone();
         }
     }
+    findings.iter_mut().for_each(only_sure);
     sort(&mut findings, order);
     let judged = |file: &SourceFile, slug: &str| {
         let Some(one) = all.iter().find(|one| std::ptr::eq(&*one.file, file)) else { return false };

@@ -8,6 +8,7 @@ mod driver;
 pub mod event;
 pub mod finding;
 pub mod fix;
+mod narrow;
 pub mod order;
 pub mod page;
 mod reach;

@@ -13,11 +13,13 @@ use rhai::{ASTFlags, Expr, FnCallExpr, ImmutableString, Position, Stmt, Token};
 
 use super::acts::{self, Act, ActKind};
 use super::event::{Call, Event, Facts, Inside, Reading, Run, Sql};
+use super::narrow;
 use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
 use super::ways::{Change, Way, Ways, excuse, excused, meet, surely, together, told, unsure};
 use crate::primitives::{self, Class};
 use crate::script::Script;
 use crate::script::engine::SITE;
+use crate::script::walk::Function;
 use crate::site::Site;
 
 /// Nested calls that are followed; a runbook that goes deeper is stopped when it runs.
@@ -344,7 +346,11 @@ impl<'a> Walk<'a> {
             Stmt::FnCall(call, position) => self.function_call(call, *position),
             Stmt::Block(block) => self.block(block.statements(), true),
             Stmt::Var(parts, ..) => {
-                let value = self.expression(&parts.1);
+                let value = match &parts.1 {
+                    // its statement was left out
+                    Expr::Unit(_) if !self.script.files[self.file].whole => Value::unknown(Tags::default()),
+                    value => self.expression(value),
+                };
                 self.bind(&parts.0.name, value);
                 if matches!(&parts.1, Expr::FnCall(call, _) if call.name.as_str() == "step") {
                     let version = self.versions;
@@ -804,7 +810,7 @@ impl<'a> Walk<'a> {
                     Expr::And(..) if first == Some(false) => Value::Bool(false),
                     Expr::Or(..) if first == Some(true) => Value::Bool(true),
                     Expr::Coalesce(..) => alternatives.unwrap_or(Value::Unit),
-                    _ => Value::unknown(tags),
+                    _ => Value::unknown(tags).as_truth(),
                 }
             }
             _ => Value::unknown(Tags::default()),
@@ -941,10 +947,15 @@ impl<'a> Walk<'a> {
                 });
                 let says = result.tags();
                 tags = tags.with(if matches!(name, "all" | "some") { says } else { says.plain() });
+                if !matches!(name, "filter" | "retain") {
+                    tags = tags.with(Tags::MADE);
+                }
                 if name == "filter" && says.has(Tags::ONLINE_IF_TRUE) {
                     tags = tags.with(Tags::ONLINE_ROWS);
                 }
-                if matches!(name, "filter" | "retain") && self.narrows(&closure) {
+                if matches!(name, "filter" | "retain")
+                    && narrow::keeps(&self.script.files[closure.file].functions[closure.function].statements)
+                {
                     tags = tags.with(Tags::ONE_DATABASE);
                 }
             }
@@ -964,22 +975,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// True if a closure compares a column that names a database.
-    fn narrows(&self, closure: &Closure) -> bool {
-        const COLUMNS: &[&str] = &["DBName", "dbid", "database_id", "database_name", "db", "database"];
-        let mut found = false;
-        crate::script::walk::statements(&self.script.files[closure.file].functions[closure.function].statements, &mut |node| {
-            if let crate::script::walk::Node::Expr(Expr::Property(parts, _)) = node {
-                found |= COLUMNS.iter().any(|column| parts.2.eq_ignore_ascii_case(column));
-            }
-        });
-        found
-    }
-
     fn function_call(&mut self, call: &FnCallExpr, position: Position) -> Value {
         let name = call.name.as_str();
         if !call.is_qualified() && !call.is_operator_call() && self.script.names.primitives.contains(name) {
-            return self.primitive(call, position);
+            return self.primitive(name, call, position);
+        }
+        if let Some(meant) = self.script.astray(position) {
+            return self.astray(call, meant, position);
         }
         let args: Vec<Value> = call.args.iter().map(|arg| self.expression(arg)).collect();
         if !self.reached() {
@@ -1000,6 +1002,7 @@ impl<'a> Walk<'a> {
         });
         match found {
             Some((file, index)) => self.call(file, index, args, position),
+            None if target.is_none() => self.anything(&args),
             None => {
                 let tags = args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags()));
                 self.point();
@@ -1008,7 +1011,51 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A call of what nothing defines is taken for what it most likely means.
+    fn astray(&mut self, call: &FnCallExpr, meant: Option<&str>, position: Position) -> Value {
+        let takes = |primitive: &primitives::Primitive| {
+            let required = primitive.parameters.iter().filter(|parameter| parameter.required).count();
+            (required..=primitive.parameters.len()).contains(&call.args.len())
+        };
+        if let Some(name) = meant.filter(|name| !call.is_qualified() && primitives::find(name).is_some_and(takes)) {
+            return self.primitive(name, call, position);
+        }
+        let args: Vec<Value> = call.args.iter().map(|arg| self.expression(arg)).collect();
+        let Some(meant) = meant.filter(|_| self.reached()) else { return self.anything(&args) };
+        let (alias, name) = match (meant.split_once("::"), call.namespace.path.first()) {
+            (Some((alias, name)), _) => (Some(alias), name),
+            (None, alias) => (alias.map(|alias| alias.name.as_str()), meant),
+        };
+        let file = match alias {
+            Some(alias) => self.script.imports[self.file].iter().find(|import| import.alias == alias).map(|import| import.file),
+            None => Some(self.file),
+        };
+        let fits = |function: &Function| function.name == name && function.parameters.len() == args.len();
+        let found = file.and_then(|file| Some((file, self.script.files[file].functions.iter().position(fits)?)));
+        match found {
+            Some((file, index)) => self.call(file, index, args, position),
+            None if self.script.names.functions.contains(name) => Value::unknown(Tags::default()),
+            None => self.anything(&args),
+        }
+    }
+
+    /// What nobody knows: whatever is asked for later may have been done there.
+    fn anything(&mut self, args: &[Value]) -> Value {
+        self.point();
+        self.each(|change| change.must.gen_ = u32::MAX);
+        Value::unknown(args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags())))
+    }
+
     fn operator(&mut self, call: &FnCallExpr, args: &[Value]) -> Value {
+        use Token::{Bang, EqualsTo, GreaterThan, GreaterThanEqualsTo, LessThan, LessThanEqualsTo, NotEqualsTo};
+        let value = self.operation(call, args);
+        match call.op_token {
+            Some(Bang | EqualsTo | NotEqualsTo | LessThan | LessThanEqualsTo | GreaterThan | GreaterThanEqualsTo) => value.as_truth(),
+            _ => value,
+        }
+    }
+
+    fn operation(&mut self, call: &FnCallExpr, args: &[Value]) -> Value {
         let tags = args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags()));
         match (&call.op_token, args) {
             (Some(Token::Plus), [a, b]) => {
@@ -1184,8 +1231,8 @@ impl<'a> Walk<'a> {
         value
     }
 
-    fn primitive(&mut self, written: &FnCallExpr, position: Position) -> Value {
-        let Some(primitive) = primitives::find(&written.name) else { return Value::unknown(Tags::default()) };
+    fn primitive(&mut self, name: &str, written: &FnCallExpr, position: Position) -> Value {
+        let Some(primitive) = primitives::find(name) else { return Value::unknown(Tags::default()) };
         let given: Vec<Value> = written.args.iter().map(|arg| self.expression(arg)).collect();
         let Some(now) = together(&self.ways) else { return Value::Unit };
         let at = written.args.iter().map(Expr::start_position).collect();
@@ -1411,7 +1458,7 @@ fn indexed(value: &Value, at: &Value) -> Value {
 fn result_of(call: &Call) -> Value {
     match call.name() {
         "sql" | "query" => {
-            let narrow = !call.sql.is_empty() && call.sql.iter().all(|sql| narrows(&sql.rendered));
+            let narrow = !call.sql.is_empty() && call.sql.iter().all(|sql| narrow::text(&sql.rendered));
             let tags = call.sql.iter().fold(Tags::QUERY, |tags, sql| tags.with(state_asked(&sql.rendered)));
             Value::unknown(if narrow { tags.with(Tags::ONE_DATABASE) } else { tags })
         }
@@ -1540,16 +1587,6 @@ fn grows(old: &Value, new: &Value) -> bool {
         (Value::Text(old), Value::Text(new)) => new.pieces.len() > old.pieces.len() && new.pieces.starts_with(&old.pieces),
         _ => false,
     }
-}
-
-/// True for a text that asks for the sessions of one database only.
-fn narrows(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    lower.contains("db_id(")
-        || lower.contains("dbid =")
-        || lower.contains("dbid=")
-        || lower.contains("database_id =")
-        || lower.contains("database_id=")
 }
 
 /// A closure that is written out: the name that Rhai gave it, and what it captures. One that captures something is a block

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use rhai::{Expr, FnCallExpr, Stmt};
 
+use super::File;
 use super::order::closure_index;
 use crate::primitives;
 use crate::script::Script;
@@ -16,6 +17,24 @@ pub fn contains(statements: &[Stmt], test: &mut dyn FnMut(Node<'_>) -> bool) -> 
     let mut found = false;
     walk::statements(statements, &mut |node| found = found || test(node));
     found
+}
+
+/// The file of a closure that is given somewhere, and its index among the file's functions: one that is written out there, or
+/// the one that a variable holds, if only one thing of the file has that name.
+pub fn closure_of(file: &File<'_>, given: &Expr) -> Option<(usize, usize)> {
+    let Expr::Variable(variable, ..) = given else { return closure_index(file.script, given) };
+    let name = variable.1.as_str();
+    let (mut others, mut found) = (0, None);
+    file.file.nodes(&mut |node| match node {
+        Node::Stmt(Stmt::Var(parts, ..)) if parts.0.name == name => {
+            others += usize::from(found.is_some());
+            found = Some(closure_index(file.script, &parts.1));
+        }
+        Node::Stmt(Stmt::Assignment(parts)) if matches!(&parts.1.lhs, Expr::Variable(own, ..) if own.1 == name) => others += 1,
+        Node::Stmt(Stmt::For(parts, _)) if parts.0.name == name => others += 1,
+        _ => {}
+    });
+    found.flatten().filter(|_| others == 0)
 }
 
 /// Answers for one file.
@@ -56,8 +75,8 @@ impl<'a> Reach<'a> {
 
     fn node(&self, file: usize, node: Node<'_>, names: &[&str]) -> bool {
         match node {
-            Node::Stmt(Stmt::FnCall(call, _)) | Node::Expr(Expr::FnCall(call, _)) => {
-                !call.is_operator_call() && self.call(file, call, names)
+            Node::Stmt(Stmt::FnCall(call, at)) | Node::Expr(Expr::FnCall(call, at)) => {
+                !call.is_operator_call() && (self.script.astray(*at).is_some() || self.call(file, call, names))
             }
             Node::Expr(Expr::MethodCall(call, _)) => self.function(file, &call.name, names),
             Node::Expr(expr) => closure_index(self.script, expr).is_some_and(|(file, index)| self.enter(file, index, names)),

@@ -46,18 +46,22 @@ impl Tags {
     pub const RESTORING_ROWS: Tags = Tags(1 << 17);
     /// the number of a state: 0 is ONLINE, 1 RESTORING
     pub const STATE_CODE: Tags = Tags(1 << 18);
+    /// what a closure made of values
+    pub const MADE: Tags = Tags(1 << 19);
+    /// surely true or false: what is made of it is not
+    pub const TRUTH: Tags = Tags(1 << 20);
     const TRUE: Tags = Tags(Self::EMPTY_IF_TRUE.0 | Self::ONLINE_IF_TRUE.0);
     const FALSE: Tags = Tags(Self::EMPTY_IF_FALSE.0 | Self::ONLINE_IF_FALSE.0);
 
     pub fn with(self, other: Tags) -> Tags {
-        Tags(self.0 | other.0)
+        Tags((self.0 | other.0) & !Self::TRUTH.0)
     }
     pub fn without(self, other: Tags) -> Tags {
         Tags(self.0 & !other.0)
     }
     /// Where a value comes from, without what its being true says.
     pub fn plain(self) -> Tags {
-        self.without(Self::TRUE).without(Self::FALSE)
+        self.without(Self::TRUE).without(Self::FALSE).without(Self::TRUTH)
     }
     /// Of `!a`.
     pub fn negated(self) -> Tags {
@@ -226,6 +230,14 @@ pub const ALTERNATIVES: usize = 8;
 impl Value {
     pub fn unknown(tags: Tags) -> Self {
         Self::Unknown { path: None, tags }
+    }
+
+    /// The same, known to be true or false.
+    pub fn as_truth(self) -> Self {
+        match self {
+            Self::Unknown { path, tags } => Self::Unknown { path, tags: Tags(tags.0 | Tags::TRUTH.0) },
+            known => known,
+        }
     }
 
     pub fn text(text: &str) -> Self {

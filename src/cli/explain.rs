@@ -1,31 +1,40 @@
-//! `cutover explain`: the page of a rule of `cutover check`.
+//! `cutover explain`: the page of a rule of `cutover check`, or what a number of SQL Server means in a failover.
 
 use clap::Args;
 
 use super::{CliError, exit};
 use crate::check::{self, RULES, Rule, page};
+use crate::facts::errors::{self, ErrorFact};
 use crate::report::{self, Style};
 use crate::script::nearest;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cutover explain\n  cutover explain change-without-confirm")]
+#[command(after_help = "Examples:\n  cutover explain\n  cutover explain change-without-confirm\n  cutover explain 4305")]
 pub struct ExplainArgs {
-    /// A rule's slug, as `cutover check` shows it; lists all of them unless given.
-    pub slug: Option<String>,
+    /// A rule's slug, as `cutover check` shows it, or the number of an error of SQL Server; lists the rules unless given.
+    #[arg(value_name = "SLUG|NUMBER", allow_negative_numbers = true)]
+    pub name: Option<String>,
 }
 
 pub fn main(arguments: &ExplainArgs) -> Result<u8, CliError> {
     let style = Style::of_stdout_in_colour();
-    let text = match &arguments.slug {
+    let text = match &arguments.name {
         None => list(&style),
-        Some(slug) => match check::find(slug) {
-            Some(rule) => readable(rule, &style),
-            None => {
-                let help = match nearest(slug, RULES.iter().map(|rule| rule.slug)) {
+        Some(name) => match (check::find(name), name.parse()) {
+            (Some(rule), _) => readable(rule, &style),
+            (None, Ok(number)) => match errors::find(number) {
+                Some(fact) => of_number(fact, &style),
+                None => {
+                    let help = "only numbers that a failover meets are known; look it up in sys.messages of the server".to_owned();
+                    return Err(CliError::NoSuchName { name: name.clone(), help });
+                }
+            },
+            (None, Err(_)) => {
+                let help = match nearest(name, RULES.iter().map(|rule| rule.slug)) {
                     Some(near) => format!("did you mean `{near}`? `cutover explain` lists the rules"),
                     None => "`cutover explain` lists the rules".to_owned(),
                 };
-                return Err(CliError::NoSuchName { name: slug.clone(), help });
+                return Err(CliError::NoSuchName { name: name.clone(), help });
             }
         },
     };
@@ -41,6 +50,17 @@ fn list(style: &Style) -> String {
         let head = format!("{:wide$}  {:7}  ", rule.slug, rule.severity.word());
         text.push_str(&style.wrapped_under(&page::summary(rule), &head));
         text.push('\n');
+    }
+    text
+}
+
+/// A number with its severity, its meaning here and the next act.
+fn of_number(fact: &ErrorFact, style: &Style) -> String {
+    let kind = if fact.severity <= 10 { "message" } else { "error" };
+    let head = style.paint("1", &format!("SQL Server {kind} {}, severity {}", fact.number, fact.severity));
+    let mut text = format!("{head}\n\n{}\n", style.wrapped(fact.meaning));
+    if !fact.act.is_empty() {
+        text.push_str(&format!("\n{}\n", style.wrapped(fact.act)));
     }
     text
 }

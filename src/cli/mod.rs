@@ -47,7 +47,7 @@ enum Command {
     Lab(lab::LabArgs),
     /// Find what is wrong or dangerous in runbooks, without running anything.
     Check(check::CheckArgs),
-    /// Explain a rule of `check`.
+    /// Explain a rule of `check`, or an error number of SQL Server.
     Explain(explain::ExplainArgs),
     /// Print the reference of what a runbook may call.
     Docs(docs::DocsArgs),

@@ -5,4 +5,4 @@ pub mod cmdlets;
 pub mod errors;
 mod near;
 
-pub use near::nearest;
+pub use near::{differ_by_prefix, nearest};

@@ -65,11 +65,31 @@ pub fn names(files: &[Arc<SourceFile>], names: &Names, errors: &mut Vec<ScriptEr
     }
 }
 
+/// Calls of what nothing defines, by their place, each with what it most likely means.
+pub type Astray = HashMap<(usize, usize), Option<String>>;
+
 /// Checks what a file says of those that it imports; each is right by itself.
-pub fn between(files: &[Arc<SourceFile>], index: usize, imports: &[Import], names: &Names, errors: &mut Vec<ScriptError>) {
+pub fn between(
+    files: &[Arc<SourceFile>],
+    index: usize,
+    imports: &[Import],
+    names: &Names,
+    errors: &mut Vec<ScriptError>,
+    astray: &mut Astray,
+) {
     let file = &files[index];
     let between = Between { files, imports, names, file };
-    file.nodes(&mut |node| between.node(node, errors));
+    file.nodes(&mut |node| {
+        let before = errors.len();
+        between.node(node, errors);
+        for error in &errors[before..] {
+            if let (Problem::UnknownCall { near, .. }, Node::Expr(Expr::FnCall(_, at)) | Node::Stmt(Stmt::FnCall(_, at))) =
+                (&*error.problem, node)
+            {
+                astray.insert(walk::place(*at), near.clone());
+            }
+        }
+    });
 }
 
 struct File<'a> {
@@ -302,7 +322,9 @@ impl<'a> Between<'a> {
             }
             Node::Expr(Expr::MethodCall(call, position)) => {
                 let name = call.name.as_str();
-                if !self.names.functions.contains(name) && !BUILT_IN.contains(&name) && !self.own().iter().any(|f| f.name == name) {
+                // a primitive is told of by itself
+                let known = self.names.primitives.contains(name) || self.names.functions.contains(name);
+                if !known && !BUILT_IN.contains(&name) && !self.file.defines(name) {
                     let (help, near) = self.suggest(name, false);
                     errors.push(self.at(*position, Problem::UnknownCall { name: name.to_owned(), arity: usize::MAX, help, near }));
                 }
@@ -316,6 +338,10 @@ impl<'a> Between<'a> {
             return;
         }
         let same: Vec<&Function> = self.own().iter().filter(|f| f.name == name).collect();
+        // it may be defined in what was left out
+        if !self.file.whole && same.is_empty() && self.file.defines(name) {
+            return;
+        }
         if same.iter().any(|f| f.parameters.len() == arity) {
             return;
         }
@@ -329,6 +355,9 @@ impl<'a> Between<'a> {
     fn qualified(&self, call: &rhai::FnCallExpr, position: Position, errors: &mut Vec<ScriptError>) {
         let [alias] = call.namespace.path.as_slice() else { return };
         let Some(import) = self.imports.iter().find(|i| i.alias == alias.name.as_str()) else { return };
+        if !self.files[import.file].whole {
+            return;
+        }
         let public: Vec<&Function> = self.files[import.file].functions.iter().filter(|f| !f.private && !f.is_closure()).collect();
         let same: Vec<&&Function> = public.iter().filter(|f| f.name == call.name.as_str()).collect();
         let name = format!("{}::{}", alias.name, call.name);

@@ -40,10 +40,19 @@ pub fn seed() {
 /// An engine that compiles runbooks; it knows no primitive, and none of the language's functions: what is called is known
 /// from [`super::Names`].
 pub fn parser() -> Engine {
+    strict(true)
+}
+
+/// As [`parser`], but a name that nothing declares is no error.
+pub fn lenient() -> Engine {
+    strict(false)
+}
+
+fn strict(strict: bool) -> Engine {
     let mut engine = Engine::new_raw();
     engine
         .set_optimization_level(OptimizationLevel::None)
-        .set_strict_variables(true)
+        .set_strict_variables(strict)
         .set_fail_on_invalid_map_property(true)
         .set_max_operations(0)
         .set_max_call_levels(limits::CALL_DEPTH)

@@ -52,6 +52,13 @@ const NESTING: usize = 32;
 
 type Found = (Problem, std::ops::Range<usize>);
 
+/// A script as far as it could be put together, and everything that is wrong with it: it may run only if nothing is.
+pub struct Loaded {
+    pub script: Script,
+    /// The runbook's first.
+    pub errors: Vec<ScriptError>,
+}
+
 /// One file, compiled or not, with everything that is wrong with it by itself.
 struct Compiled {
     file: Arc<SourceFile>,
@@ -69,6 +76,8 @@ enum Place {
 pub struct Library {
     options: Options,
     engine: Engine,
+    /// for what the other refuses
+    lenient: OnceLock<Engine>,
     scope: Scope<'static>,
     modules: HashMap<Place, Compiled>,
     /// where each module name was found for the runbooks of a folder; an error is told by each runbook
@@ -115,13 +124,14 @@ impl Script {
     /// Reads, compiles and checks one runbook with everything it imports.
     ///
     /// # Errors
-    /// Everything found, over all files; after a syntax error the file's other checks are left out.
+    /// Everything found, over all files.
     pub fn load(source: Source<'_>, options: &Options) -> Result<Script, ScriptErrors> {
         // read once, so that the modules are those of the text that is compiled
         let text = read(source)?;
         let mut library = Library::new(options.clone());
         library.take_in(&[(folder_of(text.path.as_deref()), &text.text)]);
-        library.load_text(text)
+        let Loaded { script, errors } = library.load_text(text);
+        if errors.is_empty() { Ok(script) } else { Err(ScriptErrors(errors)) }
     }
 }
 
@@ -161,6 +171,7 @@ impl Library {
         Self {
             options,
             engine: engine::parser(),
+            lenient: OnceLock::new(),
             scope: engine::scope(),
             modules: HashMap::new(),
             places: HashMap::new(),
@@ -225,30 +236,26 @@ impl Library {
     /// Compiles and checks a runbook whose modules were taken in.
     ///
     /// # Errors
-    /// Everything found, over all files; after a syntax error the file's other checks are left out.
-    pub fn load(&self, source: Source<'_>) -> Result<Script, ScriptErrors> {
-        self.load_text(read(source)?)
+    /// The runbook cannot be read.
+    pub fn load(&self, source: Source<'_>) -> Result<Loaded, ScriptErrors> {
+        Ok(self.load_text(read(source)?))
     }
 
-    fn load_text(&self, text: Text) -> Result<Script, ScriptErrors> {
+    fn load_text(&self, text: Text) -> Loaded {
         let text = Text { first_line: self.lines, ..text };
         let folder = folder_of(text.path.as_deref());
         let runbook = self.compile(&text);
         let mut loading = Loading { library: self, folder, files: Vec::new(), imports: Vec::new(), errors: Vec::new() };
         loading.add(&runbook, &mut Vec::new());
         let Loading { files, imports, mut errors, .. } = loading;
-        if errors.is_empty() {
-            checks::names(&files, &self.options.names, &mut errors);
-            for (index, own) in imports.iter().enumerate() {
-                self.fits(&files, index, own, &mut errors);
-            }
+        let mut astray = HashMap::new();
+        checks::names(&files, &self.options.names, &mut errors);
+        for (index, own) in imports.iter().enumerate() {
+            self.fits(&files, index, own, &mut errors, &mut astray);
         }
-        if !errors.is_empty() {
-            // the runbook first
-            let order = |e: &ScriptError| files.iter().position(|f| e.file.as_ref().is_some_and(|own| Arc::ptr_eq(own, f)));
-            errors.sort_by_key(|e| (order(e), e.span.start));
-            return Err(ScriptErrors(errors));
-        }
+        // the runbook first
+        let order = |e: &ScriptError| files.iter().position(|f| e.file.as_ref().is_some_and(|own| Arc::ptr_eq(own, f)));
+        errors.sort_by_key(|e| (order(e), e.span.start));
         let mut closures = HashMap::new();
         let mut defined = BTreeSet::new();
         for (index, file) in files.iter().enumerate() {
@@ -260,18 +267,26 @@ impl Library {
                 }
             }
         }
-        Ok(Script { files, imports, names: self.options.names.clone(), closures, functions: defined })
+        let script = Script { files, imports, names: self.options.names.clone(), closures, functions: defined, astray };
+        Loaded { script, errors }
     }
 
     /// Checks a file against what it imports; a module once for many runbooks.
-    fn fits(&self, files: &[Arc<SourceFile>], index: usize, imports: &[Import], errors: &mut Vec<ScriptError>) {
+    fn fits(
+        &self,
+        files: &[Arc<SourceFile>],
+        index: usize,
+        imports: &[Import],
+        errors: &mut Vec<ScriptError>,
+        astray: &mut checks::Astray,
+    ) {
         let key: Vec<_> =
             std::iter::once(index).chain(imports.iter().map(|import| import.file)).map(|f| Arc::as_ptr(&files[f]).addr()).collect();
         if index > 0 && self.fit.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
             return;
         }
         let before = errors.len();
-        checks::between(files, index, imports, &self.options.names, errors);
+        checks::between(files, index, imports, &self.options.names, errors, astray);
         if index > 0 && errors.len() == before {
             self.fit.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         }
@@ -288,29 +303,51 @@ impl Library {
             ast: rhai::AST::empty(),
             functions: Vec::new(),
             calls: Calls::default(),
+            whole: true,
             base: text.base,
             line_starts: text.line_starts.clone(),
             lexed: OnceLock::new(),
             text: text.text.clone(),
         };
         let mut problems = Vec::new();
-        match self.parse(&file, &file.text) {
+        match self.parse(&self.engine, &file, &file.text) {
             Ok(ast) => {
                 file.functions = walk::functions(&ast);
                 file.ast = ast;
                 file.calls = checks::file(&file, &self.options.names, &mut problems);
             }
-            Err(found) => problems = self.others(&file, found),
+            Err(first) => problems = self.refused(&mut file, first),
         }
         Compiled { file: Arc::new(file), problems }
     }
 
-    /// The first syntax error, and those that are found when the statements with errors are left out.
-    fn others(&self, file: &SourceFile, first: Found) -> Vec<Found> {
-        syntax::all(file, first, &|text| self.parse(file, text).map(|_| ()))
+    /// What is wrong with a file that was refused; what can be understood of it is kept.
+    fn refused(&self, file: &mut SourceFile, first: Found) -> Vec<Found> {
+        let lenient = self.lenient.get_or_init(engine::lenient);
+        let syntax::Recovered { ast, mut problems, requoted, left_out } = syntax::recover(file, &|text| self.parse(lenient, file, text));
+        file.whole = left_out.is_empty();
+        if let Some(text) = requoted {
+            file.lexed = OnceLock::from(span::lex(&text, &file.line_starts));
+        }
+        if let Some(ast) = ast {
+            file.functions = walk::functions(&ast);
+            file.ast = ast;
+            let mentioned = |name: &str| left_out.iter().any(|range| file.text[range.clone()].contains(name));
+            problems.extend(syntax::undeclared(file, &self.options.names, &mentioned));
+            let calls = checks::file(file, &self.options.names, &mut problems);
+            file.calls = calls;
+        } else {
+            file.whole = false;
+        }
+        if problems.is_empty() {
+            problems.push(first);
+        }
+        problems.sort_by_key(|(_, span)| span.start);
+        problems.dedup_by(|later, before| later.1 == before.1);
+        problems
     }
 
-    fn parse(&self, file: &SourceFile, text: &str) -> Result<rhai::AST, Found> {
+    fn parse(&self, engine: &Engine, file: &SourceFile, text: &str) -> Result<rhai::AST, Found> {
         if file.first_line + file.line_starts.len() > limits::LINES {
             let limit = format!("{} lines in a runbook and its modules", limits::LINES);
             return Err((Problem::Limit { limit }, 0..0));
@@ -325,7 +362,7 @@ impl Library {
             return Err((Problem::UnclosedComment, start..start + 2));
         }
         let blank = "\n".repeat(file.first_line);
-        self.engine
+        engine
             .compile_scripts_with_scope(&self.scope, [blank.as_str(), text])
             .map_err(|error| syntax::problem(file, &error, &self.options.names))
     }

@@ -29,7 +29,7 @@ pub use crate::facts::nearest;
 pub use calls::{Calls, written_call};
 pub use engine::seed;
 pub use error::{Problem, ScriptError, ScriptErrors};
-pub use load::{Library, Options, Source};
+pub use load::{Library, Loaded, Options, Source};
 use span::{ArgumentSpan, Lexed, Lexeme};
 use walk::{Function, Node};
 
@@ -84,6 +84,8 @@ pub struct SourceFile {
     pub functions: Vec<Function>,
     /// Its calls of primitives.
     pub calls: Calls,
+    /// False if Rhai's parser refuses it: statements that hold an error are left out of what is here.
+    pub whole: bool,
     /// Where the file begins in [`Script`]'s own space of bytes.
     base: usize,
     line_starts: Arc<[usize]>,
@@ -102,6 +104,13 @@ impl SourceFile {
         for function in &self.functions {
             walk::statements(&function.statements, visit);
         }
+    }
+
+    /// True if the text defines a function of that name, also where the parser refuses it.
+    fn defines(&self, function: &str) -> bool {
+        let named = |pair: &[Lexeme]| matches!(&pair[1].token, Token::Identifier(name) if name.as_str() == function);
+        self.functions.iter().any(|own| own.name == function)
+            || (!self.whole && self.lexemes().windows(2).any(|pair| matches!(pair[0].token, Token::Fn) && named(pair)))
     }
 
     /// The file's tokens with their bytes; lexed when first asked for.
@@ -168,6 +177,8 @@ pub struct Script {
     /// Every closure: its file, and its index among the file's functions.
     closures: HashMap<String, (usize, usize)>,
     functions: BTreeSet<String>,
+    /// Calls of what nothing defines, by their place, each with what it most likely means.
+    astray: HashMap<(usize, usize), Option<String>>,
 }
 
 impl Script {
@@ -179,6 +190,22 @@ impl Script {
     /// True if the text calls that primitive there.
     pub fn calls(&self, primitive: &str, position: Position) -> bool {
         self.file_of(position).is_some_and(|file| self.files[file].calls.contains(primitive, position))
+    }
+
+    /// For a call of what nothing defines what it most likely means, if that is known; nothing for any other call.
+    pub fn astray(&self, call: Position) -> Option<Option<&str>> {
+        self.astray.get(&walk::place(call)).map(Option::as_deref)
+    }
+
+    /// True if it calls what nothing defines, and nobody knows what was meant.
+    pub fn goes_astray(&self) -> bool {
+        let imported = |file: &SourceFile| file.ast.statements().iter().filter(|stmt| matches!(stmt, rhai::Stmt::Import(..))).count();
+        self.astray.values().any(Option::is_none) || self.files.iter().zip(&self.imports).any(|(file, own)| imported(file) > own.len())
+    }
+
+    /// True if Rhai's parser takes all of it.
+    pub fn is_whole(&self) -> bool {
+        self.files.iter().all(|file| file.whole)
     }
 
     /// True if the runbook's top level only defines things: an empty file, or a module taken for a runbook.

@@ -2,10 +2,16 @@
 
 use std::ops::Range;
 
-use rhai::{LexError, ParseError, ParseErrorType, Position, Token};
+use rhai::{AST, Expr, LexError, ParseError, ParseErrorType, Position, Stmt, Token};
 
 use super::engine::{FORBIDDEN, SITE};
+use super::walk::{self, Node};
 use super::{Names, Problem, SourceFile, limits, nearest};
+
+/// What to do about errors that are mended, so that the rest of the file is understood.
+const SEMICOLON: &str = "write `;`";
+const EQUALS: &str = "write `==`, which compares";
+const QUOTE: &str = "end it with the quote it began with, on the same line; for several lines use backticks";
 
 /// The problem and its bytes in the file.
 pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem, Range<usize>) {
@@ -17,6 +23,9 @@ pub fn problem(file: &SourceFile, error: &ParseError, names: &Names) -> (Problem
     } else {
         file.span_at(position)
     };
+    if matches!(error.err_type(), ParseErrorType::MissingToken(..)) && file.text[span.clone()] == *"=>" {
+        return (translate(file, &ParseErrorType::BadInput(LexError::ImproperSymbol("=>".to_owned(), String::new())), names), span);
+    }
     // at the end of the file nothing can be seen; what was opened and not closed can
     if matches!(error.err_type(), ParseErrorType::MissingToken(..))
         && span.start >= file.text.trim_end().len()
@@ -103,6 +112,8 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
         }
         ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => {
             let help = match symbol.as_str() {
+                "=>" => "write a closure as `|x| ..`, a function as `fn name(x) { .. }`",
+                "=" => return syntax("`=` assigns, and nothing can be assigned here", EQUALS),
                 "===" => "write `==`",
                 "!==" => "write `!=`",
                 ":=" => "write `=`",
@@ -118,9 +129,7 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
             syntax(format!("`{symbol}` means nothing in a runbook"), help)
         }
         ParseErrorType::BadInput(LexError::UnexpectedInput(symbol)) => typographic(symbol),
-        ParseErrorType::BadInput(LexError::UnterminatedString) => {
-            syntax("a text is not closed", "end it with the quote it began with, on the same line; for several lines use backticks")
-        }
+        ParseErrorType::BadInput(LexError::UnterminatedString) => syntax("a text is not closed", QUOTE),
         ParseErrorType::BadInput(LexError::StringTooLong(_)) | ParseErrorType::LiteralTooLarge(..) => limit(limits::of_data("string")),
         ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => {
             syntax(format!("`{escape}` is no escape in a text"), "write a backslash as `\\\\`, or the whole text between backticks")
@@ -136,14 +145,7 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
         }
         ParseErrorType::Reserved(word) => syntax(format!("`{word}` is a reserved word"), "use another name"),
         ParseErrorType::VariableUndefined(name) => variable(file, name, names),
-        ParseErrorType::ModuleUndefined(name) => {
-            let aliases: Vec<&str> = imports(file);
-            let help = match nearest(name, aliases) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("write `import \"{name}\" as {name};` at the top of the file"),
-            };
-            Problem::UnknownImport { name: name.clone(), help }
-        }
+        ParseErrorType::ModuleUndefined(name) => module(file, name),
         ParseErrorType::MissingToken(token, what) => {
             let help = match token.as_str() {
                 "," => "write `,`, or close the bracket".to_owned(),
@@ -248,45 +250,218 @@ fn sentence(text: &str) -> String {
 /// How many syntax errors of a file are told.
 const MOST: usize = 20;
 
-/// Rhai's parser: what is wrong first with a text, and where.
-type Parses<'a> = &'a dyn Fn(&str) -> Result<(), (Problem, Range<usize>)>;
+/// Rhai's parser, which takes names that nothing declares: the file, or what is wrong first with a text and where.
+type Parses<'a> = &'a dyn Fn(&str) -> Result<AST, (Problem, Range<usize>)>;
 
-/// The first error, and those that appear when each statement that holds one is left out. What is only found at the end of the
-/// file follows from what was left out, and is not told.
-pub fn all(file: &SourceFile, first: (Problem, Range<usize>), parse: Parses<'_>) -> Vec<(Problem, Range<usize>)> {
-    let mut found = vec![first];
-    if matches!(found[0].0, Problem::Limit { .. } | Problem::UnclosedComment) {
-        return found;
-    }
-    let mut text = file.text.to_string();
-    while found.len() < MOST {
-        let at = found.last().map_or(0, |(_, span)| span.start);
-        let Some(range) = statement_around(&text, at) else { break };
-        // newlines and columns stay where they are
-        let blank: String = text[range.clone()].chars().flat_map(|c| if c == '\n' { vec![c] } else { vec![' '; c.len_utf8()] }).collect();
-        if text[range.clone()] == blank {
-            break;
+/// What there is of a file that Rhai's parser refuses.
+pub struct Recovered {
+    /// What is understood of it, if anything is; every token has its own place.
+    pub ast: Option<AST>,
+    pub problems: Vec<(Problem, Range<usize>)>,
+    /// The text with its quotes put right, if some were wrong: as long as the file's, to be lexed in its place.
+    pub requoted: Option<String>,
+    /// The statements that are not among it.
+    pub left_out: Vec<Range<usize>>,
+}
+
+/// The first error, and those that appear when it is mended, or when the statement that holds it is left out. What is only found
+/// at the end of the file follows from what was left out, and is not told.
+pub fn recover(file: &SourceFile, parse: Parses<'_>) -> Recovered {
+    let mut recovered = Recovered { ast: None, problems: Vec::new(), requoted: None, left_out: Vec::new() };
+    let mut text = Mended { text: file.text.to_string(), semicolons: Vec::new() };
+    loop {
+        let (problem, span) = match parse(&text.whole()) {
+            Ok(ast) => {
+                recovered.ast = Some(ast);
+                return recovered;
+            }
+            Err(found) => found,
+        };
+        let before = recovered.problems.last().map(|(_, last)| last.start);
+        let follows = span.start >= file.text.trim_end().len() && !recovered.left_out.is_empty();
+        if before.is_some_and(|before| span.start <= before) || follows {
+            return recovered;
         }
-        // what it declares stays declared, or each use of it would be told, too
-        let start = range.start + text[range.clone()].find(|c: char| !c.is_whitespace()).unwrap_or(0);
-        // unless it is the name that is wrong
-        let kept = declaration(&text[range.clone()]).filter(|kept| at >= start + kept.len().saturating_sub(" = ();".len()));
-        let (kept, at) = (kept.unwrap_or_default(), start);
-        text.replace_range(range, &blank);
-        text.replace_range(at..at + kept.len(), &kept);
-        match parse(&text) {
-            Ok(()) => break,
-            Err((problem, span)) => {
-                let at_end = span.start >= text.trim_end().len();
-                let before = found.last().map_or(0, |(_, last)| last.start);
-                if at_end || span.start <= before {
-                    break;
-                }
-                found.push((problem, span));
+        let mended = text.mend(file, &problem, &span, parse);
+        if mended.is_some() && is_quote(&problem) {
+            recovered.requoted = Some(text.text.clone());
+        }
+        let last = matches!(problem, Problem::Limit { .. } | Problem::UnclosedComment);
+        recovered.problems.push((problem, mended.clone().unwrap_or_else(|| span.clone())));
+        if last || recovered.problems.len() == MOST {
+            return recovered;
+        }
+        if mended.is_none() {
+            match text.leave_out(span.start) {
+                Some(range) => recovered.left_out.push(range),
+                None => return recovered,
             }
         }
     }
+}
+
+fn is_quote(problem: &Problem) -> bool {
+    matches!(problem, Problem::Syntax { help, .. } if help == QUOTE)
+}
+
+/// A file's text while errors are taken out of it: every token keeps its line and column.
+struct Mended {
+    /// as long as the file's text
+    text: String,
+    /// where one is put in
+    semicolons: Vec<usize>,
+}
+
+impl Mended {
+    fn whole(&self) -> String {
+        let mut text = self.text.clone();
+        let mut places = self.semicolons.clone();
+        places.sort_unstable();
+        for at in places.into_iter().rev() {
+            let blank = usize::from(text[at..].starts_with([' ', '\t']));
+            text.replace_range(at..at + blank, ";");
+        }
+        text
+    }
+
+    /// Puts right what is surely meant, and returns where the error is shown; nothing if it is not known what is meant.
+    fn mend(&mut self, file: &SourceFile, problem: &Problem, span: &Range<usize>, parse: Parses<'_>) -> Option<Range<usize>> {
+        let Problem::Syntax { help, .. } = problem else { return None };
+        match help.as_str() {
+            SEMICOLON => {
+                let lexemes = file.lexemes();
+                let next = lexemes.iter().position(|lexeme| lexeme.span.start == span.start)?;
+                let (last, next) = (&lexemes[next.checked_sub(1)?], &lexemes[next]);
+                let end = last.span.end;
+                if next.line <= last.line || !begins_statement(&next.token) || self.semicolons.contains(&end) {
+                    return None;
+                }
+                self.semicolons.push(end);
+                let start = file.text[..end].char_indices().next_back().map_or(end, |(at, _)| at);
+                Some(start..end)
+            }
+            EQUALS if self.text[span.start..].starts_with("= ") && !self.text[span.end..].trim_start().starts_with('=') => {
+                self.text.replace_range(span.start..span.start + 2, "==");
+                Some(span.clone())
+            }
+            QUOTE => self.close_text(span, parse),
+            _ => None,
+        }
+    }
+
+    /// A text that goes on over several lines is closed by the next quote, if what follows it then reads well.
+    fn close_text(&mut self, span: &Range<usize>, parse: Parses<'_>) -> Option<Range<usize>> {
+        let open = span.start;
+        if !self.text[open..].starts_with('"') {
+            return None;
+        }
+        let close = open + 1 + self.text[open + 1..].find('"')?;
+        let inner = &self.text[open + 1..close];
+        if !inner.contains('\n') || inner.contains(['`', '$']) {
+            return None;
+        }
+        let mut text = self.text.clone();
+        text.replace_range(open..=open, "`");
+        text.replace_range(close..=close, "`");
+        let other = Self { text, semicolons: self.semicolons.clone() };
+        let line_end = self.text[close..].find('\n').map_or(self.text.len(), |n| close + n);
+        if parse(&other.whole()).is_err_and(|(_, next)| next.start < line_end) {
+            return None;
+        }
+        *self = other;
+        Some(span.clone())
+    }
+
+    /// Takes out the statement around a byte.
+    fn leave_out(&mut self, at: usize) -> Option<Range<usize>> {
+        let range = statement_around(&self.text, at)?;
+        let text = &self.text[range.clone()];
+        // newlines and columns stay where they are
+        let blank: String = text.chars().flat_map(|c| if c == '\n' { vec![c] } else { vec![' '; c.len_utf8()] }).collect();
+        if *text == blank {
+            return None;
+        }
+        // what it declares stays declared, or each use of it would be told, too
+        let start = range.start + text.find(|c: char| !c.is_whitespace()).unwrap_or(0);
+        // unless it is the name that is wrong
+        let kept = declaration(text).filter(|kept| at >= start + kept.len().saturating_sub(" = ();".len())).unwrap_or_default();
+        self.text.replace_range(range.clone(), &blank);
+        self.text.replace_range(start..start + kept.len(), &kept);
+        self.semicolons.retain(|place| !range.contains(place));
+        Some(range)
+    }
+}
+
+/// True for what may stand first in a statement.
+fn begins_statement(token: &Token) -> bool {
+    use Token::{Break, Const, Continue, Do, Fn, For, Identifier, If, Import, Let, Loop, Private, Return, Switch, Throw, Try, While};
+    matches!(
+        token,
+        Identifier(_)
+            | Let
+            | Const
+            | If
+            | Switch
+            | For
+            | While
+            | Loop
+            | Do
+            | Try
+            | Return
+            | Throw
+            | Break
+            | Continue
+            | Import
+            | Fn
+            | Private
+    )
+}
+
+/// What a file that compiles otherwise mentions and nothing declares: variables, of a closure each where it is mentioned first,
+/// and modules. What `left_out` answers true for may be declared where nothing could be read.
+pub fn undeclared(file: &SourceFile, names: &Names, left_out: &dyn Fn(&str) -> bool) -> Vec<(Problem, Range<usize>)> {
+    let mut found = Vec::new();
+    let aliases = imports(file);
+    let mut look = |body: &[Stmt], parameters: &[String]| {
+        walk::statements(body, &mut |node| {
+            let (namespace, at) = match node {
+                Node::Expr(Expr::Variable(parts, _, at)) if parts.2.is_empty() => {
+                    let name = parts.1.as_str();
+                    // what a closure captures is a parameter of it
+                    let declared = parts.0.is_some() || name == SITE || parameters.iter().any(|own| own == name);
+                    if !declared && !is_function(file, name) && !left_out(name) {
+                        found.push((variable(file, name, names), file.span_at(*at)));
+                    }
+                    return;
+                }
+                Node::Expr(Expr::Variable(parts, ..)) => (&parts.2, parts.2.position()),
+                Node::Expr(Expr::FnCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) if call.is_qualified() => {
+                    (&call.namespace, call.namespace.position())
+                }
+                _ => return,
+            };
+            let Some(alias) = namespace.path.first().map(|first| first.name.as_str()) else { return };
+            if alias != "global" && !aliases.contains(&alias) && !left_out(alias) {
+                found.push((module(file, alias), file.span_at(at)));
+            }
+        });
+    };
+    look(file.ast.statements(), &[]);
+    for function in &file.functions {
+        look(&function.statements, &function.parameters);
+    }
+    found.sort_by_key(|(_, span)| span.start);
+    found.dedup_by(|later, before| later.1 == before.1);
     found
+}
+
+/// A module that is not imported.
+fn module(file: &SourceFile, name: &str) -> Problem {
+    let help = match nearest(name, imports(file)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write `import \"{name}\" as {name};` at the top of the file"),
+    };
+    Problem::UnknownImport { name: name.to_owned(), help }
 }
 
 /// A declaration of what a statement declares, if it fits into its first line.

@@ -89,3 +89,33 @@ fn several_syntax_errors_are_told_together_and_none_follows_from_another() {
         );
     }
 }
+
+/// `line:column message` of everything that is wrong with a text.
+fn told(text: &str) -> Vec<String> {
+    let errors = load(text).map_or_else(|errors| errors.0, |_| Vec::new());
+    let place = |error: &super::ScriptError| error.file.as_ref().map_or((0, 0), |file| file.line_and_column(error.span.start));
+    errors.iter().map(|error| format!("{}:{} {error}", place(error).0, place(error).1)).collect()
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_in_one_pass_and_nothing_that_follows_from_it() {
+    assert_eq!(
+        told(
+            "let a = 1\nlet b = [a]\nlet c = \"x\ny\";\nif a = 1 { b.push(c); }\nnope(zz);\nstep(\"x\", || { sql(zz, yy); });\nfar::off();\n"
+        ),
+        [
+            "1:9 `;` is missing to terminate this statement",
+            "2:11 `;` is missing to terminate this statement",
+            "3:9 a text is not closed",
+            "5:6 `=` assigns, and nothing can be assigned here",
+            "6:1 no function `nope`",
+            "6:6 no variable `zz`",
+            "7:20 no variable `zz`",
+            "7:24 no variable `yy`",
+            "8:1 no module `far`",
+        ]
+    );
+    assert_eq!(told("const f = (x) => x + 1;\nlet y = f;\n"), ["1:15 `=>` means nothing in a runbook"]);
+    assert_eq!(told("fn look( { sql(\"b\", x) }\nlook();\n").len(), 1);
+    assert_eq!(told("let a = (1;\nlet b = a + 1;\nfn look(a) { sql(a, b) }\nlook(b);\n").len(), 2);
+}

@@ -70,6 +70,13 @@ const TABLE_FUNCTIONS: &[&str] = &[
     "fn_virtualservernodes",
 ];
 
+/// True if a text reads as one query, whatever it does.
+pub fn is_query(text: &str) -> bool {
+    let masked = mask(text, &lex(text));
+    sqlparser::parser::Parser::parse_sql(&MsSqlDialect {}, &masked)
+        .is_ok_and(|statements| matches!(statements.as_slice(), [Statement::Query(_)]))
+}
+
 /// `None`: this part of the text is proven to be a read.
 pub fn doubt(text: &str, range: Range<usize>, shape: Shape) -> Option<Doubt> {
     let part = &text[range.clone()];

@@ -43,8 +43,8 @@ fn replaces(value: &Value) -> bool {
     match value {
         Value::Text(_) | Value::Array(_) | Value::Unit => true,
         Value::Map(entries) => entries.iter().any(|(key, _)| key.eq_ignore_ascii_case("Replace")),
-        // what a site file holds is text or a list
-        Value::Unknown { path: Some(path), tags } => *tags == Tags::SITE && path.starts_with("site."),
+        // what a site file holds, and what is taken from a list of it, is text or a list
+        Value::Unknown { tags, .. } => *tags == Tags::SITE,
         _ => false,
     }
 }

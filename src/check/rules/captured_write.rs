@@ -3,6 +3,7 @@
 use rhai::{Expr, Position, Stmt};
 
 use crate::check::order::closure_index;
+use crate::check::reach::closure_of;
 use crate::check::{File, Finding, Look, Rule, Severity};
 use crate::script::walk::{self, Node};
 use crate::script::written_call;
@@ -38,14 +39,14 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
     let mut visit = |node: Node<'_>| {
         let Some((call, _)) = written_call(node) else { return };
         if call.name == "wait_until" {
-            closures.extend(call.args.iter().filter_map(|arg| closure_index(file.script, arg)).map(|found| ("wait_until", found)));
+            closures.extend(call.args.iter().filter_map(|arg| closure_of(file, arg)).map(|found| ("wait_until", found)));
         }
         if crate::primitives::find(&call.name).is_some() {
             for arg in &call.args {
                 walk::expression(arg, &mut |node| {
                     let Node::Expr(Expr::Map(entries, _)) = node else { return };
                     let tests = entries.0.iter().filter(|(key, _)| key.name == "done_when");
-                    closures.extend(tests.filter_map(|(_, value)| closure_index(file.script, value)).map(|found| ("done_when", found)));
+                    closures.extend(tests.filter_map(|(_, value)| closure_of(file, value)).map(|found| ("done_when", found)));
                 });
             }
         }

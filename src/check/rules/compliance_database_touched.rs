@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::check::acts::surely_changes;
-use crate::check::value::Value;
+use crate::check::value::{Text, Value};
 use crate::check::{Call, Finding, Look, Rule, Run, Severity, Sql};
 use crate::tsql::classify::{Class, classify};
 use crate::tsql::lex::{Token, TokenKind, significant};
@@ -77,9 +77,27 @@ fn named(sql: &Sql) -> Option<Range<usize>> {
         return None;
     }
     let tokens = significant(text);
-    for statement in sql.batch.as_ref().ok()?.statements.iter().filter(|statement| !allowed(text, statement)) {
+    let mut used = None;
+    for statement in &sql.batch.as_ref().ok()?.statements {
+        if let StatementKind::Use(database) = &statement.kind {
+            used = database.literal().filter(|name| name.eq_ignore_ascii_case(COMPLIANCE)).map(|_| database.range.clone());
+        }
+        if allowed(text, statement) {
+            continue;
+        }
         let own = |token: &&Token| token.start >= statement.range.start && token.end <= statement.range.end;
         let own: Vec<&Token> = tokens.iter().filter(own).collect();
+        // `a.b.c` may be somewhere else
+        let is_other = own.windows(4).any(|four| four[1].is_operator(text, ".") && four[3].is_operator(text, "."));
+        if used.is_some() && matches!(statement.kind, StatementKind::Other { .. }) && !is_other {
+            return used;
+        }
+        if let StatementKind::Exec(_) = statement.kind {
+            let runs = |token: &&&Token| token.string(text).is_some_and(|inner| named(&Sql::of(&Text::constant(inner, None))).is_some());
+            if let Some(token) = own.iter().find(runs) {
+                return Some(token.range());
+            }
+        }
         for (index, token) in own.iter().enumerate() {
             let name = token.name(text).or_else(|| token.string(text)).unwrap_or_default();
             if name.trim().eq_ignore_ascii_case(COMPLIANCE) && !excluded(text, &own[..index]) {

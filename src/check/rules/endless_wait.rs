@@ -4,6 +4,7 @@ use rhai::{ASTFlags, Expr, FnCallExpr, Stmt, Token};
 
 use crate::check::reach::{Reach, contains};
 use crate::check::{File, Finding, Look, Rule, Severity};
+use crate::primitives;
 use crate::script::walk::{self, Node};
 use crate::script::written_call;
 use crate::tsql::lex::significant;
@@ -61,7 +62,7 @@ fn runs_once(turns: &[Stmt]) -> bool {
         && !contains(turns, &mut |node| matches!(node, Node::Stmt(Stmt::BreakLoop(_, flags, _)) if !flags.intersects(ASTFlags::BREAK)))
 }
 
-/// True if a variable moves by a constant at each turn and is tested.
+/// True if a variable moves by a constant at each turn, and a test of it ends the loop.
 fn counted(turns: &[Stmt], condition: &Expr) -> bool {
     let mut counters = Vec::new();
     walk::statements(turns, &mut |node| {
@@ -81,7 +82,23 @@ fn counted(turns: &[Stmt], condition: &Expr) -> bool {
         return false;
     }
     mentions(condition, &counters)
-        || contains(turns, &mut |node| matches!(node, Node::Stmt(Stmt::If(flow, _)) if mentions(&flow.expr, &counters)))
+        || contains(turns, &mut |node| {
+            let Node::Stmt(Stmt::If(flow, _)) = node else { return false };
+            mentions(&flow.expr, &counters) && [&flow.body, &flow.branch].iter().any(|side| contains(side.statements(), &mut ends))
+        })
+}
+
+/// What ends a loop.
+fn ends(node: Node<'_>) -> bool {
+    match node {
+        Node::Stmt(Stmt::BreakLoop(_, flags, _)) => flags.intersects(ASTFlags::BREAK),
+        Node::Stmt(Stmt::Return(..)) => true,
+        // one of the file's own may fail
+        Node::Stmt(Stmt::FnCall(call, _)) | Node::Expr(Expr::FnCall(call, _)) => {
+            !call.is_operator_call() && primitives::find(&call.name).is_none_or(|primitive| primitive.name == "fail")
+        }
+        _ => false,
+    }
 }
 
 /// `n + 1`, `n - 1`

@@ -1,12 +1,14 @@
 //! See `literal-host.md`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::check::calls::{calls, once, place};
 use crate::check::value::{Piece, Text, Value};
 use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 use crate::facts::cmdlets::is_fqdn;
-use crate::tsql::lex::{TokenKind, lex};
+use crate::script::{Kind, SourceFile};
+use crate::tsql::lex::{Token, TokenKind, lex};
 
 pub static LITERAL_HOST: Rule =
     Rule { slug: "literal-host", severity: Severity::Warning, page: include_str!("literal-host.md"), look: Look::Calls(check) };
@@ -43,6 +45,9 @@ const DOMAINS: &[&str] = &[
 const INNER: &[&str] = &["ad", "corp", "home", "internal", "intra", "intranet", "lan", "local", "localdomain", "priv"];
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
+    for file in run.script.files.iter().filter(|file| file.kind != Kind::Embedded) {
+        compared(file, findings);
+    }
     for call in calls(run) {
         match call.name() {
             "sql" | "query" => {
@@ -66,6 +71,24 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// A host that something is compared with in the text of a file.
+fn compared(file: &Arc<SourceFile>, findings: &mut Vec<Finding>) {
+    for (at, sign) in ["== \"", "!= \""].iter().flat_map(|sign| file.text.match_indices(sign)) {
+        let start = at + sign.len();
+        let Some(range) = file.text[start..].split('"').next().and_then(host) else { continue };
+        // in a comment or another text it compares nothing
+        let literal = file.lexemes().windows(2).any(|pair| {
+            let compares = matches!(pair[0].token, rhai::Token::EqualsTo | rhai::Token::NotEqualsTo);
+            compares && pair[1].span.start == start - 1 && matches!(pair[1].token, rhai::Token::StringConstant(_))
+        });
+        if literal {
+            let span = start + range.start..start + range.end;
+            let shown = file.text[span.clone()].to_owned();
+            once(findings, finding(file, span, &shown));
+        }
+    }
+}
+
 fn argument(run: &Run<'_>, call: &Call, name: &str, findings: &mut Vec<Finding>) {
     if let (Some(index), Some(value)) = (call.index_of(name), call.argument(name)) {
         value_of(run, call, index, None, value, findings);
@@ -83,12 +106,10 @@ fn value_of(run: &Run<'_>, call: &Call, index: usize, key: Option<&str>, value: 
     match value {
         Value::Text(text) => {
             let mut at = 0;
-            for piece in &text.pieces {
-                let Piece::Constant { text: part, .. } = piece else {
-                    at += Text::HOLE.len();
-                    continue;
-                };
-                if let Some(range) = host(part) {
+            // constants that stand side by side are one
+            for pieces in text.pieces.chunk_by(|a, b| [a, b].iter().all(|piece| matches!(piece, Piece::Constant { .. }))) {
+                let part = Text { pieces: pieces.to_vec() }.rendered();
+                if let Some(range) = host(&part).filter(|_| matches!(pieces[0], Piece::Constant { .. })) {
                     report(run, call, index, key, text, &(at + range.start..at + range.end), &part[range], findings);
                 }
                 at += part.len();
@@ -100,10 +121,12 @@ fn value_of(run: &Run<'_>, call: &Call, index: usize, key: Option<&str>, value: 
     }
 }
 
-/// Text literals of a statement.
+/// Text literals and delimited names of a statement.
 fn statement(run: &Run<'_>, call: &Call, sql: &crate::check::Sql, findings: &mut Vec<Finding>) {
-    let Some(index) = call.index_of("text").filter(|_| sql.rendered.contains('\'')) else { return };
-    for token in lex(&sql.rendered).iter().filter(|token| matches!(token.kind, TokenKind::Text | TokenKind::NationalText)) {
+    let Some(index) = call.index_of("text").filter(|_| sql.rendered.contains(['\'', '['])) else { return };
+    // `[server]` of a linked server stands among them
+    let literal = |token: &&Token| matches!(token.kind, TokenKind::Text | TokenKind::NationalText | TokenKind::Bracketed);
+    for token in lex(&sql.rendered).iter().filter(literal) {
         let literal = token.text(&sql.rendered);
         // what a text is compared with may be a pattern
         if let Some(range) = host(literal).filter(|_| !literal.contains('%')) {
@@ -125,10 +148,14 @@ fn report(
     findings: &mut Vec<Finding>,
 ) {
     let (file, span) = place(run, call, index, key, text, range);
+    once(findings, finding(&run.script.files[file], span, shown));
+}
+
+fn finding(file: &Arc<SourceFile>, span: Range<usize>, shown: &str) -> Finding {
     let what = if shown.starts_with(['\\', '/']) { "share" } else { "host" };
     let message = format!("the {what} `{shown}` is written into the runbook");
     let help = "put it into the site file and write `site.…` here: the next failover is from another place";
-    once(findings, LITERAL_HOST.finding(&run.script.files[file], span, message, "belongs in the site", help));
+    LITERAL_HOST.finding(file, span, message, "belongs in the site", help)
 }
 
 /// The first share or fully qualified host name of a text.

@@ -45,6 +45,7 @@ mod wrong_cmdlet_parameter;
 
 use super::Rule;
 pub(super) use typographic_dash::plain;
+pub(super) use unreachable_code::leaves;
 
 /// Every rule, in the order of the document: what is wrong, then what is dangerous, then what is said about findings.
 pub static RULES: &[&Rule] = &[

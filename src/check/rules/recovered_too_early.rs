@@ -9,7 +9,7 @@ pub static RECOVERED_TOO_EARLY: Rule =
     Rule { slug: "recovered-too-early", severity: Severity::Error, page: include_str!("recovered-too-early.md"), look: Look::Run(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    if !run.whole || !run.complete || !run.events.iter().any(|event| does(&event.call, ActKind::Recover)) {
+    if !run.whole || !run.complete || run.script.goes_astray() || !run.events.iter().any(|event| does(&event.call, ActKind::Recover)) {
         return;
     }
     let events: Vec<&Event> = run.events.iter().filter(|event| event.inside == Inside::Plain).collect();

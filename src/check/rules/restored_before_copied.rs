@@ -14,19 +14,21 @@ pub static RESTORED_BEFORE_COPIED: Rule = Rule {
 };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    if !run.whole || !run.complete {
+    if !run.whole || !run.complete || run.script.goes_astray() {
         return;
     }
     let events: Vec<&Event> = run.events.iter().filter(|event| event.inside == Inside::Plain).collect();
     for (index, event) in events.iter().enumerate().filter(|(_, event)| event.call.name() == "restore_logs") {
         let folder = event.call.argument("folder");
-        let into = |call: &Call| call.name() == "copy_backups" && !elsewhere(call.option("to"), folder);
+        let into = |call: &Call| call.name() == "copy_backups" && !elsewhere(call.option("to"), folder) && !swapped(call, folder);
         if event.may.has(Facts::COPIED) && events[..index].iter().any(|other| into(&other.call)) {
             continue;
         }
         let later = events[index + 1..].iter().find(|other| into(&other.call) && other.may.has(Facts::RESTORED));
         let message = if later.is_some() {
             "log backups are applied before they are copied"
+        } else if events[..index].iter().any(|other| swapped(&other.call, folder)) {
+            "log backups are copied from the folder that they are applied from, to the share"
         } else if never_copied(&events, index, folder) {
             "log backups are applied from a folder that nothing here copies to"
         } else {
@@ -50,6 +52,15 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 /// True if two folders are surely not the same.
 fn elsewhere(to: Option<&Value>, folder: Option<&Value>) -> bool {
     to.zip(folder).is_some_and(|(to, folder)| to.surely_differs(folder))
+}
+
+/// True for a copy that goes the wrong way: to the share, from where the backups are applied.
+fn swapped(call: &Call, folder: Option<&Value>) -> bool {
+    let from = path(call.option("from"));
+    call.name() == "copy_backups"
+        && from.is_some()
+        && from == path(folder)
+        && path(call.option("to")).as_deref() == Some("site.backups.share")
 }
 
 /// The name that a folder has in the site.

@@ -2,9 +2,10 @@
 
 use rhai::{ASTFlags, Expr, Stmt};
 
+use crate::check::reach::closure_of;
 use crate::check::{File, Finding, Look, Rule, Severity};
-use crate::script::walk::{self, Function, Node};
-use crate::script::{SourceFile, written_call};
+use crate::script::walk::{self, Node};
+use crate::script::written_call;
 
 pub static RETURN_IN_STEP: Rule =
     Rule { slug: "return-in-step", severity: Severity::Error, page: include_str!("return-in-step.md"), look: Look::File(check) };
@@ -17,9 +18,9 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
     let mut look = |node: Node<'_>| {
         if let Some((call, _)) = written_call(node)
             && call.name.as_str() == "step"
-            && let Some(body) = call.args.get(1).and_then(|body| closure(file.file, body))
+            && let Some(body) = call.args.get(1).and_then(|body| closure_of(file, body))
         {
-            bodies.push(body);
+            bodies.push(&file.script.files[body.0].functions[body.1]);
         }
     };
     file.file.nodes(&mut look);
@@ -36,18 +37,4 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
             findings.push(RETURN_IN_STEP.finding(file.file, span, message, "leaves the step only", help));
         });
     }
-}
-
-/// The function that a closure compiles to, bare or with what it captures.
-fn closure<'a>(file: &'a SourceFile, argument: &Expr) -> Option<&'a Function> {
-    let mut name = None;
-    walk::expression(argument, &mut |node| {
-        if let Node::Expr(Expr::DynamicConstant(value, _)) = node
-            && let Some(pointer) = value.read_lock::<rhai::FnPtr>()
-        {
-            name.get_or_insert_with(|| pointer.fn_name().to_owned());
-        }
-    });
-    let name = name?;
-    file.functions.iter().find(|function| function.name == name)
 }

@@ -1,6 +1,7 @@
 //! See `sessions-killed-blindly.md`.
 
 use crate::check::acts::{meant, statements};
+use crate::check::narrow;
 use crate::check::value::{Tags, Value};
 use crate::check::{Finding, Look, Rule, Run, Severity, Sql};
 use crate::tsql::lex::significant;
@@ -24,6 +25,10 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
                     continue;
                 }
                 let Some(why) = meant(call, sql, &kill.session).as_ref().and_then(blind) else { continue };
+                let mut ways = event.through.iter().copied().chain([(call.file, call.position)]);
+                if ways.any(|(file, at)| narrow::turn(&run.script.files[file], at)) {
+                    continue;
+                }
                 let (file, span) = run.text_span(call, 1, &sql.text, &statement.range);
                 findings.push(SESSIONS_KILLED_BLINDLY.finding(
                     &run.script.files[file],

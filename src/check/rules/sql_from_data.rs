@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rhai::Token;
 
+use crate::check::acts::{meant, run_texts};
 use crate::check::value::{Piece, Tags, Text, Value};
 use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 use crate::script::SourceFile;
@@ -19,6 +20,14 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
         let call = &event.call;
         if !matches!(call.name(), "sql" | "query") {
             continue;
+        }
+        for sql in &call.sql {
+            for name in run_texts(sql) {
+                let Some(value) = meant(call, sql, &name).filter(|value| value.tags().has(DATA)) else { continue };
+                let written = name.variable().unwrap_or_default().trim_start_matches('@');
+                let span = call.index_of("params").map_or_else(|| run.name_span(call), |index| run.value_span(call, index, written));
+                findings.push(finding(run, call, call.file, span, value.tags()));
+            }
         }
         for text in call.argument("text").map_or(&[][..], Value::alternatives) {
             match text {
@@ -44,7 +53,7 @@ fn built(run: &Run<'_>, call: &Call, text: &Text, findings: &mut Vec<Finding>) {
                 at = hole.end;
                 if tags.has(DATA) || (written && tags.has(Tags::PARAMETER)) {
                     let (file, span) = run.text_span(call, 1, text, &hole);
-                    let span = interpolated(&run.script.files[file], &span).unwrap_or(span);
+                    let span = whole(&run.script.files[file], &span).unwrap_or(span);
                     findings.push(finding(run, call, file, span, *tags));
                 }
             }
@@ -70,6 +79,36 @@ fn finding(run: &Run<'_>, call: &Call, file: usize, span: Range<usize>, tags: Ta
         "read as T-SQL",
         "write `@name` for a value, or `{name}` where T-SQL wants a name or a number, and give it in the map after the text",
     )
+}
+
+/// The whole expression that a token begins, or of the `${..}` that it stands in.
+fn whole(file: &SourceFile, token: &Range<usize>) -> Option<Range<usize>> {
+    interpolated(file, token).or_else(|| {
+        let lexemes = file.lexemes();
+        let first = lexemes.iter().position(|lexeme| lexeme.span.start == token.start)?;
+        let mut last = first;
+        loop {
+            last = match (&lexemes.get(last + 1)?.token, lexemes.get(last + 2).map(|next| &next.token)) {
+                (Token::Period | Token::Elvis | Token::DoubleColon, Some(Token::Identifier(_))) => last + 2,
+                (Token::LeftParen | Token::LeftBracket, _) => closing(file, last + 1)?,
+                (Token::Unit, _) => last + 1,
+                _ => return Some(lexemes[first].span.start..lexemes[last].span.end),
+            };
+        }
+    })
+}
+
+/// The token that closes a bracket.
+fn closing(file: &SourceFile, open: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    file.lexemes().iter().enumerate().skip(open).find_map(|(at, lexeme)| {
+        match lexeme.token {
+            Token::LeftParen | Token::LeftBracket | Token::LeftBrace | Token::MapStart => depth += 1,
+            Token::RightParen | Token::RightBracket | Token::RightBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth == 0).then_some(at)
+    })
 }
 
 /// The whole expression of the `${..}` that a token stands in.

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use super::typographic_dash::plain;
 use crate::check::calls::{calls, once, place};
-use crate::check::{Finding, Look, Rule, Run, Severity};
+use crate::check::{Finding, Look, Rule, Run, Severity, Sql};
 use crate::facts::nearest;
 use crate::tsql::lex::{Token, TokenKind, significant};
+use crate::tsql::select::is_query;
 use crate::tsql::statement::{SyntaxError, keywords_before, meant_keyword};
+use crate::tsql::syntax::{DatabaseChangeKind, Options, Statement, StatementKind};
 
 pub static SQL_SYNTAX: Rule =
     Rule { slug: "sql-syntax", severity: Severity::Error, page: include_str!("sql-syntax.md"), look: Look::Calls(check) };
@@ -28,10 +30,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for call in calls(run) {
         let Some(index) = call.index_of("text").filter(|_| !run.is_built_in(call)) else { continue };
         for sql in &call.sql {
-            // what values are written into, and characters that mean nothing there, are other rules'
-            let Some(text) = sql.text.as_constant().filter(|text| plain(text).is_none()) else { continue };
-            let wrong = clients(&text).or_else(|| sql.batch.as_ref().err().and_then(|error| surely(&text, error)));
-            let Some((range, message, help)) = wrong else { continue };
+            let Some((range, message, help)) = refused(sql) else { continue };
             let (file, span) = place(run, call, index, None, &sql.text, &range);
             once(findings, SQL_SYNTAX.finding(&run.script.files[file], span, message, "SQL Server refuses this", help));
         }
@@ -39,6 +38,102 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 }
 
 type Wrong = (Range<usize>, String, String);
+
+/// What SQL Server surely refuses in a text: where, what, and what to do.
+pub(super) fn refused(sql: &Sql) -> Option<Wrong> {
+    // what values are written into, and characters that mean nothing there, are other rules'
+    if !sql.text.is_constant() || plain(&sql.rendered).is_some() {
+        return None;
+    }
+    let text = sql.rendered.as_str();
+    clients(text).or_else(|| match &sql.batch {
+        Ok(batch) => batch.statements.iter().enumerate().find_map(|(nth, statement)| misread(sql, nth, statement)),
+        Err(error) => surely(text, error),
+    })
+}
+
+/// What is wrong with a statement that reads well.
+fn misread(sql: &Sql, nth: usize, statement: &Statement) -> Option<Wrong> {
+    let text = sql.rendered.as_str();
+    match &statement.kind {
+        StatementKind::Restore(restore) => {
+            let given = ["RECOVERY", "NORECOVERY", "STANDBY"].into_iter().filter_map(|name| restore.option(name));
+            let mut given: Vec<_> = given.collect();
+            given.sort_by_key(|option| option.range.start);
+            let [first, second, ..] = given.as_slice() else { return None };
+            let message = format!("`{}` and `{}` exclude each other", first.name, second.name);
+            Some((second.range.clone(), message, "write the one that is meant".to_owned()))
+        }
+        StatementKind::AlterDatabase(alter) => alter.changes.iter().find_map(|change| {
+            let DatabaseChangeKind::Other(words) = &change.kind else { return None };
+            let word = words.split(' ').next()?;
+            let near = STATES.iter().find(|known| strsim::osa_distance(word, known) == 1)?;
+            let message = format!("`{word}` is no option of a database");
+            Some((change.range.start..change.range.start + word.len(), message, format!("write `{near}`")))
+        }),
+        // a procedure may be called by its name alone, first in a text
+        StatementKind::Exec(exec) if nth == 0 && !exec.arguments.is_empty() => {
+            let tokens = significant(&text[statement.range.clone()]);
+            let word = tokens.first()?.text(&text[statement.range.clone()]).to_owned();
+            let meant = meant_keyword(&word).filter(|_| exec.target.name().is_some_and(|name| name.eq_ignore_ascii_case(&word)))?;
+            let range = statement.range.start..statement.range.start + word.len();
+            Some((range, format!("no statement begins with `{word}`"), format!("write `{meant}`")))
+        }
+        StatementKind::Other { keyword } if keyword == "WITH" => {
+            let tokens = significant(&text[statement.range.clone()]);
+            let named = tokens.get(2).is_some_and(|third| {
+                let part = &text[statement.range.clone()];
+                third.is_word(part, "AS") || third.is_operator(part, "(") || third.is_operator(part, ",")
+            });
+            let after = significant(&text[..statement.range.start]).last().is_some_and(|last| !last.is_operator(text, ";"));
+            let range = statement.range.start..statement.range.start + "WITH".len();
+            (after && !named)
+                .then(|| (range, "incorrect syntax near `WITH`".to_owned(), "write one `WITH`, and a comma between its options".to_owned()))
+        }
+        // one that reads is known to do so already
+        StatementKind::Other { keyword } if keyword == "SELECT" && sql.classified().change.is_some() => query(text, &statement.range),
+        _ => None,
+    }
+}
+
+/// What an option of ALTER DATABASE SET is called that recovery needs.
+const STATES: &[&str] =
+    &["MULTI_USER", "SINGLE_USER", "RESTRICTED_USER", "READ_ONLY", "READ_WRITE", "ONLINE", "OFFLINE", "EMERGENCY", "RECOVERY", "PARTNER"];
+
+/// Words of a SELECT that are misspelt.
+const WORDS: &[&str] = &["FROM", "WHERE", "GROUP", "ORDER", "HAVING", "JOIN", "INNER", "UNION", "DISTINCT"];
+
+/// A query that reads well as soon as a word is spelt right, or a bracket closed.
+fn query(text: &str, range: &Range<usize>) -> Option<Wrong> {
+    let reads = |text: &str| is_query(text);
+    let part = &text[range.clone()];
+    let tokens = significant(part);
+    if tokens.is_empty() || reads(part) {
+        return None;
+    }
+    let word = tokens.iter().filter(|token| token.kind == TokenKind::Word).find_map(|token| {
+        let written = token.text(part);
+        let near = WORDS.iter().find(|known| strsim::osa_distance(&written.to_ascii_uppercase(), known) == 1)?;
+        let mended = format!("{}{near}{}", &part[..token.start], &part[token.end..]);
+        reads(&mended).then(|| {
+            let message = format!("this text does not parse near `{written}`");
+            (range.start + token.start..range.start + token.end, message, format!("write `{near}`"))
+        })
+    });
+    word.or_else(|| {
+        let mut open = Vec::new();
+        for token in &tokens {
+            if token.is_operator(part, "(") {
+                open.push(token);
+            } else if token.is_operator(part, ")") {
+                open.pop()?;
+            }
+        }
+        let last = open.pop()?;
+        let range = range.start + last.start..range.start + last.end;
+        Some((range, "`(` is opened here and never closed".to_owned(), "write `)` where it ends".to_owned()))
+    })
+}
 
 /// A line that holds GO alone: a word of the client tools.
 fn clients(text: &str) -> Option<Wrong> {
@@ -113,10 +208,10 @@ fn is_alter_database(text: &str, tokens: &[Token]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tsql::statement::parse;
+    use crate::check::value::Text;
 
     fn found(text: &str) -> Option<String> {
-        let wrong = clients(text).or_else(|| parse(text).err().and_then(|error| surely(text, &error)));
+        let wrong = refused(&Sql::of(&Text::constant(text, None)));
         wrong.map(|(range, ..)| text[range].to_owned())
     }
 
@@ -136,6 +231,14 @@ mod tests {
             ("SELECT 'a", "'a"),
             ("USE master\nGO\nSELECT 1", "GO"),
             ("SELECT 1 /* x", "/* x"),
+            ("RESTORE DATABASE {d} WITH RECOVERY, NORECOVERY", "NORECOVERY"),
+            ("RESTORE LOG mgc FROM DISK = 'x' WITH STANDBY = 'y', NORECOVERY", "NORECOVERY"),
+            ("RESTORE DATABASE {d} WITH RECOVERY WITH REPLACE", "WITH"),
+            ("ALTER DATABASE {d} SET MULTIUSER", "MULTIUSER"),
+            ("EXCE sp_who2", "EXCE"),
+            ("SELECT name FORM sys.databases", "FORM"),
+            ("SELECT name FROM sys.databases WHRE name = @d", "WHRE"),
+            ("SELECT COUNT(* FROM sys.databases", "("),
         ] {
             assert_eq!(found(text).as_deref(), Some(near), "{text}");
         }
@@ -146,6 +249,10 @@ mod tests {
         for text in [
             "EXEC sp_who2",
             "sp_helpdb 'mgc'",
+            "RESTORE DATABASE mgc WITH NORECOVERY; WITH x AS (SELECT 1 AS a) SELECT * FROM x",
+            "ALTER DATABASE mgc SET AUTO_CLOSE OFF",
+            "SELECT a AS form FROM t",
+            "SELECT * FROM OPENROWSET(BULK 'x', SINGLE_CLOB) AS f",
             "SELECT 1 GO",
             "SELECT 'GO'",
             "WITH x AS (SELECT 1 AS a) SELECT * FROM x",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{ASTFlags, Expr, FnCallExpr, Position};
+use rhai::{ASTFlags, Expr, FnCallExpr, Position, Stmt};
 use serde_json::Value;
 
 use crate::check::{Edit, File, Finding, Look, Rule, Severity};
@@ -23,6 +23,8 @@ const SERVER: &[&str] = &["fqdn", "instance_name"];
 enum Link<'a> {
     Key(&'a str, Position),
     Method(&'a FnCallExpr),
+    /// a key that a variable holds
+    Variable(&'a str),
     /// a computed key
     Other,
 }
@@ -33,26 +35,97 @@ fn check(file: &File<'_>, findings: &mut Vec<Finding>) {
     }
     let asked = tested(std::slice::from_ref(file.file));
     let view = file.site.map(|site| Value::Object(site.view()));
-    chains(file.file, &mut |links| {
-        let mut path = vec![SITE];
+    let mut look = |mut path: Vec<String>, links: &[Link<'_>]| {
         for link in links {
-            let Link::Key(key, position) = link else { return };
-            let Some(keys) = keys(view.as_ref(), &path) else {
-                path.push(key);
-                continue;
+            let given = match link {
+                Link::Key(key, position) => vec![(*key, *position)],
+                Link::Variable(name) => each(file.file, name),
+                Link::Method(_) | Link::Other => return,
             };
-            if keys.is_empty() {
+            let here: Vec<&str> = path.iter().map(String::as_str).collect();
+            let known = keys(view.as_ref(), &here);
+            if known.as_ref().is_some_and(Vec::is_empty) {
                 return;
             }
-            if !keys.contains(key) {
-                if !asked.iter().any(|name| name == key) {
-                    findings.push(unknown(file.file, &path, key, *position, &keys, file.site));
+            for (key, position) in &given {
+                if let Some(keys) = known.as_ref().filter(|keys| !keys.contains(key))
+                    && !asked.iter().any(|name| name == key)
+                {
+                    findings.push(unknown(file.file, &here, key, *position, keys, file.site));
                 }
-                return;
             }
-            path.push(key);
+            match given.as_slice() {
+                [(key, _)] if known.is_none_or(|keys| keys.contains(key)) => path.push((*key).to_owned()),
+                _ => return,
+            }
         }
+    };
+    chains(file.file, &mut |links| look(vec![SITE.to_owned()], links));
+    for (name, path) in aliases(file.file) {
+        file.file.nodes(&mut |node| {
+            if let Node::Expr(expr) = node
+                && let Some(links) = chain_of(expr, &|variable| variable == name)
+            {
+                look(path.clone(), &links);
+            }
+        });
+    }
+}
+
+/// Variables that hold a table of the site, each with its path: `let folders = site.backups;`, if nothing else has that name.
+fn aliases(file: &SourceFile) -> Vec<(&str, Vec<String>)> {
+    if !file.text.contains("= site.") {
+        return Vec::new();
+    }
+    let (mut found, mut names) = (Vec::new(), Vec::new());
+    file.nodes(&mut |node| match node {
+        Node::Stmt(Stmt::Var(parts, ..)) => {
+            names.push(parts.0.name.as_str());
+            let links = chain(&parts.1).unwrap_or_default();
+            let keys: Option<Vec<String>> =
+                links.iter().map(|link| if let Link::Key(key, _) = link { Some((*key).to_owned()) } else { None }).collect();
+            if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
+                found.push((parts.0.name.as_str(), std::iter::once(SITE.to_owned()).chain(keys).collect()));
+            }
+        }
+        Node::Stmt(Stmt::For(parts, _)) => names.push(parts.0.name.as_str()),
+        Node::Stmt(Stmt::Assignment(parts)) => {
+            if let Expr::Variable(variable, ..) = &parts.1.lhs {
+                names.push(variable.1.as_str());
+            }
+        }
+        _ => {}
     });
+    let is_table = |path: &[String]| match path {
+        [_, table] => ["backups", "sql", "vars"].contains(&table.as_str()),
+        [_, table, _] => table == "sql",
+        _ => false,
+    };
+    found.retain(|(_, path): &(&str, Vec<String>)| is_table(path));
+    // what a closure captures is a parameter of it
+    let parameters = |name: &str| file.functions.iter().any(|own| !own.is_closure() && own.parameters.iter().any(|p| p == name));
+    found.retain(|(name, _)| names.iter().filter(|other| *other == name).count() == 1 && !parameters(name));
+    found
+}
+
+/// What a variable is in turn: `for name in ["backup", "primary"]`, if nothing else has that name.
+fn each<'a>(file: &'a SourceFile, name: &str) -> Vec<(&'a str, Position)> {
+    let (mut found, mut others) = (Vec::new(), 0);
+    file.nodes(&mut |node| match node {
+        Node::Stmt(Stmt::For(parts, _)) if parts.0.name == name => {
+            others += 1;
+            if let Expr::Array(items, _) = &parts.2.expr {
+                found.extend(items.iter().filter_map(|item| match item {
+                    Expr::StringConstant(text, at) => Some((text.as_str(), *at)),
+                    _ => None,
+                }));
+            }
+        }
+        Node::Stmt(Stmt::Var(parts, ..)) if parts.0.name == name => others += 1,
+        Node::Stmt(Stmt::Assignment(parts)) if matches!(&parts.1.lhs, Expr::Variable(own, ..) if own.1 == name) => others += 1,
+        _ => {}
+    });
+    if others == 1 { found } else { Vec::new() }
 }
 
 fn unknown(file: &Arc<SourceFile>, path: &[&str], key: &str, at: Position, keys: &[&str], site: Option<&Site>) -> Finding {
@@ -134,11 +207,17 @@ fn chains<'a>(file: &'a SourceFile, visit: &mut dyn FnMut(&[Link<'a>])) {
 }
 
 fn chain(expr: &Expr) -> Option<Vec<Link<'_>>> {
+    chain_of(expr, &|variable| variable == SITE)
+}
+
+/// What is taken from a variable.
+fn chain_of<'a>(expr: &'a Expr, is_base: &dyn Fn(&str) -> bool) -> Option<Vec<Link<'a>>> {
     let first = match expr {
         Expr::Dot(pair, ..) | Expr::Index(pair, ..) => &pair.lhs,
         _ => return None,
     };
-    if !matches!(first, Expr::Variable(parts, _, _) if parts.1.as_str() == SITE && parts.2.is_empty()) {
+    if !matches!(first, Expr::Variable(parts, _, _) if is_base(&parts.1) && (parts.1.as_str() != SITE || parts.0.is_none()) && parts.2.is_empty())
+    {
         return None;
     }
     let mut links = Vec::new();
@@ -158,6 +237,7 @@ fn chain(expr: &Expr) -> Option<Vec<Link<'_>>> {
         links.push(match head {
             Expr::Property(property, at) if !index => Link::Key(&property.2, *at),
             Expr::StringConstant(key, at) if index => Link::Key(key, *at),
+            Expr::Variable(parts, ..) if index && parts.2.is_empty() => Link::Variable(&parts.1),
             Expr::MethodCall(call, _) if !index => Link::Method(call),
             _ => Link::Other,
         });

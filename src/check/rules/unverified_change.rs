@@ -11,7 +11,7 @@ pub static UNVERIFIED_CHANGE: Rule =
     Rule { slug: "unverified-change", severity: Severity::Warning, page: include_str!("unverified-change.md"), look: Look::Run(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    if !run.whole || !run.complete {
+    if !run.whole || !run.complete || run.script.goes_astray() {
         return;
     }
     for (index, event) in run.events.iter().enumerate().filter(|(_, event)| event.inside == Inside::Plain) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::check::calls::{calls, once, place};
-use crate::check::value::Value;
+use crate::check::value::{Tags, Value};
 use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::facts::nearest;
 use crate::primitives::arguments::{Closure, Given, Is, MISSING, faults, found_text, type_word};
@@ -18,6 +18,7 @@ pub static WRONG_ARGUMENTS: Rule =
 impl Given for Value {
     fn is(&self, what: Is) -> Option<bool> {
         let one = |value: &Value| match (value, what) {
+            (Value::Unknown { tags, .. }, what) if tags.has(Tags::TRUTH) => Some(matches!(what, Is::Boolean)),
             (Value::Unknown { .. } | Value::OneOf(_), _) => None,
             (Value::Array(items), Is::TextList) => {
                 let texts: Vec<Option<bool>> = items.iter().map(|item| item.is(Is::Text)).collect();
@@ -64,6 +65,7 @@ impl Given for Value {
             Value::Text(_) => "string",
             Value::Int(_) => "i64",
             Value::Bool(_) => "bool",
+            Value::Unknown { tags, .. } if tags.has(Tags::TRUTH) => "bool",
             Value::Array(_) => "array",
             Value::Map(_) => "map",
             Value::Closure(_) => "Fn",
@@ -254,7 +256,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::check::value::Tags;
     use crate::primitives::find;
 
     fn messages(name: &str, given: &[Value]) -> Vec<String> {
