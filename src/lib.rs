@@ -19,6 +19,7 @@ pub mod effect;
 pub mod facts;
 pub mod host;
 pub mod journal;
+#[cfg(feature = "lab")]
 pub mod lab;
 pub mod operator;
 pub mod powershell;

@@ -1,4 +1,5 @@
 //! The lock between operators, over real connections to a lab: who gets it, who is told what, and how it is lost.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Connections that break at the worst moment: what the client is told, what the server does all the same, and that the
 //! statement it still carries out is found and waited for.
+#![cfg(feature = "lab")]
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 

@@ -1,4 +1,5 @@
 //! `cutover check` and `cutover explain` as people and programs see them: every format whole, exit codes, fixes.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;

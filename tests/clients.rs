@@ -3,7 +3,7 @@
 //!
 //! `.ci/run` installs the clients. Elsewhere a test whose client is missing says so and is skipped, unless
 //! `CUTOVER_CLIENTS=required`.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "lab"))]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;

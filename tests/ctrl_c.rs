@@ -1,6 +1,7 @@
 //! Ctrl-C at a terminal, for each kind of effect: once lets it come to its end and stops, twice cuts it off. Afterwards a
 //! resume reaches the end, and the change is made once. And what else a person does at a terminal: closing it, ending the
 //! input, and choosing what to do about a failure.
+#![cfg(feature = "lab")]
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

@@ -1,5 +1,6 @@
 //! What one effect promises, through the built program against a lab: reads told from changes, `done_when` before, after
 //! and too early, questions, stops that nothing swallows, the shell, the folders, and runs from a second process.
+#![cfg(feature = "lab")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The documented failover from end to end: what the world, the wire and the shell show afterwards.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Every way in which a failover goes wrong, through the built program: the exit code, the world afterwards, and what is
 //! drawn for the person at the keyboard, whole. What varies from run to run is taken out: paths, ports, times.
+#![cfg(feature = "lab")]
 // the system's own words stand in what is drawn
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,5 @@
 //! A whole lab from outside: its folder, its sockets with verified TLS, and what it leaves behind when it stops.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::collections::BTreeMap;

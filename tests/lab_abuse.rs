@@ -1,6 +1,6 @@
 //! The lab under abuse: damaged packets by the thousand, and clients that stall. It serves the next client all the while, its
 //! memory is bounded, and what a client did wrong is in its log.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "lab"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;

@@ -1,6 +1,7 @@
 //! Every message that the lab's SQL Server can raise: how it is brought about, and what then comes, in order, with number,
 //! severity and state. The table of numbers is the lab's own, so that one without a row here fails. Told by our own client,
 //! and by FreeTDS's `tsql` where it is installed.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;

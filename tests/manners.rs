@@ -1,5 +1,6 @@
 //! Manners: signals, closed streams, odd files, environment variables, and what the stock runbook asks in odd situations.
 //! A terminal itself is not tested here: how questions are drawn and answers understood is tested in `operator`.
+#![cfg(feature = "lab")]
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

@@ -1,5 +1,6 @@
 //! The management shell end to end: the session, its child process (this program's own relay), the socket, and the
 //! simulated cmdlets behind it.
+#![cfg(feature = "lab")]
 
 use std::sync::Arc;
 use std::time::Duration;

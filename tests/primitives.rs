@@ -1,6 +1,7 @@
 //! What a runbook may call, proven through the built program against a lab: values both ways, messages, reads told from
 //! changes, `done_when`, questions and stops. Judged by the events, the wire and the shell, never by what the program
 //! believes of itself.
+#![cfg(feature = "lab")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Planning and applying log backups over a real socket, with real files, against the lab's SQL Server: what is sent, in
 //! which order, and how the server stands afterwards.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::fs;

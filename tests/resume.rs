@@ -1,5 +1,6 @@
 //! A run that died anywhere is gone on with: killed at every line of its record, cut and damaged records, an edited runbook,
 //! a lost connection, a full disk, two operators.
+#![cfg(feature = "lab")]
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

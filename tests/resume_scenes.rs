@@ -1,5 +1,6 @@
 //! Runs that are gone on with: damaged records, edited runbooks, lost answers, a full disk, another machine, a second
 //! operator. Each scene is a lab in a second process and the built program.
+#![cfg(feature = "lab")]
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

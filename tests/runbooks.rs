@@ -1,4 +1,5 @@
 //! The runbooks and modules that are shipped load: every name, option and import in them is known.
+#![cfg(feature = "lab")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The SQL Server back end over real sockets and real TLS, against servers whose answers are written here. What is tested
 //! is our side: connections, messages, values, limits, losses.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::path::PathBuf;
@@ -13,8 +14,10 @@ use cutover::lab::tds::{
 };
 use cutover::sqlserver::{Batch, Connection, Failure, Message, Password, Security, Servers, Target, Value, error};
 use cutover::wire::lsn::Lsn;
-use cutover::wire::tls::{PreLogin, encrypt, kind, option, packets};
+use cutover::wire::tls::{Fingerprint, PreLogin, encrypt, kind, option, packets};
 use jiff::civil::{date, time};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
@@ -244,8 +247,11 @@ impl World {
     }
 
     fn with(name: &str, encryption: Encryption, tls: TlsAge) -> Self {
+        Self::showing(Certificate::new().unwrap(), name, encryption, tls)
+    }
+
+    fn showing(certificate: Certificate, name: &str, encryption: Encryption, tls: TlsAge) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let certificate = Certificate::new().unwrap();
         std::fs::write(folder.path().join("ca.pem"), certificate.pem().unwrap()).unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let engine = Fake { name: name.into(), next: AtomicU16::new(51), heard: Arc::clone(&heard) };
@@ -625,6 +631,39 @@ async fn a_certificate_of_another_issuer_is_refused_unless_any_is_trusted() {
     assert!(!world.heard().iter().any(|h| h.contains("login") && !h.contains("login operator") && h.contains(PASSWORD)));
 }
 
+/// What SQL Server makes for itself where it has no certificate: RSA with 1024 bits, signed with SHA-1, without names.
+fn certificate_of_its_own() -> Certificate {
+    let key = PKey::from_rsa(openssl::rsa::Rsa::generate(1024).unwrap()).unwrap();
+    let mut name = openssl::x509::X509NameBuilder::new().unwrap();
+    name.append_entry_by_nid(openssl::nid::Nid::COMMONNAME, "SSL_Self_Signed_Fallback").unwrap();
+    let name = name.build();
+    let mut builder = openssl::x509::X509::builder().unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&openssl::asn1::Asn1Time::days_from_now(2).unwrap()).unwrap();
+    builder.sign(&key, MessageDigest::sha1()).unwrap();
+    Certificate { certificate: builder.build(), key }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_weak_certificate_that_a_server_makes_for_itself_can_be_pinned_or_taken_as_any() {
+    let certificate = certificate_of_its_own();
+    let digest = certificate.certificate.digest(MessageDigest::sha256()).unwrap();
+    let pin = Fingerprint(digest.as_ref().try_into().unwrap());
+    let world = World::showing(certificate, "SQL01", Encryption::Required, TlsAge::Current);
+    let mut target = world.target("backup");
+    target.security = Security::Verify { ca: None };
+    let refused = opened(target.clone()).await.unwrap_err();
+    let Failure::Tls(error::Tls::Untrusted { subject, fingerprint, .. }) = &refused else { panic!("{refused:?}") };
+    assert_eq!((subject.as_str(), fingerprint.parse()), ("CN=SSL_Self_Signed_Fallback", Ok(pin)));
+    for security in [Security::Pin(pin), Security::TrustAny, Security::LoginOnly] {
+        target.security = security;
+        opened(target.clone()).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_for_another_name_is_refused_and_names_itself() {
     let world = World::start("SQL01");
@@ -687,7 +726,8 @@ async fn without_tls_only_loopback_is_spoken_to_and_a_server_that_insists_is_tol
 async fn a_server_that_speaks_only_old_tls_is_explained() {
     let world = World::with("SQL01", Encryption::Required, TlsAge::Old);
     let failure = opened(world.target("backup")).await.unwrap_err();
-    assert!(matches!(&failure, Failure::Tls(error::Tls::NothingInCommon { .. } | error::Tls::EndedEarly { .. })), "{failure:?}");
+    let Failure::Tls(error::Tls::TooOld { what, .. }) = &failure else { panic!("{failure:?}") };
+    assert!(what.starts_with("(SQL Server 12.0.6024) takes no TLS newer than 1.0, with ECDHE-ECDSA-AES"), "{what}");
 }
 
 /// What half a server does with the one connection that it takes.
@@ -741,10 +781,10 @@ async fn whatever_else_listens_there_has_a_name_of_its_own() {
     let silent = failure(Half::SaysNothing).await;
     assert_eq!(silent.to_string().split_once("accepted").map(|(_, rest)| rest), Some(" the connection and then said nothing for 0.3 s"));
     let ended = failure(Half::EndsHandshake).await;
-    assert_eq!(ended.to_string(), "`backup` ended the TLS handshake early: probably it speaks only TLS older than 1.2");
+    assert_eq!(ended.to_string(), "`backup` ended the TLS handshake early, even for a client that takes everything from TLS 1.0 on");
     assert!(matches!(&ended, Failure::Tls(Tls::EndedEarly { .. })));
     let left = failure(Half::LeavesHandshake).await;
-    assert_eq!(left.to_string(), "`backup` left the TLS handshake unanswered: probably it speaks only TLS older than 1.2");
+    assert_eq!(left.to_string(), "`backup` left the TLS handshake unanswered, even for a client that takes everything from TLS 1.0 on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

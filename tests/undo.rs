@@ -1,4 +1,5 @@
 //! The script that step 1 keeps: after a stop before step 4, run by hand, log shipping works again, as it was.
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;

@@ -19,12 +19,24 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Journal(#[from] crate::journal::JournalError),
+    #[cfg(feature = "lab")]
     #[error(transparent)]
     #[diagnostic(transparent)]
     Lab(#[from] crate::lab::LabError),
+    #[cfg(feature = "lab")]
     #[error(transparent)]
     #[diagnostic(transparent)]
     Scenario(Box<crate::lab::ScenarioError>),
+    #[cfg(not(feature = "lab"))]
+    #[error("this build of cutover has no lab")]
+    #[diagnostic(code(cutover::cli::no_lab), help("use a build with the feature `lab`, which is there unless it was left out"))]
+    NoLab,
+    #[error("{address} is not a loopback address")]
+    #[diagnostic(
+        code(cutover::cli::not_exposed),
+        help("add `--expose` if other machines shall reach the lab: who has its password may do everything in it")
+    )]
+    NotExposed { address: std::net::IpAddr },
     #[error(transparent)]
     #[diagnostic(transparent)]
     Check(#[from] crate::check::CheckError),
@@ -138,6 +150,7 @@ pub enum CliError {
     NoSuchName { name: String, help: String },
 }
 
+#[cfg(feature = "lab")]
 impl From<crate::lab::ScenarioError> for CliError {
     fn from(error: crate::lab::ScenarioError) -> Self {
         Self::Scenario(Box::new(error))
@@ -157,7 +170,7 @@ impl CliError {
             | Self::Unwritable { .. }
             | Self::ChangedMeanwhile { .. }
             | Self::Script(_)
-            | Self::Scenario(_)
+            | Self::NotExposed { .. }
             | Self::NoRunbook { .. }
             | Self::NothingToRun { .. }
             | Self::Folder { .. }
@@ -172,7 +185,13 @@ impl CliError {
             | Self::NotEmpty { .. }
             | Self::Dangerous { .. }
             | Self::NoSuchName { .. } => exit::USAGE,
-            Self::Journal(_) | Self::Lab(_) | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
+            #[cfg(feature = "lab")]
+            Self::Scenario(_) => exit::USAGE,
+            #[cfg(feature = "lab")]
+            Self::Lab(_) => exit::FAILED,
+            #[cfg(not(feature = "lab"))]
+            Self::NoLab => exit::USAGE,
+            Self::Journal(_) | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::primitives::{PRIMITIVES, Run, Shell};
 use crate::report::{self, Style, human::Human};
 use crate::script::{self, Script, Source};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
-use crate::sqlserver::{Batch, Failure, Password, Security, Servers, Target, Value};
+use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
 
 /// What the command line asks of a run.
 pub(super) struct Asked {
@@ -239,9 +239,16 @@ fn stopped(stop: &Stop, half_done: bool) -> String {
 /// A kept script with the command that runs it on its server, as `sqlcmd` takes it.
 fn with_command(kept: Kept, site: &Site) -> Kept {
     let Some(server) = kept.server.as_ref().and_then(|key| site.sql.get(key)) else { return kept };
-    let Auth::Sql { user, .. } = &server.auth;
-    let command =
-        format!("sqlcmd -S tcp:{},{} -U {} -d master -b -i {}", server.server, server.port, shell_word(user), shell_word(&kept.path));
+    let place = match &server.instance {
+        Some(instance) => format!("{}\\{}", server.server, instance.name),
+        None => format!("tcp:{},{}", server.server, server.port),
+    };
+    // sqlcmd knows the Windows account that runs it, and no other
+    let login = match &server.auth {
+        Auth::Sql { user, .. } => format!("-U {}", shell_word(user)),
+        Auth::Windows { .. } | Auth::Current { .. } => "-E".to_owned(),
+    };
+    let command = format!("sqlcmd -S {} {login} -d master -b -i {}", shell_word(&place), shell_word(&kept.path));
     Kept { command: Some(command), ..kept }
 }
 
@@ -253,16 +260,27 @@ pub(super) fn shell_word(text: &str) -> String {
 
 /// One server of the site as the back end connects to it.
 fn target(server: &SqlServer, run: &str) -> Target {
-    let Auth::Sql { user, password } = &server.auth;
-    let secret = password.clone();
-    let password =
-        Password::from_fn(move || secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()));
+    let (account, user, password) = match &server.auth {
+        Auth::Sql { user, password } => (Account::Sql, user.as_str(), Some(password.clone())),
+        Auth::Windows { user, password, .. } => (Account::Windows, user.as_str(), Some(password.clone())),
+        Auth::Current { .. } => (Account::Current, "", None),
+    };
+    let password = Password::from_fn(move || match &password {
+        Some(secret) => secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()),
+        None => Ok(String::new()),
+    });
     let mut target = Target::new(&server.key, &server.server, server.port, user, password);
+    target.account = account;
+    target.instance =
+        server.instance.as_ref().map(|instance| Instance { name: instance.name.clone(), browser_port: instance.browser_port });
     target.security = match server.tls {
         Tls::Verify => Security::Verify { ca: server.ca.clone() },
+        Tls::Pin(certificate) => Security::Pin(certificate),
         Tls::TrustAny => Security::TrustAny,
+        Tls::LoginOnly => Security::LoginOnly,
         Tls::Off => Security::Off,
     };
+    target.tls_minimum = server.tls_minimum;
     target.database.clone_from(&server.database);
     target.program = format!("cutover {run}");
     target.connect_time_limit = server.limits.connect.unwrap_or(target.connect_time_limit);
@@ -275,11 +293,11 @@ fn target(server: &SqlServer, run: &str) -> Target {
     target
 }
 
-/// True if everything that the site reaches is a lab: every server that answers says so over a connection whose certificate was
-/// verified, and the shell is the lab's. A site file that mixes a lab with the real thing is a real site.
+/// True if everything that the site reaches is a lab: every server that answers says so over a connection whose certificate is
+/// known, and the shell is the lab's. A site file that mixes a lab with the real thing is a real site.
 async fn is_lab(site: &Site, servers: &Servers) -> bool {
     let shell = site.powershell.as_ref().is_none_or(|shell| shell.arguments.first().is_some_and(|argument| argument == "lab-shell"));
-    let mut lab = shell && site.sql.values().all(|server| server.tls == Tls::Verify);
+    let mut lab = shell && site.sql.values().all(|server| matches!(server.tls, Tls::Verify | Tls::Pin(_)));
     let batch = Batch::read("SELECT CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition");
     for key in site.sql.keys() {
         match servers.run(key, &batch).await {

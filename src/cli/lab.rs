@@ -1,6 +1,6 @@
 //! `cutover lab`: the lab for anyone's client; and the child process that is its management shell.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -33,23 +33,29 @@ pub struct LabArgs {
     /// A new folder for the lab: its site file, share and, at the end, world.json, wire.jsonl and shell.jsonl.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// The loopback address to listen on.
-    #[arg(long, default_value = "127.0.0.1", value_name = "ADDR", value_parser = loopback)]
-    pub listen: IpAddr,
+    /// The address to listen on: 127.0.0.1 unless given. Anything but loopback needs `--expose`.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<IpAddr>,
+    /// Let other machines reach the lab's SQL Servers: at the address of `--listen`, or at all of this machine.
+    #[arg(long)]
+    pub expose: bool,
+}
+
+impl LabArgs {
+    fn address(&self) -> Result<IpAddr, CliError> {
+        match (self.listen, self.expose) {
+            (None, false) => Ok(Ipv4Addr::LOCALHOST.into()),
+            (None, true) => Ok(Ipv4Addr::UNSPECIFIED.into()),
+            (Some(address), false) if !address.is_loopback() => Err(CliError::NotExposed { address }),
+            (Some(address), _) => Ok(address),
+        }
+    }
 }
 
 fn pace(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(factor) if factor.is_finite() && (0.0..=1000.0).contains(&factor) => Ok(factor),
         _ => Err("expected a number from 0 to 1000".to_owned()),
-    }
-}
-
-fn loopback(text: &str) -> Result<IpAddr, String> {
-    match text.parse::<IpAddr>() {
-        Ok(address) if address.is_loopback() => Ok(address),
-        Ok(_) => Err("the lab listens on loopback only".to_owned()),
-        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -89,13 +95,17 @@ pub(super) async fn start(choice: &LabChoice, dir: &Path, listen: IpAddr) -> Res
 }
 
 pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
+    let listen = arguments.address()?;
     let runtime = super::runtime()?;
     let folder = Folder::of(arguments.keep.as_deref())?;
     let dir = folder.path();
     runtime.block_on(async {
         // from the start on, so that an impatient Ctrl-C leaves nothing behind either
         let mut signals = super::Signals::listen().map_err(CliError::Runtime)?;
-        let lab = start(&arguments.lab, dir, arguments.listen).await?;
+        let lab = start(&arguments.lab, dir, listen).await?;
+        if !listen.is_loopback() {
+            report::talk(&format!("warning: the lab listens on {listen}: who has its password may do everything in it"));
+        }
         report::talk(&format!(
             "the lab serves until Ctrl-C; in another terminal:\n  cutover run runbooks/pchat-failover.rhai --site {}",
             lab.site_file().display()

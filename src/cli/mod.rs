@@ -8,8 +8,10 @@ mod execute;
 pub mod exit;
 mod explain;
 mod guard;
+#[cfg_attr(not(feature = "lab"), path = "without_lab.rs")]
 mod lab;
 mod record;
+#[cfg(feature = "lab")]
 mod rehearse;
 mod resume;
 mod run;
@@ -24,6 +26,8 @@ use crate::report::{self, Style};
 pub use crate::check::page::document as rules_document;
 pub use docs::{reference, table};
 pub use error::CliError;
+#[cfg(not(feature = "lab"))]
+use lab as rehearse;
 
 /// Carries out documented disaster-recovery procedures, written as runbooks that a site can edit.
 #[derive(Parser)]

@@ -703,6 +703,8 @@ fn without_case(folder: &Path, name: &str) -> Option<PathBuf> {
 #[derive(Clone)]
 pub struct Credentials {
     pub user: String,
+    /// of the Windows account of the same name and password
+    pub domain: String,
     pub password: String,
     pub refused: bool,
 }

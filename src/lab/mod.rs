@@ -5,6 +5,7 @@
 //! world. In between clients reach it through sockets, files and a child process, as they reach a real site.
 
 mod agent;
+mod browser;
 mod catalog;
 mod instance;
 mod media;

@@ -57,6 +57,8 @@ pub struct Scenario {
     pub restore_seconds: f64,
     /// simulated duration of recovery
     pub recovery_seconds: f64,
+    /// the site file names instances instead of ports, which each machine's SQL Server Browser tells
+    pub named_instances: bool,
     /// the servers' version
     pub version: Version,
     /// what the lab's login may do on them
@@ -91,6 +93,7 @@ impl Default for Scenario {
             copy_job_seconds: 1.0,
             restore_seconds: 0.3,
             recovery_seconds: 0.5,
+            named_instances: false,
             version: Version::default(),
             login: Rights::default(),
             primary_version: None,
@@ -186,6 +189,12 @@ pub enum Fault {
     RestoreFails { nth: u32, number: i32 },
     /// the login is refused on this server
     LoginFails { server: String },
+    /// what this server offers of encryption is not what a site takes unasked; the site file stays as it is
+    Tls {
+        #[serde(default = "backup")]
+        server: String,
+        offers: Offers,
+    },
     /// the monitor server of log shipping does not answer: what talks to it fails
     MonitorSilent,
     /// the nth batch or procedure call on this server whose text contains `text`, without regard to case, is carried out
@@ -207,6 +216,26 @@ pub enum Fault {
         nth: u32,
         seconds: f64,
     },
+}
+
+/// What is wrong with a server's encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offers {
+    /// nothing newer than TLS 1.0
+    #[serde(rename = "tls-1.0")]
+    Tls10,
+    /// TLS 1.2 with cipher suites without forward secrecy alone
+    OldSuites,
+    /// the login is encrypted, what follows it is not
+    LoginOnly,
+    None,
+    /// a certificate that ended yesterday
+    Expired,
+    /// a certificate of another machine
+    WrongName,
+    /// a certificate that the site's `ca` does not hold
+    UnknownIssuer,
 }
 
 fn backup() -> String {
@@ -232,7 +261,7 @@ impl Fault {
 
     /// What is wrong with a fault of a connection or of a login.
     fn misplaced(&self) -> Option<String> {
-        if let Self::ReplyLost { server, .. } | Self::ConnectionCut { server, .. } = self
+        if let Self::ReplyLost { server, .. } | Self::ConnectionCut { server, .. } | Self::Tls { server, .. } = self
             && !SERVERS.contains(&server.as_str())
         {
             return Some(format!("a fault names the server `{server}`; there are {}", SERVERS.join(" and ")));
@@ -344,6 +373,7 @@ impl Scenario {
                 Fault::SeveralSets { .. } => return Err("several-sets needs `last` greater than `log`".to_owned()),
                 Fault::RestoreFails { .. }
                 | Fault::LoginFails { .. }
+                | Fault::Tls { .. }
                 | Fault::MonitorSilent
                 | Fault::ReplyLost { .. }
                 | Fault::ConnectionCut { .. } => continue,
@@ -378,6 +408,20 @@ mod tests {
         assert!(matches!(Scenario::parse("x", "logs = 3\napplied = 2\ncopied = 2"), Err(ScenarioError::Impossible { .. })));
         let faults = Scenario::parse("x", "[[fault]]\nkind = \"missing-log\"\nlog = 15\nplace = \"share\"\n").unwrap().faults;
         assert_eq!(faults, [Fault::MissingLog { log: 15, place: Place::Share }]);
+    }
+
+    #[test]
+    fn a_server_s_encryption_is_one_of_those_that_there_are() {
+        let fault = |keys: &str| Scenario::parse("x", &format!("[[fault]]\nkind = \"tls\"\n{keys}\n")).map(|scenario| scenario.faults);
+        assert_eq!(fault("offers = \"tls-1.0\"").unwrap(), [Fault::Tls { server: "backup".into(), offers: Offers::Tls10 }]);
+        for offers in ["old-suites", "login-only", "none", "expired", "wrong-name", "unknown-issuer"] {
+            fault(&format!("server = \"backup_mirror\"\noffers = \"{offers}\"")).unwrap();
+        }
+        for (keys, word) in [("offers = \"tls-1.1\"", "tls-1.1"), ("", "offers"), ("offers = \"none\"\nserver = \"primary\"", "`primary`")]
+        {
+            let error = fault(keys).unwrap_err().to_string();
+            assert!(error.contains(word), "{keys}: {error}");
+        }
     }
 
     #[test]

@@ -369,6 +369,7 @@ impl Scene<'_> {
             | Fault::LoginFails { .. }
             | Fault::MonitorSilent
             | Fault::ReplyLost { .. }
+            | Fault::Tls { .. }
             | Fault::ConnectionCut { .. } => {}
         }
         Ok(())

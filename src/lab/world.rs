@@ -14,14 +14,16 @@ use miette::Diagnostic;
 use serde_json::{Value, json};
 
 use super::agent;
+use super::browser::Browser;
 use super::catalog::Catalog;
 use super::instance::{Credentials, Database, DatabaseState, Instance, Mirroring, PathMap, State, World, lock, same};
-use super::scenario::{self, Fault, Scenario};
+use super::scenario::{self, Fault, Offers, Scenario};
 use super::scene::{self, Folders};
 use super::shell::{ChatSite, DatabaseView, Instances, Shell, ShellOptions, Store};
 use super::statements::Front;
-use super::tds::{Certificate, Encryption, LOGIN_TIME, Server, ServerOptions, StartError, TlsAge};
+use super::tds::{Certificate, Claims, Encryption, LOGIN_TIME, Server, ServerOptions, StartError, TlsAge};
 use super::wirelog::WireLog;
+use crate::wire::browser::Listed;
 
 /// What a lab is made from.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ pub struct LabOptions {
     pub pace: f64,
     /// where files, logs and the site file go; made if it is not there
     pub dir: PathBuf,
-    /// where to listen, loopback as a rule
+    /// where the SQL Servers listen, loopback as a rule; the shell, which asks for no password, always listens there
     pub listen: IpAddr,
     /// the cutover binary, which is also the shell's child process
     pub shell_program: PathBuf,
@@ -80,6 +82,8 @@ pub struct Lab {
     world: Arc<World>,
     instances: Arc<BTreeMap<String, Arc<Instance>>>,
     servers: Vec<Server>,
+    /// answer until they are dropped
+    _browsers: Vec<Browser>,
     shell: Arc<Shell>,
     shell_task: tokio::task::JoinHandle<()>,
     /// held so that nobody else takes the port: connects to it are refused
@@ -99,6 +103,7 @@ const SERVERS: [Names; 2] = [
 const INSTANCE: &str = "RTC";
 const PRIMARY_FQDN: &str = "pchat-sql-01.litwareinc.com";
 const USER: &str = "cutover";
+const DOMAIN: &str = "LITWAREINC";
 const PASSWORD_FILE: &str = "password";
 const CERTIFICATE_FILE: &str = "lab.crt";
 const SITE_FILE: &str = "site.toml";
@@ -126,9 +131,6 @@ impl Lab {
         let world = Arc::new(new_world(&options));
         let password = format!("Lab-{}", uuid::Uuid::new_v4().simple());
         write_secret(&dir.join(PASSWORD_FILE), &password).map_err(within(&dir.join(PASSWORD_FILE)))?;
-        let certificate = Certificate::new().map_err(StartError::from)?;
-        let pem = certificate.pem().map_err(StartError::from)?;
-        fs::write(dir.join(CERTIFICATE_FILE), pem).map_err(within(&dir.join(CERTIFICATE_FILE)))?;
 
         let state = scene::backup_instance(&options.scenario, &world, &folders).map_err(within(&dir))?;
         let mut random = fastrand::Rng::with_seed(lock(&world.random).u64(..));
@@ -143,21 +145,42 @@ impl Lab {
 
         let listening = |source| LabError::Listen { address: options.listen, source };
         let mut servers = Vec::new();
-        let mut ports = BTreeMap::new();
+        let mut browsers = Vec::new();
+        let mut places = BTreeMap::new();
+        let mut trusted: Vec<Vec<u8>> = Vec::new();
+        let certificate = Certificate::claiming(&claims(options.listen)).map_err(StartError::from)?;
         for (key, instance) in &instances {
             let listener = TcpListener::bind((options.listen, 0)).map_err(listening)?;
-            let tls = ServerOptions {
-                certificate: certificate.clone(),
-                encryption: Encryption::Required,
-                tls: TlsAge::Current,
-                login_time: LOGIN_TIME,
-            };
+            let offers = options.scenario.faults.iter().find_map(|fault| match fault {
+                Fault::Tls { server, offers } if server == key => Some(*offers),
+                _ => None,
+            });
+            let tls = encryption(offers, &certificate, claims(options.listen)).map_err(StartError::from)?;
+            let pem = tls.certificate.pem().map_err(StartError::from)?;
+            if offers != Some(Offers::UnknownIssuer) && !trusted.contains(&pem) {
+                trusted.push(pem);
+            }
             let server = Server::start(listener, Arc::new(Front(Arc::clone(instance))), tls)?;
-            ports.insert(key.clone(), server.addr().port());
+            let port = server.addr().port();
+            let mut place = Place::Port(port);
+            if options.scenario.named_instances {
+                let (major, minor, build) = instance.version;
+                let listed = Listed {
+                    server: instance.machine.clone(),
+                    instance: instance.instance.clone(),
+                    version: format!("{major}.{minor}.{build}.0"),
+                    port: Some(port),
+                };
+                let browser = Browser::start(options.listen, vec![listed]).map_err(listening)?;
+                place = Place::Browser(browser.port());
+                browsers.push(browser);
+            }
+            places.insert(key.clone(), place);
             // set once, here: nothing else fills it
             let _ = instance.links.set(server.connections());
             servers.push(server);
         }
+        fs::write(dir.join(CERTIFICATE_FILE), trusted.concat()).map_err(within(&dir.join(CERTIFICATE_FILE)))?;
         let silent = reserve(options.listen).map_err(listening)?;
         let primary = silent.local_addr().ok().and_then(|address| address.as_socket()).map_or(1, |address| address.port());
 
@@ -178,15 +201,16 @@ impl Lab {
             ChatSite::default(),
             Arc::new(stores),
         );
-        let listener = tokio::net::TcpListener::bind((options.listen, 0)).await.map_err(listening)?;
+        let inside = if options.listen.is_loopback() { options.listen } else { IpAddr::from([127, 0, 0, 1]) };
+        let listener = tokio::net::TcpListener::bind((inside, 0)).await.map_err(listening)?;
         let shell_address = listener.local_addr().map_err(listening)?;
         let shell_task = tokio::spawn(Arc::clone(&shell).serve(listener));
 
-        let site = site_text(&options, &dir, &folders, &ports, primary, shell_address);
+        let site = site_text(&options, &dir, &folders, &places, primary, shell_address);
         let waiting = dir.join("site.toml.new");
         fs::write(&waiting, site).map_err(within(&waiting))?;
         fs::rename(&waiting, &site_file).map_err(within(&site_file))?;
-        Ok(Self { dir, site_file, world, instances, servers, shell, shell_task, _silent: silent })
+        Ok(Self { dir, site_file, world, instances, servers, _browsers: browsers, shell, shell_task, _silent: silent })
     }
 
     /// The site file that leads to this lab.
@@ -257,7 +281,7 @@ fn new_instance(
         fqdn: names.fqdn.to_owned(),
         version: scenario.version.number(),
         rights: scenario.login,
-        credentials: Credentials { user: USER.to_owned(), password: password.to_owned(), refused },
+        credentials: Credentials { user: USER.to_owned(), domain: DOMAIN.to_owned(), password: password.to_owned(), refused },
         paths: PathMap(vec![
             (scene::COPY.to_owned(), folders.copy.clone()),
             (scene::SHARE.to_owned(), folders.share.clone()),
@@ -293,11 +317,51 @@ fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
+/// How the site file says where an instance listens.
+#[derive(Clone, Copy)]
+enum Place {
+    Port(u16),
+    /// the UDP port of its machine's Browser
+    Browser(u16),
+}
+
+/// The names that clients call a lab by that listens there.
+fn claims(listen: IpAddr) -> Claims {
+    let mut claims = Claims::default();
+    let name = match listen.is_unspecified() {
+        true => whoami::hostname().ok(),
+        false => Some(listen.to_string()),
+    };
+    claims.names.extend(name.filter(|name| !claims.names.contains(name)));
+    claims
+}
+
+/// What a server offers: everything as it should be, or with this wrong.
+fn encryption(offers: Option<Offers>, good: &Certificate, claims: Claims) -> Result<ServerOptions, openssl::error::ErrorStack> {
+    let mut options =
+        ServerOptions { certificate: good.clone(), encryption: Encryption::Required, tls: TlsAge::Current, login_time: LOGIN_TIME };
+    let Some(offers) = offers else { return Ok(options) };
+    match offers {
+        Offers::Tls10 => options.tls = TlsAge::Old,
+        Offers::OldSuites => options.tls = TlsAge::OldSuites,
+        Offers::LoginOnly => options.encryption = Encryption::LoginOnly,
+        Offers::None => options.encryption = Encryption::Off,
+        Offers::Expired | Offers::WrongName | Offers::UnknownIssuer => {}
+    }
+    let names = match offers {
+        Offers::WrongName => vec!["elsewhere.litwareinc.com".to_owned()],
+        _ => claims.names,
+    };
+    let rsa = matches!(offers, Offers::Tls10 | Offers::OldSuites);
+    options.certificate = Certificate::claiming(&Claims { names, expired: offers == Offers::Expired, rsa })?;
+    Ok(options)
+}
+
 fn site_text(
     options: &LabOptions,
     dir: &Path,
     folders: &Folders,
-    ports: &BTreeMap<String, u16>,
+    places: &BTreeMap<String, Place>,
     primary: u16,
     shell: SocketAddr,
 ) -> String {
@@ -306,20 +370,29 @@ fn site_text(
     let table =
         |pairs: Vec<(&str, toml::Value)>| toml::Value::Table(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
     let list = |items: &[&str]| toml::Value::Array(items.iter().map(|item| text(item)).collect());
-    let address = options.listen.to_string();
-    let server = |port: u16, fqdn: &str| {
-        table(vec![
-            ("server", text(&address)),
-            ("port", toml::Value::Integer(i64::from(port))),
+    let address = match options.listen {
+        IpAddr::V4(all) if all.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(all) if all.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+        one => one,
+    };
+    let address = address.to_string();
+    let server = |place: Place, fqdn: &str| {
+        let mut pairs = vec![("server", text(&address))];
+        pairs.extend(match place {
+            Place::Port(port) => vec![("port", toml::Value::Integer(port.into()))],
+            Place::Browser(port) => vec![("instance", text(INSTANCE)), ("browser_port", toml::Value::Integer(port.into()))],
+        });
+        pairs.extend([
             ("fqdn", text(fqdn)),
             ("instance_name", text(INSTANCE)),
             ("auth", table(vec![("user", text(USER)), ("password", table(vec![("file", text(PASSWORD_FILE))]))])),
             ("ca", text(CERTIFICATE_FILE)),
-        ])
+        ]);
+        table(pairs)
     };
     let mut sql: Vec<(&str, toml::Value)> =
-        SERVERS.iter().map(|names| (names.key, server(ports.get(names.key).copied().unwrap_or(1), names.fqdn))).collect();
-    sql.push(("primary", server(primary, PRIMARY_FQDN)));
+        SERVERS.iter().filter_map(|names| Some((names.key, server(*places.get(names.key)?, names.fqdn)))).collect();
+    sql.push(("primary", server(Place::Port(primary), PRIMARY_FQDN)));
     let shell_address = shell.to_string();
     let site = table(vec![
         (

@@ -95,9 +95,9 @@ pub enum ProblemKind {
     BadName { key: String, why: String },
     #[error("`{key}` must be an absolute path")]
     NotAbsolute { key: String },
-    /// part of the contract, and not built yet
-    #[error("`{what}` is not supported yet")]
-    NotYet { what: String },
+    /// needs another system or another build of this program
+    #[error("`{key}` cannot be used here: {why}")]
+    NotHere { key: String, why: String },
     #[error("{0}")]
     Unsafe(String),
     #[error("the password of `{server}` cannot be had: {why}")]
@@ -117,7 +117,7 @@ impl ProblemKind {
             ProblemKind::BadValue { .. } => "cutover::site::bad_value",
             ProblemKind::BadName { .. } => "cutover::site::bad_name",
             ProblemKind::NotAbsolute { .. } => "cutover::site::not_absolute",
-            ProblemKind::NotYet { .. } => "cutover::site::not_yet",
+            ProblemKind::NotHere { .. } => "cutover::site::not_here",
             ProblemKind::Unsafe(_) => "cutover::site::unsafe",
             ProblemKind::Secret { .. } => "cutover::site::secret",
             ProblemKind::BadOverride(_) => "cutover::site::bad_override",
@@ -135,7 +135,7 @@ impl ProblemKind {
             ProblemKind::BadValue { .. } => "not this",
             ProblemKind::BadName { .. } => "not a fully qualified name",
             ProblemKind::NotAbsolute { .. } => "not absolute",
-            ProblemKind::NotYet { .. } => "not yet",
+            ProblemKind::NotHere { .. } => "not here",
             ProblemKind::Unsafe(_) => "unsafe",
             ProblemKind::Secret { .. } => "looked for here",
         }

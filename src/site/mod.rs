@@ -22,6 +22,10 @@ pub use error::SiteErrors;
 use error::{At, Problem, ProblemKind};
 use secret::SecretRef;
 
+pub use crate::wire::browser::PORT as BROWSER_PORT;
+use crate::wire::tls::Fingerprint;
+pub use crate::wire::tls::TlsMinimum;
+
 /// The port of a default instance.
 pub const DEFAULT_PORT: u16 = 1433;
 
@@ -62,13 +66,16 @@ pub struct SqlServer {
     pub key: String,
     /// host name or address, as connections and certificates use it
     pub server: String,
+    /// counts unless `instance` is given
     pub port: u16,
+    pub instance: Option<Instance>,
     /// fully qualified name, as the management shell wants it; the server's name if the file does not say
     pub fqdn: String,
     /// name of the instance, as the management shell wants it; `None` is the default instance
     pub instance_name: Option<String>,
     pub auth: Auth,
     pub tls: Tls,
+    pub tls_minimum: TlsMinimum,
     /// a PEM file, added to the system's roots
     pub ca: Option<PathBuf>,
     /// where the file says so
@@ -93,10 +100,23 @@ pub enum CommandLimit {
     After(Duration),
 }
 
+/// A named instance, whose TCP port the SQL Server Browser of its machine knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    pub name: String,
+    /// UDP
+    pub browser_port: u16,
+}
+
 /// How to log in.
 #[derive(Clone, Debug)]
 pub enum Auth {
+    /// a login of SQL Server's own
     Sql { user: String, password: SecretRef },
+    /// a Windows account with its password, `DOMAIN\user`; `at` is where the file names it
+    Windows { user: String, password: SecretRef, at: At },
+    /// the Windows account that runs this program
+    Current { at: At },
 }
 
 /// How the connection is protected.
@@ -104,8 +124,12 @@ pub enum Auth {
 pub enum Tls {
     /// the certificate is verified
     Verify,
+    /// this certificate and no other, whatever it says of itself
+    Pin(Fingerprint),
     /// any certificate will do
     TrustAny,
+    /// the login goes through TLS with any certificate, what follows it in clear
+    LoginOnly,
     /// no TLS; with a SQL login only on loopback
     Off,
 }
@@ -146,7 +170,11 @@ impl Site {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.name.as_bytes());
         for server in self.sql.values() {
-            hasher.update(format!("\0{}\0{}\0{}", server.key, server.server.to_lowercase(), server.port).as_bytes());
+            let place = match &server.instance {
+                Some(instance) => instance.name.to_lowercase(),
+                None => server.port.to_string(),
+            };
+            hasher.update(format!("\0{}\0{}\0{place}", server.key, server.server.to_lowercase()).as_bytes());
         }
         hasher.finalize().to_hex().to_string()
     }
@@ -180,33 +208,69 @@ impl Site {
         view
     }
 
-    /// One sentence for every connection that is weaker than a verified one, to be shown at the start of every run.
+    /// A sentence for everything that makes a connection weaker than a verified or pinned one at TLS 1.2, to be shown at the
+    /// start of every run.
     pub fn weak(&self) -> Vec<String> {
-        let sentence = |server: &SqlServer| {
-            let what = match server.tls {
-                Tls::Verify => return None,
-                Tls::TrustAny => "takes any certificate, so whoever stands between can read and change everything",
-                Tls::Off => "is not encrypted",
+        let sentences = |server: &SqlServer| {
+            let certificate = match server.tls {
+                Tls::Verify | Tls::Pin(_) => None,
+                Tls::TrustAny => Some("takes any certificate, so whoever stands between can read and change everything"),
+                Tls::LoginOnly => {
+                    Some("encrypts the login only, with any certificate, so whoever stands between can read and change everything")
+                }
+                Tls::Off => Some("is not encrypted"),
             };
-            Some(format!("the connection to `{}` {what}", server.key))
+            let age = match server.tls_minimum {
+                TlsMinimum::V1_2 => None,
+                TlsMinimum::V1_0 => Some("takes TLS 1.0 and the cipher suites of its time, which can be broken"),
+            };
+            let sentence = |what: &str| format!("the connection to `{}` {what}", server.key);
+            certificate.into_iter().chain(age).map(sentence).collect::<Vec<_>>()
         };
-        self.sql.values().filter_map(sentence).collect()
+        self.sql.values().flat_map(sentences).collect()
     }
 
     /// Tries every secret without keeping it, and every certificate file, so that a missing one is found before the first
-    /// effect. A secret that is asked for at the terminal only has to have a terminal.
+    /// effect; and whether this build can log in as the site says. A secret that is asked for at the terminal only has to
+    /// have a terminal.
     pub fn check_secrets(&self) -> Result<(), SiteErrors> {
         let mut problems = Vec::new();
         for server in self.sql.values() {
             problems.extend(server.unreadable_ca());
-            let Auth::Sql { password, .. } = &server.auth;
-            problems.extend(password.check().err());
+            problems.extend(match &server.auth {
+                Auth::Sql { password, .. } => password.check().err(),
+                Auth::Windows { password, at, .. } => server.without_ntlm(at).or_else(|| password.check().err()),
+                Auth::Current { at } => server.without_windows(at),
+            });
         }
         if problems.is_empty() { Ok(()) } else { Err(SiteErrors::new(&self.path, problems)) }
     }
 }
 
 impl SqlServer {
+    /// What is wrong with a Windows account in a build that cannot speak for it.
+    fn without_ntlm(&self, at: &At) -> Option<Problem> {
+        let why = "a Windows account with a password logs in by NTLM, and this build has no NTLM";
+        let help = "Use a SQL login, run on Windows with `auth = \"windows\"`, or build cutover with `--features ntlm`.";
+        (!cfg!(feature = "ntlm")).then(|| self.not_here("auth.user", why, help, at))
+    }
+
+    fn without_windows(&self, at: &At) -> Option<Problem> {
+        let why = "only Windows vouches for the account that runs cutover";
+        let help = match cfg!(feature = "ntlm") {
+            true => "Write `auth = { user = 'DOMAIN\\user', password = { file = \"...\" } }`, or use a SQL login.",
+            false => {
+                "Use a SQL login, or build cutover with `--features ntlm` and write `auth = { user = 'DOMAIN\\user', password = { file = \"...\" } }`."
+            }
+        };
+        (!cfg!(windows)).then(|| self.not_here("auth", why, help, at))
+    }
+
+    fn not_here(&self, key: &str, why: &str, help: &str, at: &At) -> Problem {
+        let kind = ProblemKind::NotHere { key: format!("sql.{}.{key}", self.key), why: why.to_owned() };
+        Problem { kind, at: Some(at.clone()), help: help.to_owned() }
+    }
+
     /// The mistake in `ca`, if its file cannot be read.
     fn unreadable_ca(&self) -> Option<Problem> {
         let (path, at) = (self.ca.as_ref()?, self.ca_at.as_ref()?);

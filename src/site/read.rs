@@ -13,7 +13,8 @@ use super::error::{At, Problem, ProblemKind, SiteErrors};
 use super::names::{PathKind, duration, is_loopback, not_fqdn, path_help, path_kind};
 use super::secret::{SecretFrom, SecretRef};
 use super::tree::{Data, Document, Entry, Node, Table, document};
-use super::{Auth, Backups, CommandLimit, DEFAULT_PORT, Limits, PowerShell, Site, SqlServer, Tls};
+use super::{Auth, BROWSER_PORT, Backups, CommandLimit, DEFAULT_PORT, Instance, Limits, PowerShell, Site, SqlServer, Tls, TlsMinimum};
+use crate::wire::tls::Fingerprint;
 
 const ROOT: &[&str] = &["site", "sql", "backups", "powershell", "journal", "vars", "stdlib"];
 const SITE: &[&str] = &["name", "pool", "database", "active_servers", "mirror_share", "recovery_time_target", "lab"];
@@ -21,12 +22,14 @@ const SERVER: &[&str] = &[
     "server",
     "port",
     "instance",
+    "browser_port",
     "fqdn",
     "instance_name",
     "auth",
     "tls",
     "tls_minimum",
     "ca",
+    "certificate",
     "database",
     "connect_time_limit",
     "login_time_limit",
@@ -420,24 +423,8 @@ impl Reader {
         self.unknown_keys(view, SERVER);
         let server =
             self.needed_text(view, "server", "Add `server = \"...\"`, the machine's name.").and_then(|found| self.host(view, found));
-        let mut port = Some(DEFAULT_PORT);
-        if let Some(entry) = view.table.get("port") {
-            port = match &entry.value.data {
-                Data::Integer(Some(number)) => u16::try_from(*number).ok().filter(|port| *port > 0),
-                Data::Integer(None) => None,
-                _ => {
-                    self.wrong_type(view, "port", &entry.value, "a port number", "Write the number without quotes.");
-                    Some(DEFAULT_PORT)
-                }
-            };
-            if port.is_none() {
-                self.bad_value(view, "port", &entry.value.at, "a port from 1 to 65535", "Write the port that the instance listens on.");
-            }
-        }
-        if let Some(entry) = view.table.get("instance") {
-            let help = "Write `port = ...`, the instance's own TCP port; `instance_name` is for the management shell.";
-            self.problem(&entry.key.clone(), ProblemKind::NotYet { what: view.full("instance") }, help);
-        }
+        let port = self.port(view, "port", DEFAULT_PORT);
+        let instance = self.instance(view);
         let fqdn = match view.table.contains_key("fqdn") {
             true => self.text(view, "fqdn").and_then(|found| self.fqdn(view, "fqdn", found)),
             false => server.as_ref().map(|found| found.text.clone()),
@@ -449,7 +436,9 @@ impl Reader {
             self.bad_value(view, "instance_name", &found.at, "an instance's name", "Write what stands after the backslash.");
         }
         let tls = self.tls(view);
+        let tls_minimum = self.tls_minimum(view, tls);
         let auth = self.auth(key, view);
+        // NTLM does not send the password, a SQL login does
         if let (Some(Tls::Off), Some(server), Some(Auth::Sql { .. })) = (tls, &server, &auth)
             && !is_loopback(&server.text)
             && let Some(entry) = view.table.get("tls")
@@ -470,10 +459,12 @@ impl Reader {
             key: key.to_owned(),
             server: server?.text,
             port: port?,
+            instance: instance?,
             fqdn: fqdn?,
             instance_name: instance_name.map(|found| found.text),
             auth: auth?,
             tls: tls?,
+            tls_minimum: tls_minimum?,
             ca,
             ca_at,
             database,
@@ -495,7 +486,7 @@ impl Reader {
         let help = if address {
             return Some(found);
         } else if let Some((host, instance)) = found.text.split_once('\\') {
-            format!("Write `server = \"{host}\"` and `instance_name = \"{instance}\"`, with the instance's own `port`.")
+            format!("Write `server = \"{host}\"` and `instance = \"{instance}\"`, or the instance's own `port`.")
         } else if let Some((host, port)) = found.text.split_once([',', ':']) {
             format!("Write `server = \"{host}\"` and `port = {}`.", port.trim())
         } else if found.text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_')) {
@@ -507,47 +498,113 @@ impl Reader {
         None
     }
 
-    fn tls(&mut self, view: &View) -> Option<Tls> {
-        if let Some(found) = self.text(view, "tls_minimum") {
-            match found.text.as_str() {
-                "1.2" => {}
-                "1.0" | "1.1" => {
-                    let what = format!("{} = \"{}\"", view.full("tls_minimum"), found.text);
-                    self.problem(
-                        &found.at,
-                        ProblemKind::NotYet { what },
-                        "Have TLS 1.2 enabled on the server, or wait for a later release.",
-                    );
-                }
-                _ => self.bad_value(view, "tls_minimum", &found.at, "\"1.2\"", "Take the key out: 1.2 is what goes without saying."),
+    /// A port number; `None` if what stands there is none.
+    fn port(&mut self, view: &View, key: &str, default: u16) -> Option<u16> {
+        let Some(entry) = view.table.get(key) else { return Some(default) };
+        let port = match &entry.value.data {
+            Data::Integer(number) => number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0),
+            _ => {
+                self.wrong_type(view, key, &entry.value, "a port number", "Write the number without quotes.");
+                return Some(default);
             }
+        };
+        if port.is_none() {
+            let help = format!("Write the port that the {} listens on.", if key == "port" { "instance" } else { "SQL Server Browser" });
+            self.bad_value(view, key, &entry.value.at, "a port from 1 to 65535", help);
         }
-        if !view.table.contains_key("tls") {
-            return Some(Tls::Verify);
+        port
+    }
+
+    /// The instance whose port the Browser is asked for: `Some(None)` if the site names none.
+    fn instance(&mut self, view: &View) -> Option<Option<Instance>> {
+        let browser_port = self.port(view, "browser_port", BROWSER_PORT);
+        let Some(entry) = view.table.get("instance") else {
+            if let Some(entry) = view.table.get("browser_port") {
+                let help = "Take it out, or name the `instance` whose port the SQL Server Browser knows.";
+                self.bad_value(view, "browser_port", &entry.key.clone(), "left out where `port` is given", help);
+            }
+            return Some(None);
+        };
+        if view.table.contains_key("port") {
+            let help = "Keep `port`, which needs no SQL Server Browser, or `instance`, whose port the Browser is asked for.";
+            self.bad_value(view, "instance", &entry.key.clone(), "left out where `port` is given", help);
         }
-        if let Some(Node { data: Data::Bool(_), at }) = view.table.get("tls").map(|entry| &entry.value) {
-            let kind = ProblemKind::WrongType { key: view.full("tls"), wanted: "text", found: "true or false" };
-            self.problem(&at.clone(), kind, "Write `tls = \"verify\"`, \"trust-any\" or \"off\".");
+        let found = self.text(view, "instance")?;
+        // 32 bytes are what the Browser's request holds, 16 what an instance's name may have
+        if found.text.contains('\\') || found.text.len() > 32 || found.text.chars().any(|c| c.is_control() || c == ';') {
+            self.bad_value(view, "instance", &found.at, "an instance's name", "Write what stands after the backslash.");
             return None;
         }
-        let found = self.text(view, "tls")?;
+        Some(Some(Instance { name: found.text, browser_port: browser_port? }))
+    }
+
+    fn tls(&mut self, view: &View) -> Option<Tls> {
+        const MODES: [&str; 5] = ["verify", "pin", "trust-any", "login-only", "off"];
+        if let Some(Node { data: Data::Bool(_), at }) = view.table.get("tls").map(|entry| &entry.value) {
+            let kind = ProblemKind::WrongType { key: view.full("tls"), wanted: "text", found: "true or false" };
+            self.problem(&at.clone(), kind, format!("Write one of {}.", list(&MODES)));
+            return None;
+        }
+        let found = match view.table.contains_key("tls") {
+            true => self.text(view, "tls")?,
+            false => Found { text: "verify".to_owned(), at: view.at.clone() },
+        };
+        let certificate = self.certificate(view);
+        if found.text == "pin" {
+            if !view.table.contains_key("certificate") {
+                let help = "Add `certificate = \"sha256:...\"`, the SHA-256 of the server's certificate; a refused connection shows it.";
+                self.missing(view, "certificate", help);
+            }
+            return certificate.map(Tls::Pin);
+        }
+        if let Some(entry) = view.table.get("certificate") {
+            let help = "Write `tls = \"pin\"` to accept this certificate and no other, or take the key out.";
+            self.bad_value(view, "certificate", &entry.key.clone(), "left out unless `tls = \"pin\"`", help);
+        }
         match found.text.as_str() {
             "verify" => Some(Tls::Verify),
             "trust-any" => Some(Tls::TrustAny),
+            "login-only" => Some(Tls::LoginOnly),
             "off" => Some(Tls::Off),
-            "pin" | "login-only" => {
-                let what = format!("{} = \"{}\"", view.full("tls"), found.text);
-                let help = "Write `tls = \"verify\"` with `ca = \"file\"`: a self-signed certificate may be its own CA.";
-                self.problem(&found.at, ProblemKind::NotYet { what }, help);
-                None
-            }
             other => {
-                const MODES: [&str; 3] = ["verify", "trust-any", "off"];
                 let help = match meant(other, &MODES) {
                     Some(mode) => format!("Write `tls = \"{mode}\"`."),
                     None => format!("Write one of {}.", list(&MODES)),
                 };
                 self.bad_value(view, "tls", &found.at, "a way to protect the connection", help);
+                None
+            }
+        }
+    }
+
+    fn certificate(&mut self, view: &View) -> Option<Fingerprint> {
+        let found = self.text(view, "certificate")?;
+        let read = found.text.parse::<Fingerprint>();
+        if read.is_err() {
+            let help = match found.text.chars().filter(char::is_ascii_hexdigit).count() {
+                40 => "This looks like the SHA-1 thumbprint that Windows shows: write the SHA-256, which a refused connection shows, too.",
+                _ => "Write `sha256:` and 64 hexadecimal digits; a refused connection shows them.",
+            };
+            self.bad_value(view, "certificate", &found.at, "the SHA-256 of a certificate", help);
+        }
+        read.ok()
+    }
+
+    fn tls_minimum(&mut self, view: &View, tls: Option<Tls>) -> Option<TlsMinimum> {
+        let Some(entry) = view.table.get("tls_minimum") else { return Some(TlsMinimum::V1_2) };
+        if tls == Some(Tls::Off) {
+            let help = "Take the key out: nothing is encrypted.";
+            self.bad_value(view, "tls_minimum", &entry.key.clone(), "left out where `tls = \"off\"`", help);
+            return None;
+        }
+        let found = self.text(view, "tls_minimum")?;
+        match found.text.as_str() {
+            "1.2" => Some(TlsMinimum::V1_2),
+            "1.0" => Some(TlsMinimum::V1_0),
+            _ => {
+                let help =
+                    "Take the key out: 1.2 is what goes without saying. `\"1.0\"` also takes 1.1, and the cipher suites of that time.";
+                self.bad_value(view, "tls_minimum", &found.at, "\"1.2\" or \"1.0\"", help);
                 None
             }
         }
@@ -560,12 +617,7 @@ impl Reader {
             return None;
         };
         match &entry.value.data {
-            Data::Text(text) if text.eq_ignore_ascii_case("windows") => {
-                let help = format!("Use a SQL login until then: {}{}", SHAPE[..1].to_lowercase(), &SHAPE[1..]);
-                let what = format!("{} = \"windows\"", view.full("auth"));
-                self.problem(&entry.value.at, ProblemKind::NotYet { what }, help);
-                return None;
-            }
+            Data::Text(text) if text.eq_ignore_ascii_case("windows") => return Some(Auth::Current { at: entry.value.at.clone() }),
             Data::Table(_) => {}
             _ => {
                 self.wrong_type(view, "auth", &entry.value, "a table", SHAPE);
@@ -574,9 +626,14 @@ impl Reader {
         }
         let auth = self.table(view, "auth", None)?;
         self.unknown_keys(&auth, AUTH);
-        let user = self.needed_text(&auth, "user", "Add `user = \"...\"`, the SQL login's name.");
+        let user = self.needed_text(&auth, "user", "Add `user = \"...\"`, the login's name.");
         let password = self.password(server, &auth, user.as_ref().map(|found| found.text.as_str()).unwrap_or_default());
-        Some(Auth::Sql { user: user?.text, password: password? })
+        let Found { text: user, at } = user?;
+        // the name of a SQL login cannot hold a backslash
+        match user.contains('\\') {
+            true => Some(Auth::Windows { user, password: password?, at }),
+            false => Some(Auth::Sql { user, password: password? }),
+        }
     }
 
     fn password(&mut self, server: &str, auth: &View, user: &str) -> Option<SecretRef> {

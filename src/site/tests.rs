@@ -6,7 +6,8 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 
 use super::secret::{SecretFrom, SecretRef};
-use super::{Auth, CommandLimit, DEFAULT_PORT, Site, Tls};
+use super::{Auth, BROWSER_PORT, CommandLimit, DEFAULT_PORT, Instance, Site, Tls, TlsMinimum};
+use crate::wire::tls::Fingerprint;
 
 const GOOD: &str = r#"[site]
 name = "litwareinc"
@@ -71,7 +72,7 @@ fn a_good_file_is_read_whole() {
     let backup = &site.sql["backup"];
     assert_eq!((backup.port, backup.tls, backup.database.as_str()), (14330, Tls::Verify, "master"));
     assert_eq!(backup.instance_name, None);
-    let Auth::Sql { user, password } = &backup.auth;
+    let Auth::Sql { user, password } = &backup.auth else { panic!("a SQL login") };
     assert_eq!(user, "sa");
     assert_eq!(password.from, SecretFrom::File("/etc/cutover/secret.txt".into()));
     assert_eq!(site.backups.copy_to_on_server, r"D:\LogShip");
@@ -164,13 +165,43 @@ fn every_mistake_is_named_pointed_at_and_answered() {
         ),
         (
             "port = 14330",
-            "instance = \"RTC\"",
-            "`sql.backup.instance` is not supported yet | instance | Write `port = ...`, the instance's own TCP port; `instance_name` is for the management shell.",
+            "port = 14330\ninstance = \"RTC\"",
+            "`sql.backup.instance` must be left out where `port` is given | instance | Keep `port`, which needs no SQL Server Browser, or `instance`, whose port the Browser is asked for.",
         ),
         (
             "port = 14330",
-            "tls = \"login-only\"",
-            "`sql.backup.tls = \"login-only\"` is not supported yet | \"login-only\" | Write `tls = \"verify\"` with `ca = \"file\"`: a self-signed certificate may be its own CA.",
+            "instance = 'dr-sql-01\\RTC'",
+            "`sql.backup.instance` must be an instance's name | 'dr-sql-01\\RTC' | Write what stands after the backslash.",
+        ),
+        (
+            "port = 14330",
+            "browser_port = 1434",
+            "`sql.backup.browser_port` must be left out where `port` is given | browser_port | Take it out, or name the `instance` whose port the SQL Server Browser knows.",
+        ),
+        (
+            "port = 14330",
+            "instance = \"RTC\"\nbrowser_port = 0",
+            "`sql.backup.browser_port` must be a port from 1 to 65535 | 0 | Write the port that the SQL Server Browser listens on.",
+        ),
+        (
+            "port = 14330",
+            "tls = \"pin\"",
+            "the key `sql.backup.certificate` is missing | backup | Add `certificate = \"sha256:...\"`, the SHA-256 of the server's certificate; a refused connection shows it.",
+        ),
+        (
+            "port = 14330",
+            "tls = \"pin\"\ncertificate = \"3a 5b 99 01 3a 5b 99 01 3a 5b 99 01 3a 5b 99 01 3a 5b 99 01\"",
+            "`sql.backup.certificate` must be the SHA-256 of a certificate | \"3a 5b 99 01 3a 5b 99 01 3a 5b 99 01 3a 5b 99 01 3a 5b 99 01\" | This looks like the SHA-1 thumbprint that Windows shows: write the SHA-256, which a refused connection shows, too.",
+        ),
+        (
+            "port = 14330",
+            "tls = \"pin\"\ncertificate = \"abc\"",
+            "`sql.backup.certificate` must be the SHA-256 of a certificate | \"abc\" | Write `sha256:` and 64 hexadecimal digits; a refused connection shows them.",
+        ),
+        (
+            "port = 14330",
+            "certificate = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
+            "`sql.backup.certificate` must be left out unless `tls = \"pin\"` | certificate | Write `tls = \"pin\"` to accept this certificate and no other, or take the key out.",
         ),
         (
             "port = 14330",
@@ -179,8 +210,18 @@ fn every_mistake_is_named_pointed_at_and_answered() {
         ),
         (
             "port = 14330",
-            "tls_minimum = \"1.0\"",
-            "`sql.backup.tls_minimum = \"1.0\"` is not supported yet | \"1.0\" | Have TLS 1.2 enabled on the server, or wait for a later release.",
+            "tls = true",
+            "`sql.backup.tls` must be text, not true or false | true | Write one of `verify`, `pin`, `trust-any`, `login-only`, `off`.",
+        ),
+        (
+            "port = 14330",
+            "tls_minimum = \"1.1\"",
+            "`sql.backup.tls_minimum` must be \"1.2\" or \"1.0\" | \"1.1\" | Take the key out: 1.2 is what goes without saying. `\"1.0\"` also takes 1.1, and the cipher suites of that time.",
+        ),
+        (
+            "port = 14330",
+            "tls = \"off\"\ntls_minimum = \"1.0\"",
+            "`sql.backup.tls_minimum` must be left out where `tls = \"off\"` | tls_minimum | Take the key out: nothing is encrypted.",
         ),
         (
             "\"127.0.0.1\"",
@@ -190,7 +231,7 @@ fn every_mistake_is_named_pointed_at_and_answered() {
         (
             "\"127.0.0.1\"",
             "'dr-sql-01\\RTC'",
-            "`sql.backup.server` must be a machine's name or address | 'dr-sql-01\\RTC' | Write `server = \"dr-sql-01\"` and `instance_name = \"RTC\"`, with the instance's own `port`.",
+            "`sql.backup.server` must be a machine's name or address | 'dr-sql-01\\RTC' | Write `server = \"dr-sql-01\"` and `instance = \"RTC\"`, or the instance's own `port`.",
         ),
         (
             "\"127.0.0.1\"",
@@ -211,11 +252,6 @@ fn every_mistake_is_named_pointed_at_and_answered() {
             "{ file = \"secret.txt\" }",
             "\"hunter2\"",
             "`sql.backup.auth.password` must be a reference, not text | \"*******\" | Put the password in a file of its own, readable by you alone, and write `password = { file = \"...\" }`.",
-        ),
-        (
-            "auth = { user = \"sa\", password = { file = \"secret.txt\" } }",
-            "auth = \"windows\"",
-            "`sql.backup.auth = \"windows\"` is not supported yet | \"windows\" | Use a SQL login until then: write `auth = { user = \"...\", password = { file = \"...\" } }`.",
         ),
         (
             "auth = { user = \"sa\", password = { file = \"secret.txt\" } }",
@@ -319,7 +355,7 @@ fn a_missing_file_says_how_to_name_one() {
 }
 
 fn secret(site: &Site) -> &SecretRef {
-    let Auth::Sql { password, .. } = &site.sql["backup"].auth;
+    let Auth::Sql { password, .. } = &site.sql["backup"].auth else { panic!("a SQL login") };
     password
 }
 
@@ -361,17 +397,61 @@ fn an_unset_variable_points_at_the_reference() {
 }
 
 #[test]
-fn weak_connections_are_listed_for_the_start_of_a_run() {
-    let text = GOOD.replace("port = 14330", "tls = \"off\"")
-        + "[sql.primary]\nserver = \"a.b\"\ntls = \"trust-any\"\nauth = { user = \"u\", password = { prompt = true } }\n";
+fn everything_weaker_than_a_known_certificate_at_1_2_is_listed_for_the_start_of_a_run() {
+    let mut text = GOOD.replace("port = 14330", "tls = \"off\"");
+    for (name, keys) in [
+        ("primary", "tls = \"trust-any\"\ntls_minimum = \"1.0\""),
+        ("primary_mirror", "tls = \"login-only\""),
+        ("pinned", &format!("tls = \"pin\"\ncertificate = \"{}\"\ntls_minimum = \"1.2\"", "0".repeat(64))),
+        ("old", "tls_minimum = \"1.0\""),
+    ] {
+        text.push_str(&format!("[sql.{name}]\n{keys}\nserver = \"a.b\"\nauth = {{ user = \"u\", password = {{ prompt = true }} }}\n"));
+    }
     let site = Site::parse("site.toml", &text, &[]).expect("loopback may go without TLS");
     assert_eq!(
         site.weak(),
         [
             "the connection to `backup` is not encrypted",
             "the connection to `primary` takes any certificate, so whoever stands between can read and change everything",
+            "the connection to `primary` takes TLS 1.0 and the cipher suites of its time, which can be broken",
+            "the connection to `primary_mirror` encrypts the login only, with any certificate, so whoever stands between can read and change everything",
+            "the connection to `old` takes TLS 1.0 and the cipher suites of its time, which can be broken",
         ]
     );
+    assert_eq!((site.sql["pinned"].tls, site.sql["old"].tls), (Tls::Pin(Fingerprint([0; 32])), Tls::Verify));
+    assert_eq!((site.sql["pinned"].tls_minimum, site.sql["old"].tls_minimum), (TlsMinimum::V1_2, TlsMinimum::V1_0));
+}
+
+#[test]
+fn a_named_instance_stands_for_its_port_and_tells_sites_apart() {
+    let named = |instance: &str| Site::parse("site.toml", &GOOD.replace("port = 14330", instance), &[]).expect("an instance");
+    let site = named("instance = \"RTC\"");
+    assert_eq!(site.sql["backup"].instance, Some(Instance { name: "RTC".to_owned(), browser_port: BROWSER_PORT }));
+    let elsewhere = named("instance = \"RTC\"\nbrowser_port = 51434");
+    assert_eq!(elsewhere.sql["backup"].instance.as_ref().map(|instance| instance.browser_port), Some(51434));
+    assert_eq!(site.id(), named("instance = \"rtc\"").id());
+    assert_ne!(site.id(), named("instance = \"LYNC\"").id());
+    assert_ne!(site.id(), named("port = 14330").id());
+}
+
+#[test]
+fn a_windows_account_is_known_by_its_backslash_and_refused_before_a_run_by_a_build_that_cannot_speak_for_it() {
+    let with = |auth: &str| GOOD.replace("user = \"sa\", password = { file = \"secret.txt\" }", auth);
+    let text = with("user = 'LITWAREINC\\svc', password = { env = \"CUTOVER_TEST_NEVER_SET\" }")
+        .replace("\"127.0.0.1\"", "\"a.b\"\ntls = \"off\"");
+    let site = Site::parse("site.toml", &text, &[]).expect("NTLM sends no password");
+    assert!(matches!(&site.sql["backup"].auth, Auth::Windows { user, .. } if user == r"LITWAREINC\svc"));
+    let told = rendered(&site.check_secrets().expect_err("no NTLM, or no password"));
+    let expected = match cfg!(feature = "ntlm") {
+        true => "the environment variable `CUTOVER_TEST_NEVER_SET` is not set",
+        false => "`sql.backup.auth.user` cannot be used here: a Windows account with a password logs in by NTLM",
+    };
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "").contains(expected), "{told}");
+    let text = GOOD.replace("auth = { user = \"sa\", password = { file = \"secret.txt\" } }", "auth = \"Windows\"");
+    let site = Site::parse("site.toml", &text, &[]).expect("the file may be meant for another machine");
+    assert!(matches!(site.sql["backup"].auth, Auth::Current { .. }));
+    let refused = site.check_secrets().err().map(|errors| errors.problems()[0].to_string());
+    assert_eq!(refused.is_some_and(|why| why.contains("only Windows vouches")), !cfg!(windows));
 }
 
 proptest! {

@@ -1,13 +1,14 @@
-//! One connection: TCP with keepalive, the shim, the login, and one batch at a time over it. What it must not do: try a
-//! batch again, or go on after anything that leaves the answer unread.
+//! One connection: the port, TCP with keepalive, the shim, the login, and one batch at a time over it. What it must not do:
+//! try a batch again, or go on after anything that leaves the answer unread.
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use openssl::ssl::SslVersion;
 use tiberius::{AuthMethod, Client, Command, CommandItem, Config, QueryItem};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
@@ -18,9 +19,12 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 use super::batch::{self, Batch, Bound, TimeLimit};
 use super::cells::{self, RawSet};
 use super::error::{Failure, Tls, Unreachable};
+use super::ntlm::Ntlm;
 use super::tap::Record;
-use super::tls::{self, Hello, Security, Shared};
+use super::tls::{self, Hello, LogIn, Security, Shared, no_route};
 use super::value::{Answer, Message};
+use super::{browser, probe};
+use crate::wire::tls::TlsMinimum;
 
 /// How a password is had when it is first needed; kept until a login with it is refused. The error is a fragment that never
 /// holds the secret.
@@ -74,10 +78,15 @@ pub struct Target {
     pub key: String,
     /// as the site writes it: the certificate is verified against this
     pub host: String,
+    /// counts unless `instance` is given
     pub port: u16,
+    pub instance: Option<Instance>,
+    pub account: Account,
+    /// of a Windows account `DOMAIN\user`
     pub user: String,
     pub password: Password,
     pub security: Security,
+    pub tls_minimum: TlsMinimum,
     /// until TCP is connected
     pub connect_time_limit: Duration,
     /// from there until the login is answered
@@ -88,29 +97,54 @@ pub struct Target {
     pub database: String,
     /// shown by `sys.dm_exec_sessions.program_name`: `cutover <run>`
     pub program: String,
+    /// the newest TLS of a hello that the server understands, once that is known to be less than 1.2
+    pub(super) newest: Arc<OnceLock<SslVersion>>,
+}
+
+/// Whose login it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// SQL Server's own, `user` with `password`
+    Sql,
+    /// a Windows account, `user` with `password`, by NTLM
+    Windows,
+    /// the Windows account that runs this program
+    Current,
+}
+
+/// A named instance, whose port the SQL Server Browser knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    pub name: String,
+    /// UDP
+    pub browser_port: u16,
 }
 
 impl Target {
-    /// With the limits and names that a run has unless the site says otherwise.
+    /// A SQL login, with the limits and names that a run has unless the site says otherwise.
     pub fn new(key: impl Into<String>, host: impl Into<String>, port: u16, user: impl Into<String>, password: Password) -> Self {
         Self {
             key: key.into(),
             host: host.into(),
             port,
+            instance: None,
+            account: Account::Sql,
             user: user.into(),
             password,
             security: Security::Verify { ca: None },
+            tls_minimum: TlsMinimum::default(),
             connect_time_limit: Duration::from_secs(10),
             login_time_limit: Duration::from_secs(20),
             command_time_limit: Some(Duration::from_secs(60)),
             database: "master".into(),
             program: "cutover".into(),
+            newest: Arc::default(),
         }
     }
 
-    /// `sql01:1433`, `[::1]:1433`
-    pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+    /// A port of its host: `sql01:1433`, `[::1]:1433`
+    pub(super) fn address(&self, port: u16) -> String {
+        if self.host.contains(':') { format!("[{}]:{port}", self.host) } else { format!("{}:{port}", self.host) }
     }
 }
 
@@ -121,6 +155,8 @@ const ATTENTION_WAIT: Duration = Duration::from_secs(5);
 /// Bytes arrive or keepalive probes are answered, or the connection breaks: a dead host must not hang a RESTORE for ever.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// TLS 1.3 does not fit into the packets of TDS 7.4.
+const NEWEST: SslVersion = SslVersion::TLS1_2;
 
 /// One logged-in connection. Closed when dropped, also in the middle of a batch.
 pub struct Connection {
@@ -168,25 +204,34 @@ impl Connection {
     /// Connects, secures, logs in and sets the session up.
     pub async fn open(target: &Arc<Target>) -> Result<Self, Failure> {
         let server = || target.key.clone();
-        let address = target.address();
-        if target.security == Security::Off && !tls::is_loopback_name(&target.host) {
+        if target.security == Security::Off && target.account == Account::Sql && !tls::is_loopback_name(&target.host) {
             return Err(Tls::OffButRemote { server: server(), host: target.host.clone() }.into());
         }
-        let password = target.password.resolve().await.map_err(|why| Failure::Password { server: server(), why })?;
-        let tcp = connect(target, &address).await?;
-        let shared = Arc::new(Shared::default());
+        let why = |why| Failure::Password { server: server(), why };
+        let password = match target.account {
+            Account::Sql | Account::Windows => target.password.resolve().await.map_err(why)?,
+            Account::Current => String::new(),
+        };
+        let port = match &target.instance {
+            Some(instance) => browser::port(target, instance).await?,
+            None => target.port,
+        };
+        let mut connection = match Self::dial(target, port, &password).await {
+            Err(Failure::Tls(failed @ (Tls::EndedEarly { .. } | Tls::Handshake { .. }))) => {
+                match probe::taken(target, port).await {
+                    // the site allows what it takes, perhaps only when spoken to in its own words
+                    Some(taken) if target.tls_minimum == TlsMinimum::V1_0 => {
+                        if taken.hello != NEWEST {
+                            let _ = target.newest.set(taken.hello);
+                        }
+                        Self::dial(target, port, &password).await?
+                    }
+                    taken => return Err(probe::explain(target, failed, taken).into()),
+                }
+            }
+            dialled => dialled?,
+        };
         let limit = target.login_time_limit;
-        let until = Instant::now() + limit;
-        let no_route = |source| Unreachable::NoRoute { server: server(), address: address.clone(), source: Arc::new(source) };
-        let socket = tcp.into_std().map_err(no_route)?;
-        let tcp = socket.try_clone().and_then(TcpStream::from_std).map_err(no_route)?;
-        let (near, hello) = tls::start(target, tcp, &address, until, Arc::clone(&shared)).await?;
-        let login = Self::login(Arc::clone(target), (near, socket), hello, &address, password, shared);
-        let mut connection = timeout_at(until, login).await.map_err(|_| Unreachable::Stalled {
-            server: server(),
-            address: address.clone(),
-            what: format!("did not finish the login within {} s", limit.as_secs_f32()),
-        })??;
         connection.run(&Batch::read(SET_UP).within(limit)).await?;
         connection.session = connection.shared.spid.load(Ordering::Acquire);
         if connection.session == 0 {
@@ -196,20 +241,53 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Connects, secures and logs in, once.
+    async fn dial(target: &Arc<Target>, port: u16, password: &str) -> Result<Self, Failure> {
+        let server = || target.key.clone();
+        let address = target.address(port);
+        let unable = |why| Failure::Password { server: server(), why };
+        let log_in = match target.account {
+            Account::Windows => {
+                let service = format!("MSSQLSvc/{address}");
+                LogIn::Ntlm(Ntlm::new(&target.user, password.to_owned(), service).map_err(unable)?)
+            }
+            Account::Sql | Account::Current => LogIn::AsItIs,
+        };
+        let mut config = Config::new();
+        config.host(&target.host);
+        config.port(port);
+        config.database(&target.database);
+        config.application_name(&target.program);
+        config.authentication(match target.account {
+            Account::Sql => AuthMethod::sql_server(&target.user, password),
+            // the shim makes a Windows login of it
+            Account::Windows => AuthMethod::None,
+            Account::Current => current_account().map_err(unable)?,
+        });
+        let tcp = connect(target, port, &address, target.connect_time_limit).await?;
+        let shared = Arc::new(Shared::default());
+        let limit = target.login_time_limit;
+        let until = Instant::now() + limit;
+        let socket = tcp.into_std().map_err(|e| no_route(target, &address, e))?;
+        let newest = target.newest.get().copied().unwrap_or(NEWEST);
+        let (near, hello) = tls::start(target, &socket, &address, until, newest, log_in, Arc::clone(&shared)).await?;
+        let login = Self::login(Arc::clone(target), (near, socket), hello, &address, config, shared);
+        let stalled = || Unreachable::Stalled {
+            server: server(),
+            address: address.clone(),
+            what: format!("did not finish the login within {} s", limit.as_secs_f32()),
+        };
+        timeout_at(until, login).await.map_err(|_| stalled())?
+    }
+
     async fn login(
         target: Arc<Target>,
         (near, socket): (DuplexStream, std::net::TcpStream),
         hello: Hello,
         address: &str,
-        password: String,
+        mut config: Config,
         shared: Arc<Shared>,
     ) -> Result<Self, Failure> {
-        let mut config = Config::new();
-        config.host(&target.host);
-        config.port(target.port);
-        config.database(&target.database);
-        config.application_name(&target.program);
-        config.authentication(AuthMethod::sql_server(&target.user, &password));
         // the limits are ours: tiberius' count by token and leave the connection half dead
         config.handshake_timeout(None);
         config.command_timeout(None);
@@ -224,7 +302,11 @@ impl Connection {
                 let messages = with_first(record.messages, &error);
                 if messages.iter().any(Message::is_error) {
                     target.password.forget().await;
-                    return Err(Failure::Login { server: target.key.clone(), user: target.user.clone(), messages });
+                    let user = match target.account {
+                        Account::Sql | Account::Windows => target.user.clone(),
+                        Account::Current => "the account that runs cutover".into(),
+                    };
+                    return Err(Failure::Login { server: target.key.clone(), user, messages });
                 }
                 let what = shared.end().unwrap_or_else(|| error.to_string());
                 let what = format!("ended the login: {what}");
@@ -413,12 +495,22 @@ fn with_first(mut messages: Vec<Message>, error: &tiberius::error::Error) -> Vec
     messages
 }
 
+/// The account that runs this program, for which only Windows can vouch.
+#[cfg(windows)]
+fn current_account() -> Result<AuthMethod, String> {
+    Ok(AuthMethod::Integrated)
+}
+
+#[cfg(not(windows))]
+fn current_account() -> Result<AuthMethod, String> {
+    Err("only Windows vouches for the account that runs cutover".into())
+}
+
 /// TCP within the limit, all addresses of the name in turn.
-async fn connect(target: &Target, address: &str) -> Result<TcpStream, Failure> {
+pub(super) async fn connect(target: &Target, port: u16, address: &str, limit: Duration) -> Result<TcpStream, Failure> {
     let server = || target.key.clone();
-    let limit = target.connect_time_limit;
     let attempt = async {
-        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+        let found = tokio::net::lookup_host((target.host.as_str(), port)).await;
         let unknown = |source| Unreachable::UnknownHost { server: server(), host: target.host.clone(), source: Arc::new(source) };
         let addresses: Vec<_> = found.map_err(unknown)?.collect();
         let mut last = unknown(io::ErrorKind::NotFound.into());

@@ -57,6 +57,16 @@ pub enum Unreachable {
         source: Arc<io::Error>,
     },
 
+    /// The SQL Server Browser did not say which port the instance has.
+    #[error("the port of the instance `{instance}` of `{server}` is unknown: {why}")]
+    #[diagnostic(
+        code(cutover::sqlserver::browser),
+        help(
+            "give the instance's own TCP `port` under `[sql.{server}]` instead of `instance`: SQL Server Configuration Manager shows it; {advice}"
+        )
+    )]
+    Browser { server: String, instance: String, why: String, advice: &'static str },
+
     /// Connected, but the other side does not speak TDS.
     #[error("what listens at `{address}` for `{server}` does not answer like a SQL Server: {what}")]
     #[diagnostic(
@@ -85,6 +95,16 @@ pub enum Tls {
     )]
     NotOffered { server: String },
 
+    /// PRELOGIN answered "login only" to a client that wants TLS throughout.
+    #[error("`{server}` offers encryption for the login only")]
+    #[diagnostic(
+        code(cutover::sqlserver::tls_login_only),
+        help(
+            "let the server encrypt everything, or accept it with `tls = \"login-only\"` under `[sql.{server}]`: whoever stands between can then read and change what follows the login"
+        )
+    )]
+    LoginOnly { server: String },
+
     /// PRELOGIN answered "required" to a client that is told not to use TLS.
     #[error("`{server}` insists on encryption, and the site says `tls = \"off\"`")]
     #[diagnostic(
@@ -98,52 +118,66 @@ pub enum Tls {
     #[diagnostic(code(cutover::sqlserver::tls_off_remote), help("remove `tls = \"off\"` under `[sql.{server}]`"))]
     OffButRemote { server: String, host: String },
 
-    /// The peer closed in the middle of the handshake, or left it unanswered: what Schannel does when no version or suite
-    /// is common.
-    #[error("`{server}` {how}: probably it speaks only TLS older than 1.2")]
+    /// A second connection found what the server takes, and it is older than the site allows. `what` reads on after the
+    /// server's name.
+    #[error("`{server}` {what}")]
+    #[diagnostic(
+        code(cutover::sqlserver::tls_too_old),
+        help(
+            "enable TLS 1.2 with ECDHE suites on the server (SQL Server 2008 to 2014 need an update for it), or accept it with `tls_minimum = \"1.0\"` under `[sql.{server}]`"
+        )
+    )]
+    TooOld { server: String, what: String },
+
+    /// The peer closed in the middle of the handshake, or left it unanswered; `how` reads on after the server's name.
+    #[error("`{server}` {how}")]
     #[diagnostic(
         code(cutover::sqlserver::tls_ended_early),
         help(
-            "enable TLS 1.2 on the server (SQL Server 2008 to 2014 need an update for it), or run on the server itself with `tls = \"off\"` over loopback"
+            "look at the SQL Server's error log and at Schannel's events on that machine; a proxy may stand in between, or run on the server itself with `tls = \"off\"` over loopback"
         )
     )]
-    EndedEarly { server: String, how: &'static str },
-
-    /// The peer said that no version or cipher suite is common.
-    #[error("`{server}` and this program have no TLS version or cipher suite in common: {detail}")]
-    #[diagnostic(
-        code(cutover::sqlserver::tls_nothing_common),
-        help("enable TLS 1.2 with an AES suite on the server, or run on the server itself with `tls = \"off\"` over loopback")
-    )]
-    NothingInCommon { server: String, detail: String },
+    EndedEarly { server: String, how: String },
 
     /// The chain ends at nobody that we trust.
-    #[error("the certificate of `{server}` is not trusted: {detail} (it is for {subject}, issued by {issuer})")]
+    #[error("the certificate of `{server}` is not trusted: {detail} (it is for {subject}, issued by {issuer}, {fingerprint})")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_untrusted),
-        help("name the issuer's certificate with `ca = \"file\"` under `[sql.{server}]` after checking it against the server's own")
+        help(
+            "name the issuer's certificate with `ca = \"file\"` under `[sql.{server}]`, or this one with `tls = \"pin\"` and `certificate = \"{fingerprint}\"`, after checking it against the server's own"
+        )
     )]
-    Untrusted { server: String, detail: String, subject: String, issuer: String },
+    Untrusted { server: String, detail: String, subject: String, issuer: String, fingerprint: String },
 
     /// The certificate is for another name.
     #[error("the certificate of `{server}` is not for `{host}`: it names {names}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_name),
         help(
-            "write `server` under `[sql.{server}]` as the certificate names it; if it names another machine, stop: you may be talking to the wrong one"
+            "write `server` under `[sql.{server}]` as the certificate names it, or accept this one alone with `tls = \"pin\"` and `certificate = \"{fingerprint}\"`; if it names another machine, stop: you may be talking to the wrong one"
         )
     )]
-    WrongName { server: String, host: String, names: String },
+    WrongName { server: String, host: String, names: String, fingerprint: String },
 
     /// Before its time or after it.
     #[error("the certificate of `{server}` is not valid now: {detail}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_time),
         help(
-            "compare this machine's clock with the certificate's dates; if it has expired, renew it or say `tls = \"trust-any\"` for this run"
+            "compare this machine's clock with the certificate's dates; if it has expired, renew it, or accept it with `tls = \"pin\"` and `certificate = \"{fingerprint}\"` under `[sql.{server}]`"
         )
     )]
-    NotNow { server: String, detail: String },
+    NotNow { server: String, detail: String, fingerprint: String },
+
+    /// Not the certificate that the site names. `shown` says which it is.
+    #[error("`{server}` shows another certificate than the one that the site names: {shown}")]
+    #[diagnostic(
+        code(cutover::sqlserver::certificate_not_pinned),
+        help(
+            "compare it on the server itself: SQL Server makes a new one at each start if it has none; if it is the server's own, write it as `certificate` under `[sql.{server}]`, else stop: somebody may stand in between"
+        )
+    )]
+    NotPinned { server: String, shown: String },
 
     /// The file that `ca` names cannot serve.
     #[error("the certificates in `{}` cannot be used for `{server}`: {detail}", path.display())]
@@ -172,7 +206,7 @@ pub enum Failure {
     Unreachable(Unreachable),
     /// See [`Tls`].
     Tls(Tls),
-    /// The password could not be had; `why` never holds it.
+    /// The password could not be had, or this build cannot log in so; `why` never holds a secret.
     Password { server: String, why: String },
     /// The server refused the login: 18456 and its kin, 4060. Never tried again by itself: accounts lock.
     Login { server: String, user: String, messages: Vec<Message> },
@@ -201,6 +235,7 @@ impl Failure {
                 | Unreachable::Refused { server, .. }
                 | Unreachable::NoAnswer { server, .. }
                 | Unreachable::NoRoute { server, .. }
+                | Unreachable::Browser { server, .. }
                 | Unreachable::NotSqlServer { server, .. }
                 | Unreachable::Stalled { server, .. },
             )
@@ -208,11 +243,13 @@ impl Failure {
                 Tls::NotOffered { server }
                 | Tls::Required { server }
                 | Tls::OffButRemote { server, .. }
+                | Tls::LoginOnly { server }
+                | Tls::TooOld { server, .. }
                 | Tls::EndedEarly { server, .. }
-                | Tls::NothingInCommon { server, .. }
                 | Tls::Untrusted { server, .. }
                 | Tls::WrongName { server, .. }
                 | Tls::NotNow { server, .. }
+                | Tls::NotPinned { server, .. }
                 | Tls::CaFile { server, .. }
                 | Tls::Handshake { server, .. },
             )

@@ -3,6 +3,7 @@
 
 mod applock;
 mod batch;
+mod browser;
 mod cells;
 pub mod chain;
 pub mod chain_failure;
@@ -11,7 +12,9 @@ pub mod error;
 pub mod errors;
 pub mod headers;
 pub mod loss;
+mod ntlm;
 pub mod orphans;
+mod probe;
 pub mod redo;
 pub mod restore;
 mod servers;
@@ -21,7 +24,7 @@ pub mod value;
 
 pub use applock::{AppLock, Holder, Lost, Taken};
 pub use batch::{Batch, OnProgress, Progress, TimeLimit};
-pub use connection::{Connection, Password, Target};
+pub use connection::{Account, Connection, Instance, Password, Target};
 pub use error::Failure;
 pub use servers::Servers;
 pub use tap::OnMessage;

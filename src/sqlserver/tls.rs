@@ -1,7 +1,8 @@
 //! The shim under tiberius: PRELOGIN and TLS in TDS packets by OpenSSL on the network's side, plaintext on tiberius' side,
 //! with the tap in between. tiberius believes that it speaks to a server without encryption.
 //!
-//! Called by `connection.rs` only. It knows packets, not statements; it never sees a password but as bytes passing through.
+//! Called by `connection.rs` and `probe.rs` only. It knows packets, not statements; it never sees a password but as bytes
+//! passing through.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
 use openssl::ssl::{self, Ssl, SslContext, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::{X509CheckFlags, X509VerifyFlags};
@@ -21,27 +23,40 @@ use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Target;
+use super::connection::{Account, Target};
 use super::error::{Failure, Tls, Unreachable};
+use super::ntlm::Ntlm;
 use super::tap::Tap;
-use crate::wire::tls::{Framed, Malformed, PreLogin, encrypt, kind, option, packets, read_message, read_packet};
+use crate::wire::tls::{
+    DEFAULT_PACKET_SIZE, Fingerprint, Framed, Header, Malformed, PreLogin, TlsMinimum, encrypt, kind, option, packets, read_message,
+    read_packet,
+};
 
 /// How a connection is protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Security {
-    /// TLS 1.2, the certificate verified against the system's roots and this file's (PEM), and against the host's name.
+    /// TLS, the certificate verified against the system's roots and this file's (PEM), and against the host's name.
     Verify { ca: Option<PathBuf> },
-    /// TLS 1.2 with whatever certificate comes.
+    /// TLS with this certificate and no other, whatever its names, dates and issuer.
+    Pin(Fingerprint),
+    /// TLS with whatever certificate comes.
     TrustAny,
-    /// No TLS; loopback only.
+    /// TLS with whatever certificate comes for the login; what follows it in clear, unless the server wants more.
+    LoginOnly,
+    /// No TLS; with a SQL login over loopback only.
     #[default]
     Off,
 }
 
-/// OpenSSL's own default less what nobody should meet again; includes the CBC suites of Schannel before 2016.
-const CIPHERS: &str = "DEFAULT:!aNULL:!eNULL:!MD5:!RC4:!DES:!SRP:!PSK";
+/// OpenSSL's own default less what nobody should meet again, and less what has no forward secrecy. Includes the CBC suites
+/// of Schannel before 2016.
+const SUITES: &str = "DEFAULT:!kRSA:!aNULL:!eNULL:!MD5:!RC4:!DES:!SRP:!PSK";
+/// With those that TLS 1.0 had. Its handshake is signed with SHA-1, which counts as level 0.
+const OLD_SUITES: &str = "DEFAULT:!aNULL:!eNULL:!MD5:!RC4:!DES:!SRP:!PSK";
 const CLOSED: &str = "ended the TLS handshake early";
 const SILENT: &str = "left the TLS handshake unanswered";
+/// A LOGIN7 with a token in it.
+const LOGIN_LIMIT: usize = 128 * 1024;
 /// A PRELOGIN answer is some tens of bytes.
 const PRELOGIN_LIMIT: usize = 16 * 1024;
 /// Bytes on their way between tiberius and the shim.
@@ -74,6 +89,13 @@ impl Shared {
     }
 }
 
+/// What becomes of tiberius' LOGIN7 on its way.
+pub(super) enum LogIn {
+    AsItIs,
+    /// it becomes a Windows login
+    Ntlm(Ntlm),
+}
+
 /// What a server says of itself before the login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
@@ -83,46 +105,62 @@ pub struct Hello {
 }
 
 /// Says hello over a fresh TCP connection, does the TLS handshake, and starts the shim: returns tiberius' end of it.
+/// `socket` is the same connection once more; `newest` the newest TLS that the server is offered.
 pub(super) async fn start(
     target: &Target,
-    mut tcp: TcpStream,
+    socket: &std::net::TcpStream,
     address: &str,
     until: Instant,
+    newest: SslVersion,
+    log_in: LogIn,
     shared: Arc<Shared>,
 ) -> Result<(DuplexStream, Hello), Failure> {
+    let server = || target.key.clone();
+    let again = || socket.try_clone().and_then(TcpStream::from_std).map_err(|e| no_route(target, address, e));
+    let mut tcp = again()?;
     let want = match &target.security {
-        Security::Off if !tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()) => {
-            return Err(Tls::OffButRemote { server: target.key.clone(), host: target.host.clone() }.into());
+        Security::Off if target.account == Account::Sql && !tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()) => {
+            return Err(Tls::OffButRemote { server: server(), host: target.host.clone() }.into());
         }
         Security::Off => encrypt::NOT_SUPPORTED,
-        Security::Verify { .. } | Security::TrustAny => encrypt::ON,
+        Security::LoginOnly => encrypt::LOGIN_ONLY,
+        Security::Verify { .. } | Security::Pin(_) | Security::TrustAny => encrypt::ON,
     };
     let answer = timeout_at(until, prelogin(target, &mut tcp, address, want)).await.map_err(|_| Unreachable::Stalled {
-        server: target.key.clone(),
+        server: server(),
         address: address.into(),
         what: format!("said nothing for {} s", target.login_time_limit.as_secs_f32()),
     })??;
-    let server = || target.key.clone();
-    let offered = answer.encryption();
-    let encrypted = want != encrypt::NOT_SUPPORTED;
-    match (encrypted, offered) {
-        (false, Some(encrypt::LOGIN_ONLY | encrypt::NOT_SUPPORTED) | None) => {}
-        (false, _) => return Err(Tls::Required { server: server() }.into()),
-        (true, Some(encrypt::ON | encrypt::REQUIRED)) => {}
-        (true, _) => return Err(Tls::NotOffered { server: server() }.into()),
-    }
-    let hello = Hello { version: answer.version(), encrypted };
+    // what follows the login leaves the TLS behind
+    let bare = match (want, answer.encryption()) {
+        (encrypt::NOT_SUPPORTED, Some(encrypt::LOGIN_ONLY | encrypt::NOT_SUPPORTED) | None) => None,
+        (encrypt::NOT_SUPPORTED, _) => return Err(Tls::Required { server: server() }.into()),
+        (encrypt::LOGIN_ONLY, Some(encrypt::LOGIN_ONLY)) => Some(again()?),
+        (_, Some(encrypt::LOGIN_ONLY)) => return Err(Tls::LoginOnly { server: server() }.into()),
+        (_, Some(encrypt::ON | encrypt::REQUIRED)) => None,
+        (_, _) => return Err(Tls::NotOffered { server: server() }.into()),
+    };
+    let hello = Hello { version: answer.version(), encrypted: want != encrypt::NOT_SUPPORTED && bare.is_none() };
     let (near, far) = tokio::io::duplex(PIPE);
-    let key = server();
-    if encrypted {
-        let mut stream =
-            Box::new(timeout_at(until, handshake(target, tcp)).await.map_err(|_| Tls::EndedEarly { server: server(), how: SILENT })??);
-        stream.get_mut().set_framing(false);
-        tokio::spawn(pump(key, stream, far, answer, shared));
+    let wire: Box<dyn Wire> = if want == encrypt::NOT_SUPPORTED {
+        Box::new(tcp)
     } else {
-        tokio::spawn(pump(key, tcp, far, answer, shared));
-    }
+        let shaken = timeout_at(until, handshake(target, tcp, newest)).await;
+        let mut stream = shaken.map_err(|_| Tls::EndedEarly { server: server(), how: SILENT.into() })??;
+        stream.get_mut().set_framing(false);
+        Box::new(stream)
+    };
+    tokio::spawn(pump(server(), wire, bare, far, answer, log_in, shared));
     Ok((near, hello))
+}
+
+/// The network's side of the shim.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
+
+pub(super) fn no_route(target: &Target, address: &str, source: io::Error) -> Failure {
+    Unreachable::NoRoute { server: target.key.clone(), address: address.into(), source: Arc::new(source) }.into()
 }
 
 /// True if the site's host can only be this machine.
@@ -131,7 +169,7 @@ pub(super) fn is_loopback_name(host: &str) -> bool {
 }
 
 /// Exchanges PRELOGIN messages (MS-TDS 2.2.6.5).
-async fn prelogin(target: &Target, tcp: &mut TcpStream, address: &str, want: u8) -> Result<PreLogin, Failure> {
+pub(super) async fn prelogin(target: &Target, tcp: &mut TcpStream, address: &str, want: u8) -> Result<PreLogin, Failure> {
     let not_sql = |what: String| Unreachable::NotSqlServer { server: target.key.clone(), address: address.into(), what };
     let ours = PreLogin {
         options: vec![
@@ -168,6 +206,7 @@ struct Shown {
     issuer: String,
     names: String,
     dates: String,
+    fingerprint: String,
 }
 
 impl Shown {
@@ -192,9 +231,15 @@ impl Shown {
             issuer: line(certificate.issuer_name()),
             names: names.join(", "),
             dates: format!("valid from {} to {}", certificate.not_before(), certificate.not_after()),
+            fingerprint: fingerprint(certificate).map(|found| found.to_string()).unwrap_or_default(),
             subject,
         }
     }
+}
+
+fn fingerprint(certificate: &X509Ref) -> Option<Fingerprint> {
+    let digest = certificate.digest(MessageDigest::sha256()).ok()?;
+    <[u8; 32]>::try_from(&*digest).ok().map(Fingerprint)
 }
 
 /// `CN=sql01, O=Contoso`
@@ -219,18 +264,21 @@ fn system_roots() -> &'static [X509] {
     })
 }
 
-fn context(target: &Target, shown: Arc<Mutex<Option<Shown>>>) -> Result<SslContext, Failure> {
+fn context(target: &Target, newest: SslVersion, shown: Arc<Mutex<Option<Shown>>>) -> Result<SslContext, Failure> {
     let openssl = |e: ErrorStack| Failure::from(Tls::Handshake { server: target.key.clone(), detail: stack(&e) });
     let mut context = SslContext::builder(SslMethod::tls_client()).map_err(openssl)?;
-    context.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(openssl)?;
-    // inside TDS 7.4 the handshake must end before the first naked record: not so in 1.3
-    context.set_max_proto_version(Some(SslVersion::TLS1_2)).map_err(openssl)?;
-    context.set_cipher_list(CIPHERS).map_err(openssl)?;
+    // at level 1 keys of 1024 bits pass, and certificates signed with SHA-1 do not
+    let (oldest, suites, level) = match target.tls_minimum {
+        TlsMinimum::V1_2 => (SslVersion::TLS1_2, SUITES, 1),
+        TlsMinimum::V1_0 => (SslVersion::TLS1, OLD_SUITES, 0),
+    };
+    context.set_security_level(level);
+    context.set_min_proto_version(Some(oldest)).map_err(openssl)?;
+    context.set_max_proto_version(Some(newest)).map_err(openssl)?;
+    context.set_cipher_list(suites).map_err(openssl)?;
     context.set_options(SslOptions::IGNORE_UNEXPECTED_EOF | SslOptions::NO_COMPRESSION);
     match &target.security {
         Security::Verify { ca } => {
-            // 1024-bit keys pass; certificates signed with SHA-1 do not
-            context.set_security_level(1);
             let mut store = X509StoreBuilder::new().map_err(openssl)?;
             for root in system_roots() {
                 store.add_cert(root.clone()).map_err(openssl)?;
@@ -250,11 +298,8 @@ fn context(target: &Target, shown: Arc<Mutex<Option<Shown>>>) -> Result<SslConte
                 good
             });
         }
-        Security::TrustAny | Security::Off => {
-            // the certificate that SQL Server makes for itself may be signed with SHA-1
-            context.set_security_level(0);
-            context.set_verify(SslVerifyMode::NONE);
-        }
+        // a pinned one is compared when all is done
+        Security::Pin(_) | Security::TrustAny | Security::LoginOnly | Security::Off => context.set_verify(SslVerifyMode::NONE),
     }
     Ok(context.build())
 }
@@ -270,11 +315,12 @@ fn certificates(server: &str, path: &Path) -> Result<Vec<X509>, Tls> {
     Ok(found)
 }
 
-/// TLS in TDS packets.
-async fn handshake(target: &Target, tcp: TcpStream) -> Result<SslStream<Framed<TcpStream>>, Failure> {
+/// TLS in TDS packets, from the target's minimum to `newest`, which is 1.2 at most: inside TDS 7.4 the handshake must end
+/// before the first naked record, and in 1.3 it does not.
+pub(super) async fn handshake(target: &Target, tcp: TcpStream, newest: SslVersion) -> Result<SslStream<Framed<TcpStream>>, Failure> {
     let shown = Arc::new(Mutex::new(None));
     let openssl = |e: ErrorStack| Failure::from(Tls::Handshake { server: target.key.clone(), detail: stack(&e) });
-    let context = context(target, Arc::clone(&shown))?;
+    let context = context(target, newest, Arc::clone(&shown))?;
     let mut ssl = Ssl::new(&context).map_err(openssl)?;
     let ip = target.host.parse::<IpAddr>().ok();
     if ip.is_none() {
@@ -291,7 +337,17 @@ async fn handshake(target: &Target, tcp: TcpStream) -> Result<SslStream<Framed<T
     }
     let mut stream = SslStream::new(ssl, Framed::new(tcp)).map_err(openssl)?;
     match std::pin::Pin::new(&mut stream).connect().await {
-        Ok(()) => Ok(stream),
+        Ok(()) => match &target.security {
+            Security::Pin(wanted) => {
+                let shown = stream.ssl().peer_certificate();
+                if shown.as_ref().and_then(|shown| fingerprint(shown)) == Some(*wanted) {
+                    return Ok(stream);
+                }
+                let Shown { fingerprint, subject, dates, .. } = shown.map(|shown| Shown::of(&shown)).unwrap_or_default();
+                Err(Tls::NotPinned { server: target.key.clone(), shown: format!("{fingerprint}, for {subject}, {dates}") }.into())
+            }
+            _ => Ok(stream),
+        },
         Err(error) => {
             let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
             let verdict = stream.ssl().verify_result();
@@ -309,29 +365,22 @@ fn explain(target: &Target, error: &ssl::Error, verdict: i32, reason: &str, show
     const IP_MISMATCH: i32 = 64;
     let server = target.key.clone();
     if verdict != 0 {
-        let Shown { subject, issuer, names, dates } = shown.unwrap_or_default();
+        let Shown { subject, issuer, names, dates, fingerprint } = shown.unwrap_or_default();
         return match verdict {
-            HOSTNAME_MISMATCH | IP_MISMATCH => Tls::WrongName { server, host: target.host.clone(), names },
-            NOT_YET_VALID | EXPIRED => Tls::NotNow { server, detail: dates },
-            _ => Tls::Untrusted { server, detail: reason.into(), subject, issuer },
+            HOSTNAME_MISMATCH | IP_MISMATCH => Tls::WrongName { server, host: target.host.clone(), names, fingerprint },
+            NOT_YET_VALID | EXPIRED => Tls::NotNow { server, detail: dates, fingerprint },
+            _ => Tls::Untrusted { server, detail: reason.into(), subject, issuer, fingerprint },
         };
     }
     let Some(errors) = error.ssl_error() else {
         return match error.io_error() {
             Some(io) if io.kind() == io::ErrorKind::InvalidData => Tls::Handshake { server, detail: io.to_string() },
             // closed or reset in the middle: Schannel says no more than that
-            _ => Tls::EndedEarly { server, how: CLOSED },
+            _ => Tls::EndedEarly { server, how: CLOSED.into() },
         };
     };
     let detail = stack(errors);
-    let has = |words: &[&str]| words.iter().any(|w| detail.contains(w));
-    if has(&["unexpected eof"]) {
-        Tls::EndedEarly { server, how: CLOSED }
-    } else if has(&["protocol version", "handshake failure", "unsupported protocol", "no shared cipher", "insufficient security"]) {
-        Tls::NothingInCommon { server, detail }
-    } else {
-        Tls::Handshake { server, detail }
-    }
+    if detail.contains("unexpected eof") { Tls::EndedEarly { server, how: CLOSED.into() } } else { Tls::Handshake { server, detail } }
 }
 
 /// OpenSSL's reasons without its codes.
@@ -341,20 +390,72 @@ fn stack(errors: &ErrorStack) -> String {
 }
 
 /// Passes packets both ways until either side is gone or an attention was answered.
-async fn pump<S>(server: String, stream: S, mut pipe: DuplexStream, answer: PreLogin, shared: Arc<Shared>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    if greet(&mut pipe, &answer).await.is_ok() {
-        let (from_pipe, to_pipe) = tokio::io::split(pipe);
-        let (from_net, to_net) = tokio::io::split(stream);
-        tokio::select! {
-            () = upward(from_pipe, to_net, &shared) => {}
-            () = downward(&server, BufReader::with_capacity(PIPE, from_net), to_pipe, &shared) => {}
+async fn pump(
+    server: String,
+    wire: Box<dyn Wire>,
+    bare: Option<TcpStream>,
+    mut pipe: DuplexStream,
+    answer: PreLogin,
+    log_in: LogIn,
+    shared: Arc<Shared>,
+) {
+    let begun = async {
+        greet(&mut pipe, &answer).await?;
+        pass_login(&server, &mut pipe, wire, bare, log_in, &shared).await
+    };
+    match begun.await {
+        Ok(wire) => {
+            let (from_pipe, to_pipe) = tokio::io::split(pipe);
+            let (from_net, to_net) = tokio::io::split(wire);
+            tokio::select! {
+                () = upward(from_pipe, to_net, &shared) => {}
+                () = downward(&server, BufReader::with_capacity(PIPE, from_net), to_pipe, &shared) => {}
+            }
         }
+        Err(error) => shared.ended(error.to_string()),
     }
     shared.closed.store(true, Ordering::Release);
     shared.quiet.notify_one();
+}
+
+/// Passes LOGIN7 on, with the tokens of a Windows login if it is one. What follows goes by the stream returned: `bare`, if
+/// only the login is encrypted. No close_notify is sent then; the server would take it for a packet.
+async fn pass_login(
+    server: &str,
+    pipe: &mut DuplexStream,
+    mut wire: Box<dyn Wire>,
+    bare: Option<TcpStream>,
+    log_in: LogIn,
+    shared: &Shared,
+) -> io::Result<Box<dyn Wire>> {
+    let login = read_message(pipe, LOGIN_LIMIT).await?.ok_or(io::ErrorKind::UnexpectedEof)?.body;
+    let (login, mut ntlm) = match log_in {
+        LogIn::AsItIs => (login, None),
+        LogIn::Ntlm(mut ntlm) => (ntlm.negotiate(login)?, Some(ntlm)),
+    };
+    send(&mut wire, kind::LOGIN, &login).await?;
+    if let Some(bare) = bare {
+        wire = Box::new(bare);
+    }
+    if let Some(ntlm) = &mut ntlm {
+        let Some((header, body)) = read_packet(&mut wire).await? else {
+            return Err(io::Error::other("the server closed the connection"));
+        };
+        match ntlm.authenticate(&body)? {
+            Some(token) => send(&mut wire, kind::SSPI, &token).await?,
+            // refused at once
+            None => {
+                hear(server, &header, &body, shared);
+                pipe.write_all(&[header.write().as_slice(), &body].concat()).await?;
+            }
+        }
+    }
+    Ok(wire)
+}
+
+async fn send(wire: &mut Box<dyn Wire>, kind: u8, message: &[u8]) -> io::Result<()> {
+    wire.write_all(&packets(kind, 0, DEFAULT_PACKET_SIZE, message, true, &mut 1)).await?;
+    wire.flush().await
 }
 
 /// Answers tiberius' PRELOGIN with what it can take: it fails on options that it does not know, and panics on a thread id.
@@ -402,6 +503,14 @@ async fn upward<S: AsyncRead + AsyncWrite>(mut from: ReadHalf<DuplexStream>, mut
     }
 }
 
+/// Shows a packet to the tap; true if it acknowledges an attention.
+fn hear(server: &str, header: &Header, body: &[u8], shared: &Shared) -> bool {
+    if header.spid != 0 {
+        shared.spid.store(header.spid, Ordering::Release);
+    }
+    shared.tap.packet(server, header, body)
+}
+
 /// From the server to tiberius, past the tap.
 async fn downward<S: AsyncRead + AsyncWrite>(
     server: &str,
@@ -418,10 +527,7 @@ async fn downward<S: AsyncRead + AsyncWrite>(
             }
             Err(error) => return shared.ended(error.to_string()),
         };
-        if header.spid != 0 {
-            shared.spid.store(header.spid, Ordering::Release);
-        }
-        let stopped = shared.tap.packet(server, &header, &body);
+        let stopped = hear(server, &header, &body, shared);
         if shared.attention.is_cancelled() {
             if stopped {
                 return;

@@ -4,8 +4,10 @@
 //! Used by `sqlserver/tls.rs` (under tiberius) and by `lab/tds` (the server). It knows nothing of certificates, logins or
 //! tokens, trusts no length it reads, and never panics on what the other side sends.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -26,6 +28,8 @@ pub mod kind {
     pub const TRANSACTION: u8 = 0x0E;
     /// LOGIN7.
     pub const LOGIN: u8 = 0x10;
+    /// The client's further tokens of a Windows login.
+    pub const SSPI: u8 = 0x11;
     /// PRELOGIN, and every packet of a TLS handshake in both directions.
     pub const PRELOGIN: u8 = 0x12;
     /// First byte of a naked TLS record: a client that speaks TDS 8.0 (`Encrypt=strict`), not a packet type.
@@ -279,6 +283,59 @@ impl PreLogin {
     }
 }
 
+/// The oldest TLS that a client takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsMinimum {
+    /// TLS 1.0, and the cipher suites and signatures of its time
+    V1_0,
+    #[default]
+    V1_2,
+}
+
+/// The SHA-256 of a certificate in DER, which tells it from every other: written as `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text is no [`Fingerprint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the SHA-256 of a certificate: `sha256:` and 64 hexadecimal digits")]
+pub struct NotAFingerprint;
+
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    /// Reads what [`Fingerprint`] writes, and what other tools write: with or without the word in front, in either case, with
+    /// colons or blanks between the digits.
+    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+        let text = text.trim().to_ascii_lowercase();
+        let digits: Vec<u8> = text
+            .strip_prefix("sha256:")
+            .unwrap_or(&text)
+            .chars()
+            .filter(|c| *c != ':' && *c != ' ')
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or(NotAFingerprint))
+            .collect::<Result<_, _>>()?;
+        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect();
+        if digits.len() != 64 {
+            return Err(NotAFingerprint);
+        }
+        bytes.try_into().map(Self).map_err(|_| NotAFingerprint)
+    }
+}
+
 /// A stream that carries a TLS handshake inside TDS packets while its switch is on, and passes bytes through while off.
 ///
 /// On: reads strip packet headers (a TLS record may span packets, a packet may hold several records); writes are gathered
@@ -499,6 +556,21 @@ mod tests {
         assert_eq!(PreLogin::read(&[1, 0, 6, 0, 1]), Err(Malformed::PreLogin));
         assert_eq!(PreLogin::read(&[1, 0, 6, 0, 1, 0xFF]), Err(Malformed::PreLogin));
         assert_eq!(PreLogin::read(&[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), Err(Malformed::PreLogin));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_people_and_tools_write_it() {
+        let bytes: [u8; 32] = std::array::from_fn(|n| u8::try_from(n * 8).unwrap());
+        let written = Fingerprint(bytes).to_string();
+        assert!(written.starts_with("sha256:0008101820") && written.len() == 7 + 64, "{written}");
+        let colons: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        for text in [written.clone(), written.to_uppercase(), written[7..].to_owned(), colons.join(":"), format!(" {} ", colons.join(" "))]
+        {
+            assert_eq!(text.parse(), Ok(Fingerprint(bytes)), "{text}");
+        }
+        for text in ["", "sha256:", &written[..70], &format!("{written}0"), &written.replace('a', "x"), &written.replace('8', "é")] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(NotAFingerprint), "{text}");
+        }
     }
 
     #[test]

@@ -284,11 +284,20 @@ impl Session for Connection {
 /// The instance as the wire sees it.
 pub struct Front(pub Arc<Instance>);
 
+impl Front {
+    /// The one Windows account that may log in.
+    fn account(&self) -> String {
+        let credentials = &self.0.credentials;
+        format!("{}\\{}", credentials.domain, credentials.user)
+    }
+}
+
 impl Engine for Front {
     fn login(&self, login: &Login) -> Result<Box<dyn Session>, Vec<ServerMessage>> {
         let instance = &self.0;
         let credentials = &instance.credentials;
-        if credentials.refused || !same(&login.user, &credentials.user) || login.password != credentials.password {
+        let user = if login.windows { self.account() } else { credentials.user.clone() };
+        if credentials.refused || !same(&login.user, &user) || login.password != credentials.password {
             return Err(vec![*messages::login_failed(&login.user)]);
         }
         let wanted = if login.database.is_empty() { "master" } else { &login.database };
@@ -313,6 +322,14 @@ impl Engine for Front {
             rows: 0,
             hold: None,
         }))
+    }
+
+    fn windows_password(&self, account: &str) -> Option<String> {
+        same(account, &self.account()).then(|| self.0.credentials.password.clone())
+    }
+
+    fn domain(&self) -> String {
+        self.0.credentials.domain.clone()
     }
 
     fn server_name(&self) -> String {

@@ -118,6 +118,12 @@ impl Link {
 
     /// The next thing to do; `None` once the client is gone and nothing waits. A message makes the connection busy.
     pub fn next(&self) -> Option<Item> {
+        self.next_within(Duration::MAX)
+    }
+
+    /// As [`Link::next`]; `None` also when nothing came for so long.
+    pub fn next_within(&self, time: Duration) -> Option<Item> {
+        let until = Instant::now().checked_add(time);
         let mut state = self.state();
         loop {
             if let Some(mut item) = state.queue.pop_front() {
@@ -131,7 +137,11 @@ impl Link {
             if state.gone {
                 return None;
             }
-            state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.woken.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return None,
+                Some(left) => self.woken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
     }
 

@@ -11,8 +11,8 @@ pub struct Login7 {
     pub tds_version: u32,
     /// 0: the server's choice
     pub packet_size: u32,
-    /// Windows authentication was asked for; the lab has none
-    pub integrated: bool,
+    /// the first token of a Windows login, if it is one
+    pub token: Option<Vec<u8>>,
     /// ids of the feature extensions that were asked for
     pub features: Vec<u8>,
 }
@@ -55,6 +55,12 @@ pub fn read(body: &[u8]) -> Result<Login7, Bad> {
     part()?; // client library
     part()?; // language
     let database = utf16(part()?)?;
+    let mut token = None;
+    if flags2 & INTEGRATED != 0 {
+        c.take(6)?; // client id
+        let (offset, length) = (usize::from(c.u16()?), usize::from(c.u16()?));
+        token = Some(at(body, offset, length)?.to_vec());
+    }
     let mut features = Vec::new();
     if flags3 & EXTENSION != 0 && extension_length >= 4 {
         let start = Cursor::new(at(body, extension_offset, 4)?).size()?;
@@ -70,10 +76,10 @@ pub fn read(body: &[u8]) -> Result<Login7, Bad> {
         }
     }
     Ok(Login7 {
-        login: Login { user, password, database, host, program, process_id },
+        login: Login { user, password, database, host, program, process_id, windows: false },
         tds_version,
         packet_size,
-        integrated: flags2 & INTEGRATED != 0,
+        token,
         features,
     })
 }

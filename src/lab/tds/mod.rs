@@ -7,6 +7,8 @@ mod cursor;
 pub mod error;
 mod link;
 mod login;
+#[cfg(feature = "ntlm")]
+mod ntlm;
 mod prepared;
 mod requests;
 pub mod server;
@@ -19,7 +21,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use self::certificate::Certificate;
+pub use self::certificate::{Certificate, Claims};
 pub use self::error::StartError;
 pub use self::server::{Connections, Encryption, LOGIN_TIME, Server, ServerOptions, TlsAge};
 
@@ -33,6 +35,8 @@ pub struct Login {
     pub host: String,
     pub program: String,
     pub process_id: u32,
+    /// `user` is a Windows account, `DOMAIN\user`, and the password is proved already
+    pub windows: bool,
 }
 
 impl std::fmt::Debug for Login {
@@ -187,6 +191,14 @@ pub trait Reply {
 pub trait Engine: Send + Sync + 'static {
     /// Accepts or refuses a login; 18456 and its kin are given as the errors, in order.
     fn login(&self, login: &Login) -> Result<Box<dyn Session>, Vec<ServerMessage>>;
+    /// The password of a Windows account, `DOMAIN\user`, for the proof that its logins bring; `None` if it is not known.
+    fn windows_password(&self, _account: &str) -> Option<String> {
+        None
+    }
+    /// The domain of the machine, as NetBIOS knows it.
+    fn domain(&self) -> String {
+        "WORKGROUP".to_owned()
+    }
     /// `@@SERVERNAME`, as tokens carry it.
     fn server_name(&self) -> String;
     /// major, minor, build: (12, 0, 6024) is SQL Server 2014.

@@ -31,6 +31,8 @@ pub enum Encryption {
     Required,
     /// As the client likes: everything, the login only, or nothing.
     Optional,
+    /// The login and no more; a client that wants more, or less, is turned away.
+    LoginOnly,
     /// The server has no TLS at all.
     Off,
 }
@@ -41,6 +43,8 @@ pub enum TlsAge {
     /// exactly TLS 1.2: clients of TDS 7.4 break on 1.3 inside its packets
     #[default]
     Current,
+    /// exactly TLS 1.2 with suites that have no forward secrecy; takes a certificate with an RSA key
+    OldSuites,
     /// exactly TLS 1.0, as a server of 2008 speaks it
     Old,
 }
@@ -142,11 +146,16 @@ struct House {
 
 fn acceptor(options: &ServerOptions) -> Result<SslAcceptor, StartError> {
     let mut builder = SslAcceptor::mozilla_intermediate(SslMethod::tls_server())?;
+    // how strong a certificate or a suite must be is the client's affair
+    builder.set_security_level(0);
     let version = match options.tls {
         TlsAge::Current => SslVersion::TLS1_2,
+        TlsAge::OldSuites => {
+            builder.set_cipher_list("AES128-SHA:AES256-SHA")?;
+            SslVersion::TLS1_2
+        }
         TlsAge::Old => {
             // OpenSSL 3 counts the SHA-1 of TLS 1.0's handshake as level 0
-            builder.set_security_level(0);
             builder.set_cipher_list("ALL:@SECLEVEL=0")?;
             builder.clear_options(openssl::ssl::SslOptions::NO_TLSV1);
             SslVersion::TLS1
@@ -217,6 +226,9 @@ fn negotiate(ours: Encryption, theirs: u8) -> Result<(u8, Scope), Malformed> {
         (Encryption::Optional, encrypt::ON | encrypt::REQUIRED) => (encrypt::ON, Scope::Everything),
         (Encryption::Optional, encrypt::LOGIN_ONLY) => (encrypt::LOGIN_ONLY, Scope::Login),
         (Encryption::Optional, encrypt::NOT_SUPPORTED) => (encrypt::NOT_SUPPORTED, Scope::Nothing),
+        (Encryption::LoginOnly, encrypt::LOGIN_ONLY) => (encrypt::LOGIN_ONLY, Scope::Login),
+        (Encryption::LoginOnly, encrypt::ON | encrypt::REQUIRED) => (encrypt::LOGIN_ONLY, Scope::Refused),
+        (Encryption::LoginOnly, encrypt::NOT_SUPPORTED) => (encrypt::REQUIRED, Scope::Refused),
         (Encryption::Off, encrypt::LOGIN_ONLY | encrypt::NOT_SUPPORTED) => (encrypt::NOT_SUPPORTED, Scope::Nothing),
         (Encryption::Off, encrypt::ON | encrypt::REQUIRED) => (encrypt::NOT_SUPPORTED, Scope::Refused),
         _ => return Err(Malformed::PreLogin),

@@ -9,7 +9,9 @@ use super::login::Login7;
 use super::prepared::{Act, Prepared, Statement, Work};
 use super::requests::{self, Transaction, error};
 use super::tokens::{self, Change, DoneKind, done};
-use super::{Cell, Engine, Parameter, Reply, Request, ServerMessage, Session, Turn};
+use super::{Cell, Engine, Login, Parameter, Reply, Request, ServerMessage, Session, Turn};
+#[cfg(feature = "ntlm")]
+use super::{LOGIN_TIME, ntlm};
 use crate::wire::tls::{DEFAULT_PACKET_SIZE, Malformed, Message, kind, status};
 
 /// TDS 7.4 and 7.3, as LOGIN7 and LOGINACK number them.
@@ -18,7 +20,7 @@ const TDS_73: u32 = 0x730B_0003;
 const TDS_72: u32 = 0x7209_0002;
 
 /// Serves one connection to its end. Runs on a thread of its own; everything it sends goes to `sender`.
-pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender<Vec<u8>>) {
+pub fn run(mut login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender<Vec<u8>>) {
     let packet_size = match usize::try_from(login.packet_size).unwrap_or(usize::MAX) {
         0 => DEFAULT_PACKET_SIZE,
         asked => asked.clamp(512, 32_767),
@@ -29,11 +31,11 @@ pub fn run(login: Login7, engine: &dyn Engine, link: &Link, sender: mpsc::Sender
         tracing::warn!(version = format!("{:#x}", login.tds_version), "connection ended by the lab: the client speaks a TDS before 7.2");
         return;
     };
-    let opened = match login.integrated {
-        true => Err(vec![no_windows_logins()]),
-        false => engine.login(&login.login),
+    let proved = match login.token.take() {
+        Some(token) => prove(&token, &mut login.login, engine, link, &mut outlet),
+        None => Ok(()),
     };
-    let session = match opened {
+    let session = match proved.map_err(|refusal| vec![refusal]).and_then(|()| engine.login(&login.login)) {
         Ok(session) => session,
         Err(refusals) => {
             let record = engine.received(0, "login", "", &[]);
@@ -73,7 +75,39 @@ fn tds_version(client: u32, server: (u8, u8, u16)) -> Option<u32> {
     }
 }
 
-fn no_windows_logins() -> ServerMessage {
+/// Has a Windows account prove its password, by NTLM in one more exchange; `login` is the account's then.
+#[cfg(feature = "ntlm")]
+fn prove(token: &[u8], login: &mut Login, engine: &dyn Engine, link: &Link, outlet: &mut Outlet) -> Result<(), ServerMessage> {
+    let asked = ntlm::read_negotiate(token).map_err(|_| untrusted())?;
+    let mut challenge = [0; 8];
+    openssl::rand::rand_bytes(&mut challenge).map_err(|_| untrusted())?;
+    let server = engine.server_name();
+    let machine = server.split('\\').next().unwrap_or_default();
+    tokens::write_sspi(outlet.buffer(), &ntlm::write_challenge(asked, challenge, &engine.domain(), machine));
+    outlet.send(link, true);
+    let answer = match link.next_within(LOGIN_TIME) {
+        Some(Item::Message { message: Message { kind: kind::SSPI | kind::LOGIN, body, .. }, .. }) => ntlm::Answer::read(&body),
+        _ => return Err(untrusted()),
+    };
+    link.finish();
+    let answer = answer.map_err(|_| untrusted())?;
+    let account = format!("{}\\{}", answer.domain, answer.user);
+    let password = engine.windows_password(&account).ok_or_else(untrusted)?;
+    if !answer.proves(&password, challenge).is_ok_and(|proved| proved) {
+        return Err(untrusted());
+    }
+    *login = Login { user: account, password, windows: true, ..std::mem::take(login) };
+    Ok(())
+}
+
+/// This build has no NTLM.
+#[cfg(not(feature = "ntlm"))]
+fn prove(_: &[u8], _: &mut Login, _: &dyn Engine, _: &Link, _: &mut Outlet) -> Result<(), ServerMessage> {
+    Err(untrusted())
+}
+
+/// What a server says of an account that nobody it trusts vouches for.
+fn untrusted() -> ServerMessage {
     let text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.";
     error(18452, 14, 1, text)
 }

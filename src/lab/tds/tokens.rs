@@ -109,6 +109,15 @@ pub fn write_login_ack(out: &mut Vec<u8>, tds: u32, version: (u8, u8, u16)) {
     sized(out, 0xAD, &body);
 }
 
+/// A token of a Windows login's own conversation (MS-TDS 2.2.7.22).
+#[cfg(feature = "ntlm")]
+pub fn write_sspi(out: &mut Vec<u8>, token: &[u8]) {
+    let length = u16::try_from(token.len()).unwrap_or(u16::MAX);
+    out.push(0xED);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(token.get(..length.into()).unwrap_or_default());
+}
+
 /// FEATUREEXTACK for what was asked and the lab knows of: UTF-8 support, refused.
 pub fn write_features(out: &mut Vec<u8>, asked: &[u8]) {
     const UTF8: u8 = 0x0A;
