@@ -9,6 +9,7 @@ use rhai::Position;
 
 use super::acts::Act;
 use super::value::{Piece, Text, Value};
+use crate::facts::nearest;
 use crate::primitives::{Class, Primitive, Type};
 use crate::script::{Kind, Script};
 use crate::site::Site;
@@ -137,9 +138,15 @@ impl Call {
         (skipped && only_options).then_some(last)
     }
 
-    /// The value of an option; nothing when it was left out. See [`Call::options_known`].
+    /// The value of an option, also of one that is misspelt; nothing when it was left out. See [`Call::options_known`].
     pub fn option(&self, key: &str) -> Option<&Value> {
-        self.given.get(self.options_at()?)?.key(key)
+        let options = self.given.get(self.options_at()?)?;
+        let names = || self.primitive.options.iter().map(|option| option.name);
+        let meant = |name: &str| names().all(|known| known != name) && nearest(name, names()) == Some(key);
+        options.key(key).or_else(|| match options {
+            Value::Map(entries) => entries.iter().find(|(name, _)| meant(name)).map(|(_, value)| value),
+            _ => None,
+        })
     }
 
     /// True unless the options come from somewhere that is not seen: then any of them may be given.

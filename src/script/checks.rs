@@ -363,12 +363,11 @@ impl<'a> Between<'a> {
         let name = format!("{}::{}", alias.name, call.name);
         if same.is_empty() {
             let shown = &self.files[import.file].name;
-            let near = nearest(&call.name, public.iter().map(|f| f.name.as_str()));
+            let private = self.files[import.file].functions.iter().any(|f| f.name == call.name.as_str());
+            let near = nearest(&call.name, public.iter().map(|f| f.name.as_str())).filter(|_| !private);
             let help = match near {
                 Some(near) => format!("did you mean `{}::{near}`?", alias.name),
-                None if self.files[import.file].functions.iter().any(|f| f.name == call.name.as_str()) => {
-                    format!("it is private in `{shown}`: remove `private` there, or call another")
-                }
+                None if private => format!("it is private in `{shown}`: remove `private` there, or call another"),
                 None => format!("`{shown}` defines {}", list(public.iter().map(|f| f.name.as_str()))),
             };
             let near = near.map(str::to_owned);

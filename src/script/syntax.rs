@@ -5,8 +5,12 @@ use std::ops::Range;
 use rhai::{AST, Expr, LexError, ParseError, ParseErrorType, Position, Stmt, Token};
 
 use super::engine::{FORBIDDEN, SITE};
+use super::span::Lexeme;
 use super::walk::{self, Node};
 use super::{Names, Problem, SourceFile, limits, nearest};
+
+/// A function that is not at the top of its file.
+const INSIDE: &str = "a function is defined inside something else";
 
 /// What to do about errors that are mended, so that the rest of the file is understood.
 const SEMICOLON: &str = "write `;`";
@@ -163,7 +167,7 @@ fn translate(file: &SourceFile, error: &ParseErrorType, names: &Names) -> Proble
         ParseErrorType::AssignmentToConstant(name) => {
             syntax(format!("`{name}` is a constant and cannot be assigned"), "declare it with `let`, or use another name")
         }
-        ParseErrorType::WrongFnDefinition => syntax("a function is defined inside something else", "move the `fn` to the top of the file"),
+        ParseErrorType::WrongFnDefinition => syntax(INSIDE, "move the `fn` to the top of the file"),
         ParseErrorType::ExprTooDeep => {
             limit(format!("expressions nested {} deep, {} in a function", limits::EXPRESSION_DEPTH, limits::FUNCTION_EXPRESSION_DEPTH))
         }
@@ -278,7 +282,9 @@ pub fn recover(file: &SourceFile, parse: Parses<'_>) -> Recovered {
             Err(found) => found,
         };
         let before = recovered.problems.last().map(|(_, last)| last.start);
-        let follows = span.start >= file.text.trim_end().len() && !recovered.left_out.is_empty();
+        // a bracket that was left out with its statement closes too much, or nothing any more
+        let inside = matches!(&problem, Problem::Syntax { message, .. } if message == INSIDE);
+        let follows = !recovered.left_out.is_empty() && (inside || span.start >= file.text.trim_end().len());
         if before.is_some_and(|before| span.start <= before) || follows {
             return recovered;
         }
@@ -292,7 +298,7 @@ pub fn recover(file: &SourceFile, parse: Parses<'_>) -> Recovered {
             return recovered;
         }
         if mended.is_none() {
-            match text.leave_out(span.start) {
+            match text.leave_out(file, span.start) {
                 Some(range) => recovered.left_out.push(range),
                 None => return recovered,
             }
@@ -372,9 +378,16 @@ impl Mended {
         Some(span.clone())
     }
 
-    /// Takes out the statement around a byte.
-    fn leave_out(&mut self, at: usize) -> Option<Range<usize>> {
-        let range = statement_around(&self.text, at)?;
+    /// Takes out the statement around a byte; if a bracket is wrong and not in it, the one around that.
+    fn leave_out(&mut self, file: &SourceFile, at: usize) -> Option<Range<usize>> {
+        let mut range = statement_around(&self.text, at)?;
+        if !self.pairs(file, &(0..self.text.len())) {
+            let mut wider = Some(range.clone());
+            while let Some(inner) = wider.as_ref().filter(|inner| self.pairs(file, inner)) {
+                wider = self.around(inner);
+            }
+            range = wider.unwrap_or(range);
+        }
         let text = &self.text[range.clone()];
         // newlines and columns stay where they are
         let blank: String = text.chars().flat_map(|c| if c == '\n' { vec![c] } else { vec![' '; c.len_utf8()] }).collect();
@@ -389,6 +402,41 @@ impl Mended {
         self.text.replace_range(start..start + kept.len(), &kept);
         self.semicolons.retain(|place| !range.contains(place));
         Some(range)
+    }
+
+    /// True if every bracket in some bytes has its other half there.
+    fn pairs(&self, file: &SourceFile, range: &Range<usize>) -> bool {
+        let mut open = Vec::new();
+        let there = |lexeme: &&Lexeme| range.start <= lexeme.span.start && lexeme.span.end <= range.end;
+        // what was taken out is blank
+        let left = |lexeme: &&Lexeme| self.text[lexeme.span.clone()] == file.text[lexeme.span.clone()];
+        for lexeme in file.lexemes().iter().filter(there).filter(left) {
+            let closes = match lexeme.token {
+                Token::LeftBrace | Token::MapStart => Token::RightBrace,
+                Token::LeftParen => Token::RightParen,
+                Token::LeftBracket | Token::QuestionBracket => Token::RightBracket,
+                Token::RightBrace | Token::RightParen | Token::RightBracket if open.pop().as_ref() == Some(&lexeme.token) => continue,
+                Token::RightBrace | Token::RightParen | Token::RightBracket => return false,
+                _ => continue,
+            };
+            open.push(closes);
+        }
+        open.is_empty()
+    }
+
+    /// The statement around another one: that of the nearest line before it that is less indented.
+    fn around(&self, inner: &Range<usize>) -> Option<Range<usize>> {
+        let indented = |line: &str| line.len() - line.trim_start().len();
+        let first = self.text[inner.clone()].lines().find(|line| !line.trim().is_empty())?;
+        let mut at = inner.start;
+        for line in self.text[..inner.start].rsplit('\n').skip(1) {
+            at = at.checked_sub(line.len() + 1)?;
+            if !line.trim().is_empty() && indented(line) < indented(first) {
+                let outer = statement_around(&self.text, at + indented(line))?;
+                return Some(outer.start.min(inner.start)..outer.end.max(inner.end));
+            }
+        }
+        None
     }
 }
 

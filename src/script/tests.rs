@@ -79,6 +79,11 @@ fn several_syntax_errors_are_told_together_and_none_follows_from_another() {
         ("a bracket too many", "step(\"x\", || {\n    let a = 1;\n}});\nlet b = 1;\n", &[3]),
         ("else without if", "let a = 1;\nelse { }\nlet b = (2;\n", &[2, 3]),
         ("a reserved word", "let match = 1;\nlet new = 2;\nlet c = 3;\n", &[1, 2]),
+        (
+            "a bracket that is missing far from where it is missed",
+            "step(\"x\", || {\n    ask(\"b\", #{\n        show: [[1, 2], 3\n        id: 4,\n    });\n    let b = 1;\n    sql(\"b\", \"x\");\n});\nfn ask(a, b) { sql(a, b) }\nlet c = (1;\n",
+            &[4, 10],
+        ),
         ("an unknown variable", "let a = x;\nlet b = y;\n", &[1, 2]),
     ] {
         assert_eq!(
