@@ -248,7 +248,12 @@ impl Scene<'_> {
             let name = file_name(DATABASE, log.at);
             self.file(&self.folders.share.join(&name), &log.media, &headers, log.number, log.at)?;
             if log.number <= copied {
-                copy(&self.folders.share.join(&name), &self.folders.copy.join(&name), log.at)?;
+                // a copy would fill the holes of a sparse file; written anew it is the same
+                if self.scenario.sparse {
+                    self.file(&self.folders.copy.join(&name), &log.media, &headers, log.number, log.at)?;
+                } else {
+                    copy(&self.folders.share.join(&name), &self.folders.copy.join(&name), log.at)?;
+                }
             }
         }
         for n in 0..self.scenario.work_files {
