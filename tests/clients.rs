@@ -19,6 +19,8 @@ const SCENE: &str = "now = \"2026-03-04T05:06:00Z\"\nbytes = 3000\nlogs = 8\napp
 /// Two sessions read mgc between restores, so that there is somebody to KILL.
 const READERS: &str = "standby = true\nreaders = 2\n";
 
+const CLIENTS: [&str; 4] = ["with_mssql_python", "with_pymssql", "with_pytds", "with_tsql"];
+
 /// The Python of the environment that the clients are installed in (`tests/clients/requirements.txt`); tsql needs none of them.
 fn python(client: &str) -> PathBuf {
     let python = std::env::var_os("CUTOVER_CLIENTS_PYTHON").map_or(repository("target/clients/bin/python"), PathBuf::from);
@@ -141,4 +143,30 @@ fn tsql_talks() {
 #[test]
 fn tsql_fails_over() {
     plays("with_tsql", "failover", "failover", "");
+}
+
+/// The server side's encryption is not what it is in every other lab.
+fn offers(what: &str) -> String {
+    format!("[[fault]]\nkind = \"tls\"\noffers = \"{what}\"\n")
+}
+
+#[test]
+fn clients_meet_a_server_that_encrypts_the_login_only() {
+    for client in CLIENTS {
+        plays(client, "encryption", "login-only", &offers("login-only"));
+    }
+}
+
+#[test]
+fn clients_meet_a_server_without_encryption() {
+    for client in CLIENTS {
+        plays(client, "encryption", "clear", &offers("none"));
+    }
+}
+
+#[test]
+fn clients_meet_a_server_of_2008_r2() {
+    for client in CLIENTS {
+        plays(client, "version", "2008-r2", "version = \"2008R2\"\n");
+    }
 }

@@ -33,15 +33,19 @@ struct Victim {
     child: Child,
     port: u16,
     password: String,
+    /// it has no TLS
+    clear: bool,
     /// made once: it reads the system's roots
     connector: SslConnector,
 }
 
 impl Victim {
-    fn start() -> Self {
+    fn start(clear: bool) -> Self {
         let world = World::new();
+        let fault = if clear { "[[fault]]\nkind = \"tls\"\noffers = \"none\"\n" } else { "" };
+        world.write("scene.toml", &format!("bytes = 3000\n{fault}"));
         let log = File::create(world.path("log")).unwrap();
-        let mut command = world.command("lab --keep @/lab --seed 1 --pace 0");
+        let mut command = world.command("lab --keep @/lab --scenario @/scene.toml --seed 1 --pace 0");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = start(|| command.spawn()).unwrap();
         let site = world.path("lab/site.toml");
@@ -54,7 +58,7 @@ impl Victim {
         let password = std::fs::read_to_string(world.path("lab/password")).unwrap();
         let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
         connector.set_verify(SslVerifyMode::NONE);
-        Self { world, child, port, password, connector: connector.build() }
+        Self { world, child, port, password, clear, connector: connector.build() }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -85,8 +89,11 @@ impl Victim {
     async fn handshake(&self) -> Wire {
         let mut tcp = self.connect().await;
         tcp.set_nodelay(true).unwrap();
-        tcp.write_all(&whole(kind::PRELOGIN, &prelogin())).await.unwrap();
+        tcp.write_all(&whole(kind::PRELOGIN, &prelogin(self.clear))).await.unwrap();
         read_message(&mut tcp, 4096).await.unwrap().unwrap();
+        if self.clear {
+            return Box::new(tcp);
+        }
         let ssl = self.connector.configure().unwrap().into_ssl("localhost").unwrap();
         let mut tls = SslStream::new(ssl, Framed::new(tcp)).unwrap();
         Pin::new(&mut tls).connect().await.unwrap();
@@ -128,8 +135,9 @@ fn whole(kind: u8, body: &[u8]) -> Vec<u8> {
     packets(kind, 0, 4096, body, true, &mut 1)
 }
 
-fn prelogin() -> Vec<u8> {
-    let options = vec![(option::VERSION, vec![0; 6]), (option::ENCRYPTION, vec![encrypt::ON]), (option::MARS, vec![0])];
+fn prelogin(clear: bool) -> Vec<u8> {
+    let asked = if clear { encrypt::NOT_SUPPORTED } else { encrypt::ON };
+    let options = vec![(option::VERSION, vec![0; 6]), (option::ENCRYPTION, vec![asked]), (option::MARS, vec![0])];
     PreLogin { options }.write()
 }
 
@@ -221,7 +229,7 @@ fn damage(random: &mut fastrand::Rng, packet: &mut Vec<u8>) {
 
 /// Everything that a client can send before its login is read, one after the other, in the clear.
 async fn strangers(victim: &Victim, random: &mut fastrand::Rng) -> usize {
-    let mut sound = vec![whole(kind::PRELOGIN, &prelogin()), whole(kind::LOGIN, &victim.login())];
+    let mut sound = vec![whole(kind::PRELOGIN, &prelogin(victim.clear)), whole(kind::LOGIN, &victim.login())];
     sound.extend(conversation());
     let mut first = sound[if random.u8(..4) == 0 { random.usize(..sound.len()) } else { 0 }].clone();
     if random.u8(..10) > 0 {
@@ -277,10 +285,19 @@ fn told(log: &str) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_packets_end_their_own_connection_at_most() {
-    let victim = Arc::new(Victim::start());
+async fn damaged_packets_inside_tls_end_their_own_connection_at_most() {
+    bombard(Victim::start(false), cases(50_000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_packets_in_the_clear_end_their_own_connection_at_most() {
+    bombard(Victim::start(true), cases(50_000)).await;
+}
+
+/// Sends so many packets, on four connections at once.
+async fn bombard(victim: Victim, all: usize) {
+    let victim = Arc::new(victim);
     let mut other = victim.client().await;
-    let all = cases(100_000);
     let sent = Arc::new(AtomicUsize::new(0));
     let mut before = 0;
     // what the catalogue, the threads and the allocator take once is taken after the first tenth
@@ -324,7 +341,7 @@ async fn damaged_packets_end_their_own_connection_at_most() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_wrong_with_a_packet_is_in_the_log() {
-    let victim = Victim::start();
+    let victim = Victim::start(false);
     let header = |length: u16, kind: u8| Header { kind, status: status::END, length, spid: 0, packet_id: 1, window: 0 }.write().to_vec();
     let before: [(Vec<u8>, &str); 6] = [
         (header(7, kind::PRELOGIN), "packet length 7 is shorter than its header"),
@@ -366,10 +383,10 @@ async fn what_was_wrong_with_a_packet_is_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_stall_keep_nobody_out() {
-    let victim = Victim::start();
+    let victim = Victim::start(false);
     victim.serves().await;
     let before = victim.most_memory();
-    let hello = whole(kind::PRELOGIN, &prelogin());
+    let hello = whole(kind::PRELOGIN, &prelogin(false));
     let mut strangers = Vec::new();
     let mut clients = Vec::new();
     for _ in 0..40 {

@@ -340,10 +340,13 @@ const SCENES: &[Scene] = &[
                  ALTER DATABASE mgccomp SET PARTNER = 'TCP://dr-sql-02.litwareinc.com:5022'\n\
                  ALTER DATABASE mgccomp SET PARTNER = 'TCP://dr-sql-02.litwareinc.com:5022'",
             ),
+            // the roles change, and change back
+            (&[954], "ALTER DATABASE mgccomp SET PARTNER FAILOVER\nUSE mgccomp"),
+            (&[5701], "mirror USE mgccomp"),
+            (&[954], "mirror USE master\nmirror ALTER DATABASE mgccomp SET PARTNER FAILOVER\nmirror USE mgccomp"),
             (&[1468], "ALTER DATABASE mgccomp SET PARTNER SUSPEND\nALTER DATABASE mgccomp SET PARTNER FAILOVER"),
             (&[3104, 3013], "RESTORE DATABASE mgccomp WITH RECOVERY"),
             (&[3743], "DROP DATABASE mgccomp"),
-            (&[954], "mirror USE mgccomp"),
             (
                 &[1465],
                 "ALTER DATABASE mgccomp SET PARTNER OFF\nALTER DATABASE mgccomp SET RECOVERY SIMPLE\n\

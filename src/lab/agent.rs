@@ -403,6 +403,7 @@ impl Run {
                 killed: false,
                 rollback: None,
                 reconnects: false,
+                encrypted: true,
             },
         );
         id

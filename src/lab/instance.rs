@@ -344,6 +344,8 @@ pub struct SessionRow {
     pub rollback: Option<(Instant, Instant)>,
     /// comes back under a new id when it is killed
     pub reconnects: bool,
+    /// its connection is encrypted, and not the login alone
+    pub encrypted: bool,
 }
 
 /// A row of `msdb.dbo.log_shipping_secondary`.
@@ -795,6 +797,7 @@ impl Instance {
                 killed: false,
                 rollback: None,
                 reconnects: false,
+                encrypted: login.encrypted,
             },
         );
         id

@@ -192,7 +192,7 @@ messages! {
     no_such_server(name: &str) = 7202, 11, 2, "Could not find server '{name}' in sys.servers. Verify that the correct server name was specified. If necessary, execute the stored procedure sp_addlinkedserver to add the server to sys.servers.";
     bad_conversion(from: &str, to: &str) = 8114, 16, 5, "Error converting data type {from} to {to}.";
     too_large(to: &str) = 8115, 16, 2, "Arithmetic overflow error converting expression to data type {to}.";
-    bad_operand(name: &str, function: &str) = 8117, 16, 1, "Operand data type {name} is invalid for {function} operator.";
+    operand(name: &str, function: &str) = 8117, 16, 1, "Operand data type {name} is invalid for {function} operator.";
     divide_by_zero() = 8134, 16, 1, "Divide by zero error encountered.";
     too_many_arguments(procedure: &str) = 8144, 16, 2, "Procedure or function {procedure} has too many arguments specified.";
     no_parameter(name: &str, procedure: &str) = 8145, 16, 1, "{name} is not a parameter for procedure {procedure}.";
@@ -249,6 +249,11 @@ pub fn converting(from: Type, to: Type) -> Raised {
 /// 8115: a value too large for the type.
 pub fn overflow(to: Type) -> Raised {
     too_large(&bare(to))
+}
+
+/// 8117: a type that cannot be added up.
+pub fn bad_operand(ty: Type, function: &str) -> Raised {
+    operand(&bare(ty), function)
 }
 
 /// 281: a style that CONVERT does not know for this type.

@@ -187,6 +187,7 @@ fn session(id: u16, login: &str, host: &str, program: &str, database: &str, at: 
         killed: false,
         rollback: None,
         reconnects: false,
+        encrypted: true,
     }
 }
 
@@ -289,7 +290,12 @@ impl Scene<'_> {
             let name = file_name(DATABASE, log.at);
             self.file(&self.folders.share.join(&name), &log.media, &headers, log.number, log.at)?;
             if log.number <= copied {
-                copy(&self.folders.share.join(&name), &self.folders.copy.join(&name), log.at)?;
+                // a copy would fill the holes of a sparse file; written anew it is the same
+                if self.scenario.is_sparse(log.number) {
+                    self.file(&self.folders.copy.join(&name), &log.media, &headers, log.number, log.at)?;
+                } else {
+                    copy(&self.folders.share.join(&name), &self.folders.copy.join(&name), log.at)?;
+                }
                 if self.scenario.stalled_days > 0 {
                     fs::remove_file(self.folders.share.join(&name))?;
                 }

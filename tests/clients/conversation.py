@@ -78,6 +78,15 @@ def errors(connection, lab):
     connection.run(f"RESTORE LOG mgc FROM DISK = N'{last}' WITH NORECOVERY")
 
 
+def version(connection):
+    """What tells an older server from a newer one."""
+    heading("version")
+    connection.run("SELECT SERVERPROPERTY('ProductVersion') AS version, N'ü and 🙂' AS text")
+    connection.run("SELECT database_id FROM sys.dm_exec_sessions WHERE session_id = @@SPID")
+    connection.run("SELECT CONCAT(N'a', N'b') AS joined")
+    connection.run("exec sp_describe_undeclared_parameters N'SELECT @a'")
+
+
 def failover(connection, lab):
     """Steps 1 to 4 of the procedure, in autocommit, from a connection to master."""
     heading("step 1: remove log shipping")

@@ -208,5 +208,7 @@ if __name__ == "__main__":
             talk(the_lab)
         case "failover":
             conversation.failover(Connection(the_lab), the_lab)
+        case "version":
+            conversation.version(Connection(the_lab))
         case "encryption":
             encryption(the_lab)

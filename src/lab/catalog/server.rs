@@ -431,7 +431,7 @@ fn connections(source: &Source<'_>, rows: &mut Rows<'_>) {
             ("protocol_type", "TSQL".cell()),
             ("protocol_version", 1_946_157_060.cell()),
             ("endpoint_id", 4.cell()),
-            ("encrypt_option", "TRUE".cell()),
+            ("encrypt_option", if session.encrypted { "TRUE" } else { "FALSE" }.cell()),
             ("auth_scheme", "SQL".cell()),
             ("node_affinity", 0.cell()),
             ("last_read", session.last_start.cell()),

@@ -76,7 +76,7 @@ pub fn read(body: &[u8]) -> Result<Login7, Bad> {
         }
     }
     Ok(Login7 {
-        login: Login { user, password, database, host, program, process_id, windows: false },
+        login: Login { user, password, database, host, program, process_id, windows: false, encrypted: false },
         tds_version,
         packet_size,
         token,

@@ -37,6 +37,8 @@ pub struct Login {
     pub process_id: u32,
     /// `user` is a Windows account, `DOMAIN\user`, and the password is proved already
     pub windows: bool,
+    /// the connection stays encrypted after its login
+    pub encrypted: bool,
 }
 
 impl std::fmt::Debug for Login {

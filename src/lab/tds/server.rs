@@ -296,7 +296,9 @@ async fn meet(mut stream: TcpStream, house: &House) -> io::Result<Option<(Met, L
         }
         Scope::Everything => {
             let mut tls = shake_hands(stream, house).await?;
-            return Ok(read_login(&mut tls).await?.map(|login| (Met::Encrypted(Box::new(tls)), login)));
+            let Some(mut login) = read_login(&mut tls).await? else { return Ok(None) };
+            login.login.encrypted = true;
+            return Ok(Some((Met::Encrypted(Box::new(tls)), login)));
         }
     };
     Ok(login.map(|login| (Met::Clear(stream), login)))

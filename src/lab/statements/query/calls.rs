@@ -100,7 +100,7 @@ impl Renderer<'_> {
                         Typed::new(format!("lab_unscaled({sum})"), Type::Numeric { precision: 38, scale })
                     }
                     _ => {
-                        return Err(messages::bad_operand(&type_name(value.ty), &function));
+                        return Err(messages::bad_operand(value.ty, &function));
                     }
                 }
             }

@@ -300,3 +300,20 @@ fn a_standby_needs_its_undo_file_and_gives_it_up() {
     assert_eq!(stage.apply(&name).errors(), [0; 0]);
     assert!(!file.exists());
 }
+
+#[test]
+fn log_backups_of_any_size_take_no_room_and_are_read_whole() {
+    let mut stage =
+        Stage::new(&Scenario::parse("test", "sparse = true\nbytes = 10737418240\nlogs = 2\napplied = 1\ncopied = 1").expect("a scenario"));
+    let name = stage.copied()[1].clone();
+    let shown = stage.run(&format!("RESTORE HEADERONLY FROM DISK = 'D:\\LogShip\\{name}'"));
+    let at = shown.sets[0].columns.iter().position(|column| column.name == "BackupSize").expect("a column");
+    assert_eq!(shown.sets[0].rows[0][at], Cell::Numeric { value: (10 << 30) + 2048, scale: 0 });
+    // it is read to where it is cut off
+    let path = stage.dir.path().join("copy").join(&name);
+    let file = std::fs::File::options().write(true).open(&path).expect("a file");
+    #[cfg(target_os = "linux")]
+    assert!(std::os::unix::fs::MetadataExt::blocks(&file.metadata().expect("a file")) * 512 < 1 << 20);
+    file.set_len(1 << 26).expect("room");
+    assert_eq!(stage.apply(&name).errors(), [3203, 3013]);
+}
