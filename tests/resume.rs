@@ -4,8 +4,6 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-#[path = "../src/cases.rs"]
-mod cases;
 mod common;
 
 use std::collections::BTreeMap;
@@ -13,7 +11,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cases::cases;
+use common::cases::cases;
 use common::{World, is_housekeeping, of, repository};
 use cutover::journal;
 use cutover::tsql::classify::{Class, classify};
