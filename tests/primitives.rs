@@ -380,7 +380,7 @@ fn a_failing_restore_shows_every_message_with_number_severity_state_and_line() {
 #[test]
 fn a_slow_restore_shows_how_far_it_is() {
     let world = World::new();
-    world.write("slow.toml", "restore-seconds = 3.0\n");
+    world.write("slow.toml", "restore-seconds = 13.0\n");
     world.write(
         "book.rhai",
         r#"let chain = log_chain("backup", site.database, site.backups.copy_to, #{ folder_on_server: site.backups.copy_to_on_server });

@@ -18,7 +18,8 @@ pub fn text(text: &str) -> bool {
     let named = |token: &Token, names: &[&str]| token.name(text).is_some_and(|name| names.iter().any(|n| name.eq_ignore_ascii_case(n)));
     let by_name = tokens.iter().any(|token| named(token, &["databases", "sysdatabases"]));
     let says = |token: &Token| {
-        named(token, &["dbid", "database_id", "db_id", "db_name", "dbname", "database_name"]) || (by_name && named(token, &["name"]))
+        named(token, &["dbid", "database_id", "db_id", "db_name", "dbname", "database_name", "resource_database_id"])
+            || (by_name && named(token, &["name"]))
     };
     let condition = tokens.iter().position(|token| ["WHERE", "ON", "HAVING", "IF"].iter().any(|word| token.is_word(text, word)));
     let Some(condition) = condition else { return false };
@@ -52,11 +53,12 @@ fn compares(text: &str, tokens: &[Token], at: usize) -> bool {
     }
     let before = |n: usize| first.checked_sub(n);
     let not = |n: usize| before(n).is_some_and(|at| word(at, "NOT"));
-    if not(1) || (not(2) && before(1).is_some_and(|at| is(at, "("))) {
-        return false;
-    }
     let unequal = |at: usize| ["<>", "!=", "<", ">", "<=", ">=", "!<", "!>"].iter().any(|sign| is(at, sign)) || word(at, "NOT");
-    if unequal(last + 1) || word(last + 1, "IS") || before(1).is_some_and(unequal) {
+    let turned = not(1) || (not(2) && before(1).is_some_and(|at| is(at, "(")));
+    if unequal(last + 1) || before(1).filter(|_| !not(1)).is_some_and(unequal) {
+        return turned;
+    }
+    if turned || word(last + 1, "IS") {
         return false;
     }
     let other = match (is(last + 1, "="), before(1).filter(|at| is(*at, "="))) {
@@ -71,9 +73,19 @@ fn compares(text: &str, tokens: &[Token], at: usize) -> bool {
 
 /// True for a closure or a condition that keeps the rows of one database, as far as that can be told.
 pub fn keeps(statements: &[Stmt]) -> bool {
-    let (mut all, mut others) = (0, 0);
-    walk::statements(statements, &mut |node| count(node, &mut all, &mut others));
-    all > others
+    let (mut all, mut others, mut turned) = (0, 0, false);
+    walk::statements(statements, &mut |node| {
+        count(node, &mut all, &mut others);
+        // `!(a || b)`, and `if a { return false; }`, ask for the opposite
+        turned |= match node {
+            Node::Expr(Expr::FnCall(call, _)) if matches!(call.op_token, Some(RhaiToken::Bang)) => {
+                !matches!(call.args.first(), Some(Expr::FnCall(..)))
+            }
+            Node::Stmt(Stmt::Return(Some(value), ..)) => matches!(**value, Expr::BoolConstant(false, _)),
+            _ => false,
+        };
+    });
+    all > others || (all > 0 && turned)
 }
 
 /// Counts mentions of such a column, and those that only leave rows out or ask whether there is one.
@@ -100,7 +112,7 @@ fn is_column(node: Node<'_>) -> bool {
     let named = |name: &str| COLUMNS.iter().any(|column| name.eq_ignore_ascii_case(column));
     match node {
         Node::Expr(Expr::Property(parts, _)) => named(&parts.2),
-        Node::Expr(Expr::StringConstant(text, _)) => named(text),
+        Node::Expr(Expr::Index(pair, ..)) => matches!(&pair.rhs, Expr::StringConstant(text, _) if named(text)),
         _ => false,
     }
 }

@@ -27,7 +27,7 @@ const DEPTH: usize = 48;
 /// Expressions that are looked at for one runbook.
 const MOST: usize = 400_000;
 /// How often a statement is looked at, at most, because of loops over lists that are written out.
-const TURNS: usize = 256;
+const TURNS: usize = 64;
 /// Columns of sys.databases that say nothing of whether a database is online.
 const NO_STATE: &[&str] = &[
     "name",
@@ -621,6 +621,11 @@ impl<'a> Walk<'a> {
         let (mut left, mut result, mut done, mut perhaps) = (Vec::new(), None::<Value>, 0, 0);
         for item in items {
             self.ways = before.clone();
+            // what earlier turns surely did, they did
+            self.ways.iter_mut().for_each(|way| {
+                way.change.must.gen_ |= done;
+                way.change.may.gen_ |= perhaps;
+            });
             self.frame().loops.push(Loop::default());
             turn(self, item);
             let around = self.frame().loops.pop().unwrap_or_default();
@@ -631,7 +636,7 @@ impl<'a> Walk<'a> {
             result = result.or(around.value);
             self.join(sides);
             let Some(ends) = together(&self.ways) else { break };
-            done |= surely(&self.ways) & !(Facts::CONFIRMED.0 | Facts::WORD.0);
+            done |= surely(&self.ways);
             perhaps |= ends.may.gen_;
         }
         self.loops -= 1;
@@ -1002,7 +1007,7 @@ impl<'a> Walk<'a> {
         });
         match found {
             Some((file, index)) => self.call(file, index, args, position),
-            None if target.is_none() => self.anything(&args),
+            None if target.is_none() => self.anything(),
             None => {
                 let tags = args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags()));
                 self.point();
@@ -1021,7 +1026,7 @@ impl<'a> Walk<'a> {
             return self.primitive(name, call, position);
         }
         let args: Vec<Value> = call.args.iter().map(|arg| self.expression(arg)).collect();
-        let Some(meant) = meant.filter(|_| self.reached()) else { return self.anything(&args) };
+        let Some(meant) = meant.filter(|_| self.reached()) else { return self.anything() };
         let (alias, name) = match (meant.split_once("::"), call.namespace.path.first()) {
             (Some((alias, name)), _) => (Some(alias), name),
             (None, alias) => (alias.map(|alias| alias.name.as_str()), meant),
@@ -1035,15 +1040,15 @@ impl<'a> Walk<'a> {
         match found {
             Some((file, index)) => self.call(file, index, args, position),
             None if self.script.names.functions.contains(name) => Value::unknown(Tags::default()),
-            None => self.anything(&args),
+            None => self.anything(),
         }
     }
 
     /// What nobody knows: whatever is asked for later may have been done there.
-    fn anything(&mut self, args: &[Value]) -> Value {
+    fn anything(&mut self) -> Value {
         self.point();
         self.each(|change| change.must.gen_ = u32::MAX);
-        Value::unknown(args.iter().fold(Tags::default(), |tags, arg| tags.with(arg.tags())))
+        Value::unknown(Tags::default())
     }
 
     fn operator(&mut self, call: &FnCallExpr, args: &[Value]) -> Value {
@@ -1066,6 +1071,8 @@ impl<'a> Walk<'a> {
             (Some(operator), [a, b]) if mirrored(operator).is_some() => match (constant(a), constant(b)) {
                 (None, Some(constant)) => compared(operator, tags, &constant),
                 (Some(constant), None) => compared(&mirrored(operator).unwrap_or(Token::EqualsTo), tags, &constant),
+                (Some(a), Some(b)) if matches!(operator, Token::EqualsTo) => Value::Bool(a == b),
+                (Some(a), Some(b)) if matches!(operator, Token::NotEqualsTo) => Value::Bool(a != b),
                 _ => Value::unknown(tags.plain()),
             },
             (Some(Token::UnaryMinus), [Value::Int(value)]) => value.checked_neg().map_or_else(|| Value::unknown(tags), Value::Int),
@@ -1110,6 +1117,7 @@ impl<'a> Walk<'a> {
         inner.following = self.following.clone();
         inner.following.push((file, index));
         inner.looked = self.looked;
+        inner.turns = self.turns;
         inner.versions = self.versions;
         inner.frames_made = self.frames_made;
         let mut frame = Frame::new(self.frames_made);

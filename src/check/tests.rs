@@ -167,7 +167,7 @@ fn every_way_through_a_runbook_is_followed() {
         ("a flag that is not set", "let a = false; if look().value() == 1 { confirm(\"?\"); a = true; } if !a { @ }".to_owned(), "", ""),
         ("a flag set in a loop that is left", "let a = false; for r in look().rows { confirm(\"?\"); a = true; break; } if a { @ }".to_owned(), "confirmed", "confirmed"),
         ("a list that is written out counts once", "confirm(\"?\"); for d in [\"a\", \"b\"] { sql(\"b\", \"RESTORE DATABASE \" + d + \" WITH RECOVERY\"); @ }".to_owned(), "recovered online", "recovered online"),
-        ("a function that calls itself", "fn f(n) { if n == 0 { return; } f(n - 1); confirm(\"?\"); } f(2); @".to_owned(), "", "confirmed"),
+        ("a function that calls itself", "fn f(n) { if n == 0 { return; } f(n - 1); confirm(\"?\"); } f(2); @".to_owned(), "confirmed", "confirmed"),
     ] {
         let text = format!("{helpers}{}", text.replace('@', x));
         assert_eq!(before_last(&text), (must.to_owned(), can.to_owned()), "{what}: {text}");

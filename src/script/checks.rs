@@ -354,7 +354,19 @@ impl<'a> Between<'a> {
 
     fn qualified(&self, call: &rhai::FnCallExpr, position: Position, errors: &mut Vec<ScriptError>) {
         let [alias] = call.namespace.path.as_slice() else { return };
-        let Some(import) = self.imports.iter().find(|i| i.alias == alias.name.as_str()) else { return };
+        let Some(import) = self.imports.iter().find(|i| i.alias == alias.name.as_str()) else {
+            // Rhai's parser does not look for it inside closures; told once
+            let told = |error: &ScriptError| {
+                matches!(&*error.problem, Problem::UnknownImport { name, .. } if name == alias.name.as_str())
+                    && error.file.as_ref().is_some_and(|own| Arc::ptr_eq(own, self.file))
+            };
+            // one whose module is not found was told at its import
+            let imported = super::syntax::imports(self.file).contains(&alias.name.as_str());
+            if alias.name != "global" && !imported && !errors.iter().any(told) {
+                errors.push(self.at(alias.pos, super::syntax::module(self.file, &alias.name)));
+            }
+            return;
+        };
         if !self.files[import.file].whole {
             return;
         }

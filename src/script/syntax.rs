@@ -226,7 +226,7 @@ fn bound(file: &SourceFile) -> Vec<&str> {
     names
 }
 
-fn imports(file: &SourceFile) -> Vec<&str> {
+pub fn imports(file: &SourceFile) -> Vec<&str> {
     names_after(file, |t| matches!(t, Token::As))
 }
 
@@ -504,7 +504,7 @@ pub fn undeclared(file: &SourceFile, names: &Names, left_out: &dyn Fn(&str) -> b
 }
 
 /// A module that is not imported.
-fn module(file: &SourceFile, name: &str) -> Problem {
+pub fn module(file: &SourceFile, name: &str) -> Problem {
     let help = match nearest(name, imports(file)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("write `import \"{name}\" as {name};` at the top of the file"),

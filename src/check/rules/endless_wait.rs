@@ -62,6 +62,12 @@ fn runs_once(turns: &[Stmt]) -> bool {
         && !contains(turns, &mut |node| matches!(node, Node::Stmt(Stmt::BreakLoop(_, flags, _)) if !flags.intersects(ASTFlags::BREAK)))
 }
 
+/// True for what gives a value to a variable that the condition asks for.
+fn assigns(node: Node<'_>, condition: &Expr) -> bool {
+    let Node::Stmt(Stmt::Assignment(parts)) = node else { return false };
+    matches!(&parts.1.lhs, Expr::Variable(variable, _, _) if mentions(condition, &[variable.1.as_str()]))
+}
+
 /// True if a variable moves by a constant at each turn, and a test of it ends the loop.
 fn counted(turns: &[Stmt], condition: &Expr) -> bool {
     let mut counters = Vec::new();
@@ -84,7 +90,12 @@ fn counted(turns: &[Stmt], condition: &Expr) -> bool {
     mentions(condition, &counters)
         || contains(turns, &mut |node| {
             let Node::Stmt(Stmt::If(flow, _)) = node else { return false };
-            mentions(&flow.expr, &counters) && [&flow.body, &flow.branch].iter().any(|side| contains(side.statements(), &mut ends))
+            let mut ends_here = |node: Node<'_>| ends(node) || assigns(node, condition);
+            mentions(&flow.expr, &counters) && [&flow.body, &flow.branch].iter().any(|side| contains(side.statements(), &mut ends_here))
+        })
+        || contains(turns, &mut |node| match node {
+            Node::Stmt(Stmt::Assignment(parts)) => assigns(node, condition) && mentions(&parts.1.rhs, &counters),
+            _ => false,
         })
 }
 

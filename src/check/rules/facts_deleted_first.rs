@@ -7,7 +7,7 @@ pub static FACTS_DELETED_FIRST: Rule =
     Rule { slug: "facts-deleted-first", severity: Severity::Error, page: include_str!("facts-deleted-first.md"), look: Look::Run(check) };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    if !run.whole || !run.complete {
+    if !run.whole || !run.complete || run.script.goes_astray() {
         return;
     }
     for (index, event) in run.events.iter().enumerate().filter(|(_, event)| event.inside == Inside::Plain) {

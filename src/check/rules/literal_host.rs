@@ -75,7 +75,10 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 fn compared(file: &Arc<SourceFile>, findings: &mut Vec<Finding>) {
     for (at, sign) in ["== \"", "!= \""].iter().flat_map(|sign| file.text.match_indices(sign)) {
         let start = at + sign.len();
-        let Some(range) = file.text[start..].split('"').next().and_then(host) else { continue };
+        // `Microsoft.Rtc.Internal` is a program
+        let program =
+            |range: &Range<usize>| file.text[start..][range.clone()].rsplit('.').next().is_some_and(|l| l.starts_with(char::is_uppercase));
+        let Some(range) = file.text[start..].split('"').next().and_then(host).filter(|range| !program(range)) else { continue };
         // in a comment or another text it compares nothing
         let literal = file.lexemes().windows(2).any(|pair| {
             let compares = matches!(pair[0].token, rhai::Token::EqualsTo | rhai::Token::NotEqualsTo);
@@ -128,6 +131,12 @@ fn statement(run: &Run<'_>, call: &Call, sql: &crate::check::Sql, findings: &mut
     let literal = |token: &&Token| matches!(token.kind, TokenKind::Text | TokenKind::NationalText | TokenKind::Bracketed);
     for token in lex(&sql.rendered).iter().filter(literal) {
         let literal = token.text(&sql.rendered);
+        // `[server].database.schema.name`; by itself it names a table or a column
+        let behind = sql.rendered[token.end..].split(|c: char| c.is_whitespace() || c == ',').next().unwrap_or_default();
+        let server = behind.matches('.').count() >= 3 && !sql.rendered[..token.start].ends_with('.');
+        if token.kind == TokenKind::Bracketed && !server {
+            continue;
+        }
         // what a text is compared with may be a pattern
         if let Some(range) = host(literal).filter(|_| !literal.contains('%')) {
             let whole = token.start + range.start..token.start + range.end;

@@ -71,7 +71,9 @@ fn named(file: &File<'_>, name: &str, value: &Expr, found: &mut Vec<(Range<usize
     let sentence = text.split_whitespace().count() > 2;
     // a token is anything that is handed on: `now` is none that is secret
     let word = plain.ends_with("token") && text.chars().all(char::is_alphabetic);
-    let names = plain == "pass" || NAMES.iter().any(|end| plain.ends_with(end));
+    // `pass: "yes"` is none either
+    let pass = plain == "pass" && text.chars().any(|c| !c.is_alphabetic() && c != ' ');
+    let names = pass || NAMES.iter().any(|end| plain.ends_with(end));
     if names && is_secret(text) && !sentence && !word && within(text).is_none() {
         found.push((file.file.span_at(*at), format!("`{name}` is a secret, and its value stands here")));
     }

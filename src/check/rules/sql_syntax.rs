@@ -111,9 +111,12 @@ fn query(text: &str, range: &Range<usize>) -> Option<Wrong> {
     if tokens.is_empty() || reads(part) {
         return None;
     }
+    let mut tries = 4_usize;
     let word = tokens.iter().filter(|token| token.kind == TokenKind::Word).find_map(|token| {
         let written = token.text(part);
         let near = WORDS.iter().find(|known| strsim::osa_distance(&written.to_ascii_uppercase(), known) == 1)?;
+        // each is read once more: after some it was none of them
+        tries = tries.checked_sub(1)?;
         let mended = format!("{}{near}{}", &part[..token.start], &part[token.end..]);
         reads(&mended).then(|| {
             let message = format!("this text does not parse near `{written}`");

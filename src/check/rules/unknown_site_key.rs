@@ -102,14 +102,39 @@ fn aliases(file: &SourceFile) -> Vec<(&str, Vec<String>)> {
         _ => false,
     };
     found.retain(|(_, path): &(&str, Vec<String>)| is_table(path));
-    // what a closure captures is a parameter of it
-    let parameters = |name: &str| file.functions.iter().any(|own| !own.is_closure() && own.parameters.iter().any(|p| p == name));
-    found.retain(|(name, _)| names.iter().filter(|other| *other == name).count() == 1 && !parameters(name));
+    found.retain(|(name, _)| names.iter().filter(|other| *other == name).count() == 1 && !parameter(file, name) && !asked_for(file, name));
+    found
+}
+
+/// True if a function takes a parameter of that name; what a closure captures is a parameter of it, too.
+fn parameter(file: &SourceFile, name: &str) -> bool {
+    file.functions.iter().any(|own| !own.is_closure() && own.parameters.iter().any(|p| p == name))
+}
+
+/// True if a file asks what is in a variable, or whether it is in something, or writes to it.
+fn asked_for(file: &SourceFile, name: &str) -> bool {
+    let is_name = |expr: &Expr| matches!(expr, Expr::Variable(own, ..) if own.1 == name);
+    let asks = |call: &rhai::FnCallExpr| matches!(call.name.as_str(), "contains" | "get" | "keys" | "remove" | "set");
+    let mut found = false;
+    file.nodes(&mut |node| {
+        found |= match node {
+            Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) if asks(call) => call.args.iter().any(is_name),
+            Node::Expr(Expr::Dot(pair, ..)) => is_name(&pair.lhs) && matches!(&pair.rhs, Expr::MethodCall(call, _) if asks(call)),
+            Node::Stmt(Stmt::Assignment(parts)) => {
+                matches!(&parts.1.lhs, Expr::Dot(pair, ..) | Expr::Index(pair, ..) if is_name(&pair.lhs))
+            }
+            _ => false,
+        };
+    });
     found
 }
 
 /// What a variable is in turn: `for name in ["backup", "primary"]`, if nothing else has that name.
 fn each<'a>(file: &'a SourceFile, name: &str) -> Vec<(&'a str, Position)> {
+    // a parameter of that name is another, and who asks whether it is there knows
+    if parameter(file, name) || asked_for(file, name) {
+        return Vec::new();
+    }
     let (mut found, mut others) = (Vec::new(), 0);
     file.nodes(&mut |node| match node {
         Node::Stmt(Stmt::For(parts, _)) if parts.0.name == name => {
