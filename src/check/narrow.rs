@@ -6,7 +6,7 @@ use rhai::{Expr, Position, Stmt, Token as RhaiToken};
 
 use super::rules::leaves;
 use crate::script::SourceFile;
-use crate::script::walk::{self, Node, place};
+use crate::script::walk::{self, Node, holds};
 use crate::tsql::lex::{Token, TokenKind, significant};
 
 /// Columns that say which database a session is in.
@@ -143,18 +143,6 @@ fn lets_in(turn: &[Stmt], at: Position) -> bool {
             (all, others) if all == others => holds(otherwise, at) || (leaves(then) && !holds(then, at)),
             _ => holds(then, at),
         };
-    });
-    found
-}
-
-fn holds(statements: &[Stmt], at: Position) -> bool {
-    let mut found = false;
-    walk::statements(statements, &mut |node| {
-        let own = match node {
-            Node::Stmt(stmt) => stmt.position(),
-            Node::Expr(expr) => expr.position(),
-        };
-        found |= place(own) == place(at);
     });
     found
 }

@@ -612,7 +612,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A loop over a list that is written out: the body with each item in turn, so that what is put together is known. It
-    /// counts once all the same: each turn begins with what held before the loop.
+    /// counts once all the same: what one turn takes away is there again in the next.
     fn each_item(&mut self, items: &[Value], turn: &dyn Fn(&mut Self, &Value)) -> Value {
         let before = self.ways.clone();
         let depth = self.frame().variables.len();

@@ -79,6 +79,19 @@ pub fn place(position: Position) -> (usize, usize) {
     (position.line().unwrap_or(0), position.position().unwrap_or(0))
 }
 
+/// True if a node of these statements stands at that position.
+pub fn holds(list: &[Stmt], at: Position) -> bool {
+    let mut found = false;
+    statements(list, &mut |node| {
+        let own = match node {
+            Node::Stmt(stmt) => stmt.position(),
+            Node::Expr(expr) => expr.position(),
+        };
+        found |= place(own) == place(at);
+    });
+    found
+}
+
 /// Visits every node of these statements, outer before inner, in the order of the text.
 pub fn statements<'a>(list: &'a [Stmt], visit: &mut dyn FnMut(Node<'a>)) {
     for stmt in list {

@@ -1,6 +1,6 @@
 """What every client is put through. `connection.run(text)` sends a text, shows it, and shows the whole answer."""
 
-from lab import heading
+from lab import arguments, columns, heading, row
 
 CATALOGUE = [
     """SELECT name, database_id, state_desc, recovery_model_desc, is_in_standby
@@ -50,6 +50,25 @@ ERRORS = [
 # far more than fits on the way to a client that stops reading
 MANY = """SELECT REPLICATE(N'x', 1000) AS text FROM sys.databases AS a
 CROSS JOIN sys.databases AS b CROSS JOIN sys.databases AS c CROSS JOIN sys.databases AS d CROSS JOIN sys.databases AS e"""
+
+
+class Connection:
+    """What is the same with every DB-API module: `self.cursor` is its cursor, and `run` the module's own."""
+
+    def set(self, show):
+        if self.cursor.description:
+            columns([column[0] for column in self.cursor.description])
+            for values in self.cursor.fetchall():
+                row(values, show)
+        if self.cursor.rowcount >= 0:
+            print(f"  ({self.cursor.rowcount} rows)")
+
+    def restore(self, file):
+        return self.run(f"RESTORE LOG mgc FROM DISK = N'{file}' WITH NORECOVERY")
+
+    def who_is_in(self, database):
+        self.cursor.execute("exec sp_who2")
+        return [int(values[0]) for values in self.cursor.fetchall() if values[5] == database]
 
 
 def catalogue(connection):
@@ -123,3 +142,17 @@ def without_autocommit(connection, lab):
     connection.run("BACKUP LOG mgc TO DISK = N'D:\\LogShip\\tail.trn' WITH NORECOVERY")
     connection.run("ALTER DATABASE mgc SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
     connection.run("KILL 60")
+
+
+def play(connect, talk, encryption):
+    """The part that the script was started with; `connect(lab)` is a connection to a lab."""
+    lab, part = arguments()
+    match part:
+        case "talk":
+            talk(lab)
+        case "failover":
+            failover(connect(lab), lab)
+        case "version":
+            version(connect(lab))
+        case "encryption":
+            encryption(lab)

@@ -10,7 +10,7 @@ from mssql_python import cursor as cursors
 from mssql_python import ddbc_bindings
 
 import conversation
-from lab import arguments, asked, cell, columns, heading, kind, row
+from lab import asked, cell, heading, kind
 
 
 def check_error(kind, handle, status, check=cursors.check_error):
@@ -26,7 +26,7 @@ def check_error(kind, handle, status, check=cursors.check_error):
 cursors.check_error = check_error
 
 
-class Connection:
+class Connection(conversation.Connection):
     def __init__(self, lab, autocommit=True, **wanted):
         # the driver's OpenSSL looks here for the roots that it trusts
         os.environ["SSL_CERT_FILE"] = lab.certificate
@@ -60,21 +60,6 @@ class Connection:
         for what, text in self.cursor.messages:
             print(f"  {what} {text}")
         self.cursor.messages.clear()
-
-    def set(self, show):
-        if self.cursor.description:
-            columns([column[0] for column in self.cursor.description])
-            for values in self.cursor.fetchall():
-                row(values, show)
-        if self.cursor.rowcount >= 0:
-            print(f"  ({self.cursor.rowcount} rows)")
-
-    def restore(self, file):
-        return self.run(f"RESTORE LOG mgc FROM DISK = N'{file}' WITH NORECOVERY")
-
-    def who_is_in(self, database):
-        self.cursor.execute("exec sp_who2")
-        return [int(values[0]) for values in self.cursor.fetchall() if values[5] == database]
 
 
 def tried(lab, **wanted):
@@ -202,13 +187,4 @@ def encryption(lab):
 
 
 if __name__ == "__main__":
-    the_lab, part = arguments()
-    match part:
-        case "talk":
-            talk(the_lab)
-        case "failover":
-            conversation.failover(Connection(the_lab), the_lab)
-        case "version":
-            conversation.version(Connection(the_lab))
-        case "encryption":
-            encryption(the_lab)
+    conversation.play(Connection, talk, encryption)

@@ -8,10 +8,10 @@ import uuid
 import pymssql
 
 import conversation
-from lab import arguments, asked, cell, columns, heading, kind, row
+from lab import asked, cell, heading, kind
 
 
-class Connection:
+class Connection(conversation.Connection):
     def __init__(self, lab, **wanted):
         settings = {"autocommit": True, "login_timeout": 20, "encryption": "require", "password": lab.password}
         settings.update(wanted)
@@ -41,21 +41,6 @@ class Connection:
         for state, severity, _, procedure, _, text in self.messages:
             print(f"  severity {severity}, state {state}, procedure {procedure.decode() or 'none'}: {text.decode()}")
         return not failed
-
-    def set(self, show):
-        if self.cursor.description:
-            columns([column[0] for column in self.cursor.description])
-            for values in self.cursor.fetchall():
-                row(values, show)
-        if self.cursor.rowcount >= 0:
-            print(f"  ({self.cursor.rowcount} rows)")
-
-    def restore(self, file):
-        return self.run(f"RESTORE LOG mgc FROM DISK = N'{file}' WITH NORECOVERY")
-
-    def who_is_in(self, database):
-        self.cursor.execute("exec sp_who2")
-        return [int(values[0]) for values in self.cursor.fetchall() if values[5] == database]
 
 
 def logins(lab):
@@ -182,13 +167,4 @@ def encryption(lab):
 
 
 if __name__ == "__main__":
-    the_lab, part = arguments()
-    match part:
-        case "talk":
-            talk(the_lab)
-        case "failover":
-            conversation.failover(Connection(the_lab), the_lab)
-        case "version":
-            conversation.version(Connection(the_lab))
-        case "encryption":
-            encryption(the_lab)
+    conversation.play(Connection, talk, encryption)

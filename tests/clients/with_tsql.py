@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 import conversation
-from lab import arguments, asked, heading
+from lab import asked, heading
 
 
 class Connection:
@@ -75,13 +75,4 @@ def encryption(lab):
 
 
 if __name__ == "__main__":
-    the_lab, part = arguments()
-    match part:
-        case "talk":
-            talk(the_lab)
-        case "failover":
-            conversation.failover(Connection(the_lab), the_lab)
-        case "version":
-            conversation.version(Connection(the_lab))
-        case "encryption":
-            encryption(the_lab)
+    conversation.play(Connection, talk, encryption)

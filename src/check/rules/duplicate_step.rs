@@ -8,7 +8,7 @@ use crate::check::calls::{once, place};
 use crate::check::value::{Piece, Value};
 use crate::check::{Event, Finding, Look, Related, Rule, Run, Severity};
 use crate::script::SourceFile;
-use crate::script::walk::{self, Node, place as at};
+use crate::script::walk::{self, Node, holds, place as at};
 
 pub static DUPLICATE_STEP: Rule =
     Rule { slug: "duplicate-step", severity: Severity::Error, page: include_str!("duplicate-step.md"), look: Look::Run(check) };
@@ -67,18 +67,6 @@ fn both_run(run: &Run<'_>, one: &Event, other: &Event) -> bool {
 
 fn bodies(file: &SourceFile) -> impl Iterator<Item = &[Stmt]> {
     std::iter::once(file.ast.statements()).chain(file.functions.iter().map(|function| function.statements.as_slice()))
-}
-
-fn holds(list: &[Stmt], position: Position) -> bool {
-    let mut found = false;
-    walk::statements(list, &mut |node| {
-        let here = match node {
-            Node::Stmt(stmt) => stmt.position(),
-            Node::Expr(expr) => expr.position(),
-        };
-        found |= at(here) == at(position);
-    });
-    found
 }
 
 /// True if no way leads to both: they stand in two branches, or one stands in a branch that does not go on to the other.

@@ -148,6 +148,37 @@ fn delete_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<
     Ok(0)
 }
 
+/// A job of log shipping as the procedures create it: disabled and without a schedule. Error 14261 if its name is taken.
+pub(super) fn create_job(
+    state: &mut State,
+    id: uuid::Uuid,
+    name: String,
+    description: String,
+    command: String,
+    created: jiff::civil::DateTime,
+) -> Result<(), Failure> {
+    if state.job(&name).is_some() {
+        return Err(messages::name_taken("@name", &name).into());
+    }
+    state.jobs.push(Job {
+        id,
+        name,
+        enabled: false,
+        category: 6,
+        description,
+        command,
+        created,
+        schedules: Vec::new(),
+        last_start: None,
+        last_stop: None,
+        until: None,
+        run: None,
+        since: created,
+        history: Vec::new(),
+    });
+    Ok(())
+}
+
 fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32, Failure> {
     in_master(runner, arguments)?;
     let instance = std::sync::Arc::clone(&runner.connection.instance);
@@ -167,26 +198,9 @@ fn add_primary(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i32
     tell_monitor(&state, &instance.server, &monitor, arguments)?;
     for (name, guid, switch) in [("@copy_job_name", copy, "copy"), ("@restore_job_name", restore, "restore")] {
         let name = named(arguments, name)?;
-        if state.job(&name).is_some() {
-            return Err(messages::name_taken("@name", &name).into());
-        }
-        // the procedures create both jobs disabled and without a schedule
-        state.jobs.push(Job {
-            id: guid,
-            name,
-            enabled: false,
-            category: 6,
-            description: format!("Log shipping {switch} log job for {server}:{database}."),
-            command: format!("sqllogship.exe -{switch} {} -server {}", id.to_string().to_uppercase(), instance.server),
-            created: now,
-            schedules: Vec::new(),
-            last_start: None,
-            last_stop: None,
-            until: None,
-            run: None,
-            since: now,
-            history: Vec::new(),
-        });
+        let description = format!("Log shipping {switch} log job for {server}:{database}.");
+        let command = format!("sqllogship.exe -{switch} {} -server {}", id.to_string().to_uppercase(), instance.server);
+        create_job(&mut state, guid, name, description, command, now)?;
     }
     state.secondaries.push(Secondary {
         id,

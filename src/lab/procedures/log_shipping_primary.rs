@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::log_shipping::{in_master, named, tell_monitor};
+use super::log_shipping::{create_job, in_master, named, tell_monitor};
 use super::{Arguments, Procedure};
 use crate::lab::catalog::{IntoCell, columns};
-use crate::lab::instance::{Job, Primary, State, same};
+use crate::lab::instance::{Primary, State, same};
 use crate::lab::messages;
 use crate::lab::statements::Failure;
 use crate::lab::statements::restore::row;
@@ -92,26 +92,9 @@ fn add_database(runner: &mut Runner<'_>, arguments: &mut Arguments) -> Result<i3
     }
     let monitor = arguments.text("@monitor_server").unwrap_or_else(|| instance.server.clone());
     tell_monitor(&state, &instance.server, &monitor, arguments)?;
-    if state.job(&job_name).is_some() {
-        return Err(messages::name_taken("@name", &job_name).into());
-    }
-    // the procedure creates the job disabled and without a schedule
-    state.jobs.push(Job {
-        id: job,
-        name: job_name,
-        enabled: false,
-        category: 6,
-        description: format!("Log shipping backup log job for {name}."),
-        command: format!("sqllogship.exe -Backup {} -server {}", id.to_string().to_uppercase(), instance.server),
-        created: now,
-        schedules: Vec::new(),
-        last_start: None,
-        last_stop: None,
-        until: None,
-        run: None,
-        since: now,
-        history: Vec::new(),
-    });
+    let description = format!("Log shipping backup log job for {name}.");
+    let command = format!("sqllogship.exe -Backup {} -server {}", id.to_string().to_uppercase(), instance.server);
+    create_job(&mut state, job, job_name, description, command, now)?;
     state.primaries.push(Primary {
         id,
         database: name,
