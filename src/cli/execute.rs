@@ -117,16 +117,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     let run = Arc::new(Run {
         effects,
         servers: servers.clone(),
-        shell: site.powershell.as_ref().map(|shell| Shell {
-            session: Arc::new(Session::new(Program {
-                program: shell.program.clone(),
-                arguments: shell.arguments.clone(),
-                module: shell.module.clone(),
-                folder: Some(folder.clone()),
-                hello_limit: None,
-            })),
-            allow: shell.allow.clone(),
-        }),
+        shell: shell(site, &folder),
         headers: Default::default(),
     });
     let _ = listener.set(Arc::downgrade(&run));
@@ -211,7 +202,7 @@ fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {
 }
 
 /// Why a run stopped, and the next act.
-fn stopped(stop: &Stop, half_done: bool) -> String {
+pub(super) fn stopped(stop: &Stop, half_done: bool) -> String {
     match stop {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
@@ -259,8 +250,23 @@ pub(super) fn shell_word(text: &str) -> String {
     if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
+/// The site's management shell, whose script is written into the run's folder.
+pub(super) fn shell(site: &Site, folder: &Path) -> Option<Shell> {
+    site.powershell.as_ref().map(|shell| Shell {
+        session: Arc::new(Session::new(Program {
+            program: shell.program.clone(),
+            arguments: shell.arguments.clone(),
+            module: shell.module.clone(),
+            cmdlets: shell.allow.clone(),
+            folder: Some(folder.to_owned()),
+            hello_limit: None,
+        })),
+        allow: shell.allow.clone(),
+    })
+}
+
 /// One server of the site as the back end connects to it.
-fn target(server: &SqlServer, run: &str) -> Target {
+pub(super) fn target(server: &SqlServer, run: &str) -> Target {
     let (account, user, password) = match &server.auth {
         Auth::Sql { user, password } => (Account::Sql, user.as_str(), Some(password.clone())),
         Auth::Windows { user, password, .. } => (Account::Windows, user.as_str(), Some(password.clone())),

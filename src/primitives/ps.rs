@@ -141,7 +141,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
 }
 
 /// A failure of the shell as an effect's.
-fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
+pub(super) fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
     let said = |record: &ErrorRecord| {
         let parts = match serde_json::to_value(record) {
             Ok(Value::Object(parts)) => parts,
