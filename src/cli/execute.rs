@@ -114,12 +114,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         }),
         guard: locks.clone(),
     });
-    let run = Arc::new(Run {
-        effects,
-        servers: servers.clone(),
-        shell: shell(site, &folder),
-        headers: Default::default(),
-    });
+    let run = Arc::new(Run { effects, servers: servers.clone(), shell: shell(site, &folder), headers: Default::default() });
     let _ = listener.set(Arc::downgrade(&run));
     run.effects.begin_attempt(attempt);
     let ended = match run.effects.run_started(&begun.event(&folder, lab, asked.policy.yes, site)) {

@@ -41,7 +41,12 @@ impl Outcome for Listing {
         };
         let files = record["files"].as_array().and_then(|files| files.iter().map(file).collect());
         let files = files.ok_or("its outcome is not a listing")?;
-        Ok(Self { folder: PathBuf::new(), files, free_bytes: record["free_bytes"].as_u64(), writable: record["writable"].as_bool().unwrap_or(true) })
+        Ok(Self {
+            folder: PathBuf::new(),
+            files,
+            free_bytes: record["free_bytes"].as_u64(),
+            writable: record["writable"].as_bool().unwrap_or(true),
+        })
     }
 }
 
@@ -71,7 +76,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     if files.rows.is_empty() {
         files.columns = std::sync::Arc::new(["name", "bytes", "modified"].map(ImmutableString::from).to_vec());
     }
-    Ok(Dynamic::from(row([("files", Dynamic::from(files)), ("free_bytes", listing.free_bytes.map_or(Dynamic::UNIT, count)), ("writable", listing.writable.into())])))
+    Ok(Dynamic::from(row([
+        ("files", Dynamic::from(files)),
+        ("free_bytes", listing.free_bytes.map_or(Dynamic::UNIT, count)),
+        ("writable", listing.writable.into()),
+    ])))
 }
 
 /// Runs what blocks on a thread where that is allowed.

@@ -18,7 +18,9 @@ pub static SHELL: Primitive = Primitive {
     returns: "a row: `ps_version`, `edition`, `language_mode`, `execution_policies`, `module`, `module_version`, `elevated`, `user`, `host`, and \
               `missing`: those of the cmdlets that the site allows which the shell does not know",
     doc: "Starts the run's management shell, unless it runs, and says what it is.",
-    examples: &[r#"let ours = shell(); note(`${ours.module} in PowerShell ${ours.ps_version}, ${ours.missing.len()} cmdlets are missing`);"#],
+    examples: &[
+        r#"let ours = shell(); note(`${ours["module"]} in PowerShell ${ours.ps_version}, ${ours.missing.len()} cmdlets are missing`);"#,
+    ],
     run,
 };
 

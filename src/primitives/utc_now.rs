@@ -14,7 +14,9 @@ pub static UTC_NOW: Primitive = Primitive {
     class: Class::Reads,
     returns: "a time in UTC, without a zone, as GETUTCDATE() has it",
     doc: "Reads this machine's clock. It is recorded as every effect is, so that a run that is resumed sees the same time.",
-    examples: &[r#"let ahead = query("backup", "SELECT DATEDIFF(second, @now, GETUTCDATE()) AS seconds", #{ now: utc_now() }).value(); note(`${ahead} s ahead`);"#],
+    examples: &[
+        r#"let ahead = query("backup", "SELECT DATEDIFF(second, @now, GETUTCDATE()) AS seconds", #{ now: utc_now() }).value(); note(`${ahead} s ahead`);"#,
+    ],
     run,
 };
 

@@ -2,6 +2,7 @@
 //! standard output; what is printed comes from the events of a run and from diagnostics, nothing else.
 
 pub mod check;
+pub mod doctor;
 pub mod human;
 pub mod json;
 mod moving;
