@@ -145,6 +145,26 @@ pub enum CliError {
         )
     )]
     Dangerous { runbook: PathBuf, errors: usize },
+    #[error("cannot read the answers in `{}`", path.display())]
+    #[diagnostic(code(cutover::cli::answers_unreadable), help("name a TOML file with answers by the ids of their questions"))]
+    AnswersUnreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{why}")]
+    #[diagnostic(code(cutover::cli::answers), help("{help}"))]
+    Answers {
+        why: String,
+        #[source_code]
+        text: miette::NamedSource<std::sync::Arc<str>>,
+        #[label("here")]
+        span: miette::SourceSpan,
+        help: String,
+    },
+    #[error("no question has the id `{id}`")]
+    #[diagnostic(code(cutover::cli::no_such_question), help("{help}"))]
+    NoSuchQuestion { id: String, help: String },
     #[error("there is nothing called `{name}`")]
     #[diagnostic(code(cutover::cli::no_such_name), help("{help}"))]
     NoSuchName { name: String, help: String },
@@ -184,6 +204,9 @@ impl CliError {
             | Self::Journal(crate::journal::JournalError::Held { .. })
             | Self::NotEmpty { .. }
             | Self::Dangerous { .. }
+            | Self::AnswersUnreadable { .. }
+            | Self::Answers { .. }
+            | Self::NoSuchQuestion { .. }
             | Self::NoSuchName { .. } => exit::USAGE,
             #[cfg(feature = "lab")]
             Self::Scenario(_) => exit::USAGE,

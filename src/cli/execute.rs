@@ -1,6 +1,5 @@
 //! One run from start to end: site, script, record, evaluation, exit code. Used by `run`, `rehearse` and `resume`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -19,15 +18,13 @@ use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Se
 
 /// What the command line asks of a run.
 pub(super) struct Asked {
-    pub(super) yes: bool,
-    pub(super) approve: Vec<String>,
+    /// What was answered beforehand.
+    pub(super) policy: Policy,
     pub(super) format: Format,
     /// The record goes away with a rehearsal that is not kept.
     pub(super) passing: bool,
     /// The servers go away with the command: there is nothing to resume afterwards.
     pub(super) rehearsal: bool,
-    /// What a rehearsed scenario's operator answers, by the id of the question.
-    pub(super) answers: BTreeMap<String, String>,
 }
 
 /// A run that is about to begin, or to go on: everything that was found and made before the first effect.
@@ -82,7 +79,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style::of_stderr();
-    let policy = Policy { yes: asked.yes, approved: asked.approve.clone(), answers: asked.answers.clone(), lab };
+    let policy = Policy { lab, ..asked.policy.clone() };
     let operator = Operator::new(policy, style.colour, asked.format == Format::Human);
     let human = Arc::new(Human::new(style, asked.passing));
     let cancel = Cancel::default();
@@ -101,6 +98,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         operator,
         runtime: runtime.handle().clone(),
         cancel,
+        steps: begun.steps.clone(),
         on_event: Box::new(move |event, at| match format {
             Format::Human => heard.event(event),
             Format::Json => report::json::event(event, at),
@@ -133,7 +131,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     });
     let _ = listener.set(Arc::downgrade(&run));
     run.effects.begin_attempt(attempt);
-    let ended = match run.effects.run_started(&begun.event(&folder, lab, asked.yes, site)) {
+    let ended = match run.effects.run_started(&begun.event(&folder, lab, asked.policy.yes, site)) {
         Ok(()) => evaluate(&script, &run, site, &human, &style),
         Err(_) => Ended::Stopped(run.effects.stopped().unwrap_or(Stop::Interrupted), None),
     };

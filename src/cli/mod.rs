@@ -10,6 +10,7 @@ mod explain;
 mod guard;
 #[cfg_attr(not(feature = "lab"), path = "without_lab.rs")]
 mod lab;
+mod options;
 mod record;
 #[cfg(feature = "lab")]
 mod rehearse;

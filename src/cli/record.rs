@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::CliError;
 use super::execute::{Ready, runs_in};
-use crate::journal::{self, Attempt, Event, Holder, Journal, Lock, Source, Summary};
+use crate::journal::{self, Attempt, Event, Holder, Journal, Lock, Source, StepAhead, Summary};
 use crate::script::Script;
 use crate::site::Site;
 
@@ -16,6 +16,7 @@ pub(super) struct Begun {
     /// no other run's, on whichever machine
     pub(super) id: String,
     pub(super) sources: Vec<Source>,
+    pub(super) steps: Vec<StepAhead>,
     start: Start,
 }
 
@@ -79,6 +80,7 @@ impl Begun {
                 arguments: arguments(),
                 instead_of: instead_of.clone(),
                 recovery_time_target_ms: site.recovery_time_target.map(|target| u64::try_from(target.as_millis()).unwrap_or(u64::MAX)),
+                steps: self.steps.clone(),
             },
             Start::Resumed { replays, taken_up, differs, cut } => Event::Resumed {
                 program,
@@ -91,6 +93,7 @@ impl Begun {
                 differs: differs.clone(),
                 cut: *cut,
                 arguments: arguments(),
+                steps: self.steps.clone(),
             },
         }
     }
@@ -114,6 +117,7 @@ pub(super) fn create(site: &Site, script: Arc<Script>, journal: Option<&PathBuf>
         run: journal.run(),
         id: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
         sources,
+        steps: steps(&script),
         start: Start::New {
             runbook_file: script.runbook().path.as_deref().map(absolute),
             runbook,
@@ -140,7 +144,12 @@ pub(super) fn resume(
         differs,
         cut,
     };
-    Ready { script, journal, begun: Begun { run, id, sources, start }, attempt, lock }
+    let steps = steps(&script);
+    Ready { script, journal, begun: Begun { run, id, sources, steps, start }, attempt, lock }
+}
+
+fn steps(script: &Script) -> Vec<StepAhead> {
+    script.steps().into_iter().map(|step| StepAhead { title: step.title, perhaps: step.perhaps }).collect()
 }
 
 /// Name of the site file's copy in a run folder.

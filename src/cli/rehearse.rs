@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::execute::{Asked, execute, load_script, load_site, runbook_file};
 use super::lab::{Folder, LabChoice, QUIET, start};
+use super::options::Options;
 use super::{CliError, Format, record, scenarios};
 use crate::lab::Scenario;
 use crate::report;
@@ -22,7 +23,7 @@ pub struct RehearseArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub scenario: Vec<String>,
     /// Rehearse every scenario unattended and judge what came of it; exit 1 if one disappoints.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["step", "answers", "approve"])]
     pub all: bool,
     /// With --all: also the scenarios of this folder, its TOML files.
     #[arg(long, value_name = "DIR", requires = "all", conflicts_with = "scenario")]
@@ -35,12 +36,8 @@ pub struct RehearseArgs {
     /// Override a key of the lab's site file, e.g. `vars.ticket="INC-7"`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Ask nobody: confirm is yes, ask takes its default.
-    #[arg(long)]
-    pub yes: bool,
-    /// How to report.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    #[command(flatten)]
+    pub options: Options,
 }
 
 pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
@@ -63,15 +60,15 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
         site.check_secrets()?;
         let script = load_script(&site, source)?;
+        let policy = arguments.options.policy(&script, &answers)?;
         let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
-        let (yes, format, passing) = (arguments.yes, arguments.format, arguments.keep.is_none());
-        let asked = Asked { yes, approve: Vec::new(), format, passing, rehearsal: true, answers };
+        let asked = Asked { policy, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
         execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know
     runtime.block_on(lab.stop())?;
     let code = done?;
-    if let (Some(keep), Format::Human) = (&arguments.keep, arguments.format) {
+    if let (Some(keep), Format::Human) = (&arguments.keep, arguments.options.format) {
         report::talk(&format!("the lab's end: {}", keep.join("world.json").display()));
     }
     Ok(code)

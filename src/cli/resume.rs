@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::execute::{Asked, execute, load_script, load_site, runs_in};
-use super::{CliError, Format, record};
+use super::options::Options;
+use super::{CliError, record};
 use crate::journal::{self, Event, FILE, Journal, Lock, Phase, Read, RunOutcome, Source as Copied, Summary};
 use crate::script::Source;
 use crate::site::Site;
@@ -27,15 +28,8 @@ pub struct ResumeArgs {
     /// The site file; the one that the run was begun with unless given.
     #[arg(long, value_name = "FILE")]
     pub site: Option<PathBuf>,
-    /// Ask nobody: confirm is yes, ask takes its default, an irreversible question needs --approve.
-    #[arg(long)]
-    pub yes: bool,
-    /// Approve the irreversible question of this id, with --yes.
-    #[arg(long, value_name = "ID")]
-    pub approve: Vec<String>,
-    /// How to report.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    #[command(flatten)]
+    pub options: Options,
 }
 
 /// What the first line of a record says, as far as a resume needs it.
@@ -142,6 +136,7 @@ pub fn main(arguments: &ResumeArgs) -> Result<u8, CliError> {
     let copy = folder.join(start.sources.first().map_or("", |source| source.copy.as_str()));
     let runbook = start.runbook_file.as_deref().filter(|file| file.is_file()).unwrap_or(&copy);
     let script = load_script(&site, Source::Path(runbook))?;
+    let policy = arguments.options.policy(&script, &BTreeMap::new())?;
     let differs = differs(&start, &script, &site, runbook == copy);
 
     let runs = folder.parent().unwrap_or(&folder).to_owned();
@@ -160,14 +155,7 @@ pub fn main(arguments: &ResumeArgs) -> Result<u8, CliError> {
     let journal = Journal::open(&folder, read)?;
     let ready = record::resume(script, journal, lock, (start.run, start.id), start.sources, (differs, cut));
     let runtime = super::runtime()?;
-    let asked = Asked {
-        yes: arguments.yes,
-        approve: arguments.approve.clone(),
-        format: arguments.format,
-        passing: false,
-        rehearsal: false,
-        answers: BTreeMap::new(),
-    };
+    let asked = Asked { policy, format: arguments.options.format, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::execute::{Asked, execute, load_script, load_site, runbook_file};
-use super::{CliError, Format, check, record};
+use super::options::Options;
+use super::{CliError, check, record};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'")]
@@ -22,21 +23,14 @@ pub struct RunArgs {
     /// Where the record of runs is kept; else the site file says, else the platform's state folder.
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
-    /// Ask nobody: confirm is yes, ask takes its default, an irreversible question needs --approve.
-    #[arg(long)]
-    pub yes: bool,
-    /// Approve the irreversible question of this id, with --yes.
-    #[arg(long, value_name = "ID")]
-    pub approve: Vec<String>,
     /// Begin anew although an unfinished run of this site has begun a change; else `cutover resume` goes on with that.
     #[arg(long)]
     pub new: bool,
     /// Run it although `cutover check` finds errors in it; the record says so.
     #[arg(long)]
     pub unchecked: bool,
-    /// How to report.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    #[command(flatten)]
+    pub options: Options,
 }
 
 pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
@@ -51,16 +45,10 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
     if !arguments.unchecked {
         check::before_run(&arguments.runbook, &site)?;
     }
+    let policy = arguments.options.policy(&script, &BTreeMap::new())?;
     let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
-    let asked = Asked {
-        yes: arguments.yes,
-        approve: arguments.approve.clone(),
-        format: arguments.format,
-        passing: false,
-        rehearsal: false,
-        answers: BTreeMap::new(),
-    };
+    let asked = Asked { policy, format: arguments.options.format, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

@@ -40,7 +40,7 @@ pub(super) fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
         let mut signals = Signals::listen().map_err(CliError::Runtime)?;
         let rehearsals = stream::iter(&chosen).map(|one| rehearse(arguments, one, &dir)).buffered(AT_ONCE);
         let told = rehearsals.inspect_ok(|one| {
-            if arguments.format == Format::Json {
+            if arguments.options.format == Format::Json {
                 report::data(&one.to_json());
             }
         });
@@ -55,7 +55,7 @@ pub(super) fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
             },
             _ = signals.next() => return Ok(exit::STOPPED),
         };
-        if arguments.format == Format::Human {
+        if arguments.options.format == Format::Human {
             report::data(&judged(&all, &Style::of_stdout()));
         }
         Ok(if all.iter().all(|one| one.good) { exit::DONE } else { exit::FAILED })

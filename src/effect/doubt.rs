@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::perform::{Begun, Effect, Test};
 use super::{Effects, Ended, Failure, Stop};
-use crate::journal::{Chosen, Event, How, Left, Resolved};
+use crate::journal::{Change, Chosen, Event, How, Left, Resolved};
 use crate::operator::{Answer, Evidence, Question};
 
 impl Effects {
@@ -80,6 +80,17 @@ impl Effects {
         }
     }
 
+    /// What the run has changed, for whoever has to choose.
+    fn changed_so_far(&self) -> Vec<Evidence> {
+        let made = self.changed();
+        let words = |change: &Change| match &change.server {
+            Some(server) => format!("{server}: {}", change.summary),
+            None => change.summary.clone(),
+        };
+        let text = if made.is_empty() { vec!["nothing for certain".to_owned()] } else { made.iter().map(words).collect() };
+        vec![Evidence { title: "changed so far".to_owned(), table: None, text }]
+    }
+
     /// Asks what to do about a run that failed; records the choice. None if there is nobody to ask. After anything but
     /// [`Chosen::Stop`] the script is to be evaluated again.
     pub fn choose(&self, failure: Option<&Failure>) -> Result<Option<Chosen>, Ended> {
@@ -90,14 +101,14 @@ impl Effects {
         let last = self.journal().history().last_effect().map(|(_, recorded)| Arc::clone(recorded));
         let change = last.filter(|last| last.class == "changes" && effect.is_some_and(|effect| effect >= last.effect));
         let stopped = || self.cancel.requested();
-        let question = Question::Failed { change: change.is_some() };
-        let (answer, by) = match self.operator.ask(&question, &stopped) {
+        let question = Question::Failed { change: change.is_some(), evidence: self.changed_so_far() };
+        let (answer, by) = match self.operator.ask(&question, &[], &stopped) {
             Ok(answered) => answered,
             Err(_) => return Ok(None),
         };
         let (chosen, reason) = match answer {
             Answer::Retry => (Chosen::Retry, None),
-            Answer::ByHand => match self.operator.ask(&Question::Reason, &stopped) {
+            Answer::ByHand => match self.operator.ask(&Question::Reason, &[], &stopped) {
                 Ok((Answer::Text(reason), _)) => (Chosen::ByHand, Some(reason)),
                 _ => (Chosen::Stop, None),
             },

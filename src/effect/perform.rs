@@ -15,7 +15,7 @@ use super::guard::{Guard, Unheld};
 use super::replay::{OnReplay, Turn};
 use super::words::{add, in_short, last_read, raised, tell};
 use super::{Cancel, Class, EffectError, Failure, Place, Stop, Story};
-use crate::journal::{Change, Event, History, How, Item, Journal, Kept, Left, Level, Progress, Recorded, Resolved};
+use crate::journal::{Change, Event, History, How, Item, Journal, Kept, Left, Level, Progress, Recorded, Resolved, StepAhead};
 use crate::operator::Operator;
 
 /// What is about to be done, in words and data; secrets never in it.
@@ -120,6 +120,8 @@ pub struct Setup {
     pub operator: Operator,
     pub runtime: tokio::runtime::Handle,
     pub cancel: Cancel,
+    /// The steps that the runbook's text has.
+    pub steps: Vec<StepAhead>,
     /// Told of every event, after it is recorded.
     pub on_event: OnEvent,
     /// Told of what is replayed, in its order.
@@ -134,6 +136,7 @@ pub struct Effects {
     journal: Mutex<Journal>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) cancel: Cancel,
+    pub(super) steps: Vec<StepAhead>,
     pub(super) on_event: OnEvent,
     pub(super) on_replay: OnReplay,
     pub(super) on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
@@ -232,6 +235,7 @@ impl Effects {
             journal: Mutex::new(setup.journal),
             runtime: setup.runtime,
             cancel: setup.cancel,
+            steps: setup.steps,
             on_event: setup.on_event,
             on_replay: setup.on_replay,
             on_progress: setup.on_progress,

@@ -59,8 +59,8 @@ impl Effects {
             Question::Manual { id, title, .. } => (id.clone(), QuestionKind::Manual, title.as_str(), Vec::new(), None, false),
             Question::TooEarly { text, .. } => (None, QuestionKind::TooEarly, text.as_str(), Vec::new(), None, false),
             Question::InDoubt { text, .. } => (None, QuestionKind::InDoubt, text.as_str(), Vec::new(), None, false),
-            // no effect asks these: `choose` does
-            Question::Failed { .. } | Question::Reason => (None, QuestionKind::Ask, "", Vec::new(), None, false),
+            // no effect asks these: `choose` and `step_started` do
+            Question::Failed { .. } | Question::Reason | Question::Step { .. } => (None, QuestionKind::Ask, "", Vec::new(), None, false),
         };
         let step = self.step();
         self.emit(&Event::Question {
@@ -73,17 +73,43 @@ impl Effects {
             typed,
             irreversible,
         })?;
-        match self.operator.ask(question, &|| self.cancel.requested()) {
+        match self.operator.ask(question, &self.to_come(), &|| self.cancel.requested()) {
             Ok((answer, by)) => {
                 self.emit(&Event::Answer { effect: begun.id, step, id, answer: word(&answer).to_owned(), by: by.to_string() })?;
                 Ok(answer)
             }
-            Err(NoAnswer::Interrupted) => Err(self.ended(Stop::Interrupted)),
-            Err(why) => {
-                let help = miette::Diagnostic::help(&why).map(|help| format!("; {help}")).unwrap_or_default();
-                Err(self.ended(Stop::NoAnswer(format!("`{}`: {why}{help}", effect.summary))))
-            }
+            Err(why) => Err(self.nobody(&effect.summary, &why)),
         }
+    }
+
+    /// The run stops because a question stayed without an answer.
+    fn nobody(&self, what: &str, why: &NoAnswer) -> Ended {
+        if *why == NoAnswer::Interrupted {
+            return self.ended(Stop::Interrupted);
+        }
+        let help = miette::Diagnostic::help(why).map(|help| format!("; {help}")).unwrap_or_default();
+        self.ended(Stop::NoAnswer(format!("`{what}`: {why}{help}")))
+    }
+
+    /// Asks before a step, where the operator wants that. It is no effect: a run may be resumed without it.
+    pub(super) fn may_begin(&self, title: &str) -> Result<(), Ended> {
+        if !self.operator.asks_steps() {
+            return Ok(());
+        }
+        let question = Question::Step { title: title.to_owned() };
+        let (answer, by) =
+            self.operator.ask(&question, &self.to_come(), &|| self.cancel.requested()).map_err(|why| self.nobody(title, &why))?;
+        self.emit(&Event::StepAnswer { step: title.to_owned(), answer: word(&answer).to_owned(), by: by.to_string() })?;
+        match answer {
+            Answer::Yes => Ok(()),
+            _ => Err(self.ended(Stop::Refused(format!("begin the step {title}")))),
+        }
+    }
+
+    /// The titles of the steps that are not begun, as far as the runbook's text has them.
+    pub(super) fn to_come(&self) -> Vec<String> {
+        let state = self.state();
+        self.steps.iter().filter(|step| !step.perhaps && !state.titles.contains(&step.title)).map(|step| step.title.clone()).collect()
     }
 }
 

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::perform::{Begun, Effect, End, millis};
+use super::perform::{Begun, Effect, End, State, millis};
 use super::replay::Turn;
 use super::words::preview;
 use super::{Cause, Class, EffectError, Effects, Ended, Failure, Place, Stop};
-use crate::journal::{Event, JournalError, Kept, Left, Level, RaisedInstead, RunOutcome};
+use crate::journal::{Change, Event, History, JournalError, Kept, Left, Level, RaisedInstead, RunOutcome};
 
 /// How a run ended, and why.
 #[derive(Clone, Debug)]
@@ -75,13 +75,12 @@ impl Effects {
             let state = self.state();
             let journal = self.journal();
             let history = journal.history();
-            let changed = history.changed().iter().chain(&state.made).cloned().collect();
             Event::RunFinished {
                 outcome,
                 exit,
                 ms: millis(self.began),
                 loss: state.loss.clone(),
-                changed,
+                changed: changed(history, &state),
                 in_doubt: state.in_doubt(history),
                 perhaps: history.perhaps(),
                 kept: state.kept.iter().cloned().map(kept).collect(),
@@ -92,6 +91,12 @@ impl Effects {
         };
         // nothing comes after this event, so a record that cannot take it changes nothing
         let _ = self.emit(&event);
+    }
+
+    /// What the run has changed for certain, in order.
+    pub(super) fn changed(&self) -> Vec<Change> {
+        let state = self.state();
+        changed(self.journal().history(), &state)
     }
 
     /// A word to the operator and the record.
@@ -248,4 +253,8 @@ impl Effects {
             parent: begun.parent,
         }
     }
+}
+
+fn changed(history: &History, state: &State) -> Vec<Change> {
+    history.changed().iter().chain(&state.made).cloned().collect()
 }

@@ -20,6 +20,9 @@ impl Effects {
         if !self.state().titles.insert(title.to_owned()) {
             return refused(EffectError::DuplicateStep { title: title.to_owned() });
         }
+        if self.state().replay.effects == 0 {
+            self.may_begin(title)?;
+        }
         let replays = {
             let mut state = self.state();
             state.steps.push(OpenStep { title: title.to_owned(), recorded: false, began: Instant::now() });

@@ -113,6 +113,7 @@ fn setup(folder: &Path) -> Arc<Run> {
             operator: Operator::unattended(crate::operator::Policy::default()),
             runtime: handle,
             cancel: Cancel::default(),
+            steps: Vec::new(),
             on_event: Box::new(|_, _| {}),
             on_replay: Box::new(|_| {}),
             on_progress: Arc::new(|_| {}),

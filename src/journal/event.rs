@@ -156,6 +156,15 @@ pub struct Kept {
     pub until: Option<String>,
 }
 
+/// A step that the runbook's text has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepAhead {
+    pub title: String,
+    /// it stands under a condition, in a loop or in a function: it may not come
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub perhaps: bool,
+}
+
 /// One event of a run. `effect` numbers the effects of a run from 1; `ms` are milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -200,6 +209,9 @@ pub enum Event {
         /// the recovery time that the site file promises, in milliseconds
         #[serde(default, skip_serializing_if = "Option::is_none")]
         recovery_time_target_ms: Option<u64>,
+        /// in the order of the runbook's text; titles that are put together at run time are not known
+        #[serde(default)]
+        steps: Vec<StepAhead>,
     },
     /// The run goes on, perhaps on another machine: what the record has is replayed, not performed.
     Resumed {
@@ -218,6 +230,9 @@ pub enum Event {
         cut: u64,
         #[serde(default)]
         arguments: Vec<String>,
+        /// as in `run_started`: the runbook may have been edited
+        #[serde(default)]
+        steps: Vec<StepAhead>,
     },
     /// A signal asked the run to stop: once after the effect in flight, twice at once.
     Interrupted {
@@ -234,6 +249,13 @@ pub enum Event {
         /// as in `resumed`
         replays: usize,
         taken_up: Option<u64>,
+    },
+    /// The operator was asked before a step (`--step`).
+    StepAnswer {
+        step: String,
+        /// `yes` or `no`
+        answer: String,
+        by: String,
     },
     StepStarted {
         step: String,
@@ -341,7 +363,7 @@ pub enum Event {
         step: Option<String>,
         id: Option<String>,
         answer: String,
-        /// `terminal`, `--yes`, `--approve ID`
+        /// `terminal`, `--yes`, `--approve ID`, `--answers FILE`, `scenario`
         by: String,
     },
     Note {
@@ -392,6 +414,7 @@ impl Event {
             | Self::Resumed { .. }
             | Self::Choice { .. }
             | Self::Answer { .. }
+            | Self::StepAnswer { .. }
             | Self::EffectTested { .. }
             | Self::RunFinished { .. } => true,
             Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } | Self::Interrupted { .. } => {

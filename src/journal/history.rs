@@ -277,7 +277,11 @@ impl History {
                     RunOutcome::Stopped | RunOutcome::Done => Last::Stopped,
                 };
             }
-            Event::RunStarted { .. } | Event::StepStarted { .. } | Event::StepFinished { .. } | Event::Interrupted { .. } => {}
+            Event::RunStarted { .. }
+            | Event::StepAnswer { .. }
+            | Event::StepStarted { .. }
+            | Event::StepFinished { .. }
+            | Event::Interrupted { .. } => {}
         }
     }
 

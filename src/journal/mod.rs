@@ -14,7 +14,9 @@ mod state;
 mod tests;
 
 pub use error::JournalError;
-pub use event::{Change, Chosen, Event, Kept, Left, Level, Progress, QuestionKind, RaisedInstead, Resolved, RunOutcome, Said, Source};
+pub use event::{
+    Change, Chosen, Event, Kept, Left, Level, Progress, QuestionKind, RaisedInstead, Resolved, RunOutcome, Said, Source, StepAhead,
+};
 pub use file::{FILE, Journal, LARGE, runs_folder};
 pub use history::{Attempt, Ended, Failed, History, How, Item, Recorded, Replayed, STALE};
 pub use lock::{Holder, Lock};

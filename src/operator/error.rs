@@ -24,6 +24,11 @@ pub enum NoAnswer {
     #[diagnostic(code(cutover::operator::closed), help("resume the run at a terminal: the question is asked again"))]
     Closed,
 
+    /// What was answered beforehand does not answer the question.
+    #[error("`{said}`, which {by} answers to `{id}`, is none of its answers")]
+    #[diagnostic(code(cutover::operator::not_an_answer), help("answer {wanted}"))]
+    NotAnAnswer { id: String, said: String, by: String, wanted: String },
+
     /// `--yes` alone does not do what cannot be undone.
     #[error("{} cannot be undone, and `--yes` alone does not approve it", id.as_ref().map_or("a step without an id".to_owned(), |id| format!("`{id}`")))]
     #[diagnostic(

@@ -46,9 +46,11 @@ pub enum Question {
     /// A change that was begun and whose end nobody knows: it happened, do it again, or stop.
     InDoubt { text: String, evidence: Vec<Evidence> },
     /// The run failed, and why was drawn: try again, count a change as made by hand, or stop.
-    Failed { change: bool },
+    Failed { change: bool, evidence: Vec<Evidence> },
     /// Why a change counts as made by hand.
     Reason,
+    /// Whether to begin a step (`--step`).
+    Step { title: String },
 }
 
 /// What was answered.
@@ -78,6 +80,8 @@ pub enum By {
     Approve(String),
     /// A rehearsed scenario says what its operator answers.
     Scenario,
+    /// `--answers FILE`.
+    File(String),
 }
 
 impl fmt::Display for By {
@@ -87,6 +91,7 @@ impl fmt::Display for By {
             By::Yes => f.write_str("--yes"),
             By::Approve(id) => write!(f, "--approve {id}"),
             By::Scenario => f.write_str("scenario"),
+            By::File(path) => write!(f, "--answers {path}"),
         }
     }
 }
@@ -138,35 +143,35 @@ impl Operator {
         self.lab.store(lab, Ordering::Relaxed);
     }
 
+    /// True if a person wants to be asked before every step.
+    pub fn asks_steps(&self) -> bool {
+        self.policy.step
+    }
+
     /// True if there is a person to ask.
     pub fn attended(&self) -> bool {
         !self.policy.yes && self.lines.is_some()
     }
 
-    /// Asks, and waits for the answer as long as `stopped` stays false.
+    /// Asks, and waits for the answer as long as `stopped` stays false. A person is told the titles of the steps to come.
     ///
     /// # Errors
     /// Nobody may or can answer; the run stops before the change that was asked about.
-    pub fn ask(&self, question: &Question, stopped: &dyn Fn() -> bool) -> Result<(Answer, By), NoAnswer> {
+    pub fn ask(&self, question: &Question, to_come: &[String], stopped: &dyn Fn() -> bool) -> Result<(Answer, By), NoAnswer> {
         if stopped() {
             return Err(NoAnswer::Interrupted);
         }
         let mut screen = self.screen.as_ref().map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner));
-        if self.policy.yes {
+        let given = unattended::given(question, &self.policy).transpose();
+        let (Some(screen), Some(lines), None, false) = (&mut screen, &self.lines, &given, self.policy.yes) else {
             if let Some(screen) = &mut screen {
                 // nobody is asked, so that nobody looks is no reason to stop
                 let _ = screen.question(question);
             }
-            return unattended::answer(question, &self.policy, self.lab.load(Ordering::Relaxed));
-        }
-        let (Some(screen), Some(lines)) = (&mut screen, &self.lines) else {
-            if let Some(screen) = &mut screen {
-                let _ = screen.question(question);
-            }
-            return Err(NoAnswer::NoTerminal);
+            return given.unwrap_or_else(|| unattended::answer(question, &self.policy, self.lab.load(Ordering::Relaxed)));
         };
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((screen.ask(question, &mut lines, stopped)?, By::Terminal))
+        Ok((screen.ask(question, to_come, &mut lines, stopped)?, By::Terminal))
     }
 }
 
@@ -176,9 +181,16 @@ impl Screen {
         self.say(&format!("\n{}", render(question, width, self.colour)))
     }
 
-    fn ask(&mut self, question: &Question, lines: &mut read::Lines, stopped: &dyn Fn() -> bool) -> Result<Answer, NoAnswer> {
+    fn ask(
+        &mut self,
+        question: &Question,
+        to_come: &[String],
+        lines: &mut read::Lines,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Answer, NoAnswer> {
         let width = (self.width)();
         self.question(question)?;
+        self.say(&terminal::steps_to_come(question, to_come, width, self.colour))?;
         loop {
             self.say(&prompt(question, width, self.colour))?;
             let line = match lines.next(stopped) {

@@ -29,7 +29,8 @@ pub fn render(question: &Question, width: usize, colour: bool) -> String {
         | Question::TooEarly { text, evidence }
         | Question::InDoubt { text, evidence } => (text.as_str(), evidence.as_slice()),
         Question::Manual { title, evidence, .. } => (title.as_str(), evidence.as_slice()),
-        Question::Failed { .. } => ("What now?", &[][..]),
+        Question::Failed { evidence, .. } => ("What now?", evidence.as_slice()),
+        Question::Step { title } => (title.as_str(), &[][..]),
         Question::Reason => ("Who made the change, and how do you know that it is in force? The record keeps your words.", &[][..]),
     };
     for piece in evidence {
@@ -52,6 +53,36 @@ pub fn render(question: &Question, width: usize, colour: bool) -> String {
     out
 }
 
+/// The titles of the steps to come, one a line; none where the question is not about going on.
+pub(super) fn steps_to_come(question: &Question, to_come: &[String], width: usize, colour: bool) -> String {
+    if to_come.is_empty() || matches!(question, Question::Failed { .. } | Question::Reason) {
+        return String::new();
+    }
+    let mut out = String::from("\nAfter this step:\n");
+    for title in to_come {
+        out.push_str(&one_line(&format!("  {title}"), width.max(NARROWEST)));
+        out.push('\n');
+    }
+    out.push('\n');
+    styled(&out, DIM, colour)
+}
+
+/// The beginning of a text that fits into one line.
+fn one_line(text: &str, width: usize) -> String {
+    let text = clean(text).replace('\n', " ");
+    if display_width(&text) <= width {
+        return text;
+    }
+    let mut cut = String::new();
+    for c in text.chars() {
+        if display_width(&cut) + display_width(c.encode_utf8(&mut [0; 4])) >= width {
+            break;
+        }
+        cut.push(c);
+    }
+    format!("{}…", cut.trim_end())
+}
+
 /// What stands before the cursor.
 pub fn prompt(question: &Question, width: usize, colour: bool) -> String {
     let width = width.max(NARROWEST);
@@ -67,8 +98,9 @@ pub fn prompt(question: &Question, width: usize, colour: bool) -> String {
         Question::Manual { .. } => "Type `done` when it is done, `stop` to stop [done/stop/?]",
         Question::TooEarly { .. } => "Accept it, do it anyway, or stop? [a/d/S/?]",
         Question::InDoubt { .. } => "It happened, do it again, or stop? [h/d/S/?]",
-        Question::Failed { change: true } => "Retry, mark it as done by hand, or stop? [r/m/S/?]",
-        Question::Failed { change: false } => "Retry, or stop? [r/S/?]",
+        Question::Step { .. } => "Begin this step? [y/N/?]",
+        Question::Failed { change: true, .. } => "Retry, mark it as done by hand, or stop? [r/m/S/?]",
+        Question::Failed { change: false, .. } => "Retry, or stop? [r/S/?]",
         Question::Reason => "Why? [Enter alone stops]",
     };
     let text = paragraph(text, width - 1);
@@ -117,14 +149,19 @@ pub(super) fn understand(question: &Question, line: &str) -> Heard {
             "Look at the server first. h says that the change is in force, and the run goes on after it; d makes it again; s or Enter stops the run here; nothing more is changed.",
         ),
         Question::Failed { .. } if is(&["r", "retry"]) => Heard::Answer(Answer::Retry),
-        Question::Failed { change: true } if is(&["m", "mark it as done by hand", "mark"]) => Heard::Answer(Answer::ByHand),
+        Question::Failed { change: true, .. } if is(&["m", "mark it as done by hand", "mark"]) => Heard::Answer(Answer::ByHand),
         Question::Failed { .. } if no || is(&["s"]) => Heard::Answer(Answer::Stop),
-        Question::Failed { change } => again(match change {
+        Question::Failed { change, .. } => again(match change {
             true => {
                 "r tries it again: remove the cause first. m counts it as made: make it by hand first, and say so. s or Enter stops the run here; it can be resumed from here."
             }
             false => "r tries it again: remove the cause first. s or Enter stops the run here; it can be resumed from here.",
         }),
+        Question::Step { .. } if is(&["y", "yes"]) => Heard::Answer(Answer::Yes),
+        Question::Step { .. } if no || is(&["q", "quit"]) => Heard::Answer(Answer::No),
+        Question::Step { .. } => {
+            again("y or yes begins the step. Enter alone, no or quit stops the run before it; it can be resumed from here.")
+        }
         Question::Reason if line.is_empty() => Heard::Answer(Answer::Stop),
         Question::Reason => Heard::Answer(Answer::Text(line.to_owned())),
     }
@@ -257,6 +294,7 @@ fn clean(text: &str) -> String {
 
 const BOLD: &str = "1";
 const WARNING: &str = "1;33";
+const DIM: &str = "2";
 
 fn styled(text: &str, style: &str, colour: bool) -> String {
     if !colour || text.trim().is_empty() {

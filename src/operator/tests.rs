@@ -27,7 +27,7 @@ impl Screen {
 fn typed(lines: &str, question: &Question) -> (Result<Answer, NoAnswer>, String) {
     let screen = Screen::default();
     let operator = Operator::scripted(Policy::default(), Cursor::new(lines.to_owned().into_bytes()), screen.clone(), 80);
-    let answer = operator.ask(question, &|| false).map(|(answer, by)| {
+    let answer = operator.ask(question, &[], &|| false).map(|(answer, by)| {
         assert_eq!(by, By::Terminal);
         answer
     });
@@ -329,8 +329,8 @@ fn an_interrupt_ends_an_open_question_while_nothing_is_typed() {
     let operator = Operator::scripted(Policy::default(), BufReader::new(Silent(silent)), Screen::default(), 80);
     let asked = AtomicBool::new(false);
     // True from the second time it is asked: the first is before the question is drawn.
-    assert_eq!(operator.ask(&confirm(None), &|| asked.swap(true, Ordering::Relaxed)), Err(NoAnswer::Interrupted));
-    assert_eq!(operator.ask(&confirm(None), &|| true), Err(NoAnswer::Interrupted));
+    assert_eq!(operator.ask(&confirm(None), &[], &|| asked.swap(true, Ordering::Relaxed)), Err(NoAnswer::Interrupted));
+    assert_eq!(operator.ask(&confirm(None), &[], &|| true), Err(NoAnswer::Interrupted));
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn without_a_terminal_and_without_yes_there_is_no_answer() {
     let policy = Policy { approved: vec!["online".into()], lab: true, ..Policy::default() };
     let operator = Operator::unattended(policy);
     for question in [confirm(None), irreversible(Some("online")), ask(Some("retry")), manual(), too_early()] {
-        assert_eq!(operator.ask(&question, &|| false), Err(NoAnswer::NoTerminal));
+        assert_eq!(operator.ask(&question, &[], &|| false), Err(NoAnswer::NoTerminal));
     }
 }
 
@@ -361,19 +361,16 @@ fn yes_decides_only_what_it_may() {
         (too_early(), Err(NoAnswer::TooEarly), Err(NoAnswer::TooEarly)),
     ];
     for (question, real, lab) in table {
-        assert_eq!(Operator::unattended(policy(false)).ask(&question, &|| false), real, "{question:?}");
-        assert_eq!(Operator::unattended(policy(true)).ask(&question, &|| false), lab, "{question:?}");
+        assert_eq!(Operator::unattended(policy(false)).ask(&question, &[], &|| false), real, "{question:?}");
+        assert_eq!(Operator::unattended(policy(true)).ask(&question, &[], &|| false), lab, "{question:?}");
         let proven = Operator::unattended(policy(true));
         proven.set_lab(false);
-        assert_eq!(proven.ask(&question, &|| false), real, "the mark of a lab that the servers did not bear out");
+        assert_eq!(proven.ask(&question, &[], &|| false), real, "the mark of a lab that the servers did not bear out");
     }
 }
 
 #[test]
-fn a_scenario_answers_the_questions_that_it_names_and_no_others() {
-    let answers = [("online", "no"), ("share", "go on"), ("mirror", "never")].map(|(id, answer)| (id.to_owned(), answer.to_owned()));
-    let policy = Policy { yes: true, lab: true, answers: answers.into(), ..Policy::default() };
-    let operator = Operator::unattended(policy);
+fn what_was_answered_beforehand_is_the_answer_or_stops_the_run() {
     let ask = |id: &str| Question::Ask {
         id: Some(id.into()),
         text: "Which?".into(),
@@ -381,15 +378,68 @@ fn a_scenario_answers_the_questions_that_it_names_and_no_others() {
         default: Some("give up".into()),
         evidence: vec![],
     };
-    let confirm =
-        |id: &str| Question::Confirm { id: Some(id.into()), text: "Sure?".into(), evidence: vec![], typed: None, irreversible: true };
-    for (question, answer, by) in [
-        (confirm("online"), Answer::No, By::Scenario),
-        (confirm("pool"), Answer::Yes, By::Yes),
-        (ask("share"), Answer::Choice("go on".into()), By::Scenario),
-        (ask("mirror"), Answer::Choice("give up".into()), By::Yes),
-        (ask("remove"), Answer::Choice("give up".into()), By::Yes),
+    let confirm = |id: &str, typed: Option<&str>| Question::Confirm {
+        id: Some(id.into()),
+        text: "Sure?".into(),
+        evidence: vec![],
+        typed: typed.map(str::to_owned),
+        irreversible: true,
+    };
+    let by_hand = |id: &str| Question::Manual { id: Some(id.into()), title: "Do".into(), instructions: "it".into(), evidence: vec![] };
+    let file = By::File("a.toml".into());
+    let words = Some("mgc on DR");
+    let wrong = |said: &str, by: &By, wanted: &str| {
+        Err(NoAnswer::NotAnAnswer { id: "q".into(), said: said.into(), by: by.to_string(), wanted: wanted.into() })
+    };
+    for (question, said, by, answer) in [
+        (confirm("q", None), "yes", &file, Ok(Answer::Yes)),
+        (confirm("q", None), "no", &file, Ok(Answer::No)),
+        (confirm("q", None), "y", &file, wrong("y", &file, "`yes` or `no`")),
+        (confirm("q", words), "mgc on DR", &file, Ok(Answer::Yes)),
+        (confirm("q", words), "no", &file, Ok(Answer::No)),
+        (confirm("q", words), "yes", &file, wrong("yes", &file, "`no`, or the words that are to be typed: `mgc on DR`")),
+        (confirm("q", words), "yes", &By::Scenario, Ok(Answer::Yes)),
+        (ask("q"), "go on", &file, Ok(Answer::Choice("go on".into()))),
+        (ask("q"), "stop", &file, Ok(Answer::Stop)),
+        (ask("q"), "never", &By::Scenario, wrong("never", &By::Scenario, "one of `give up`, `go on`")),
+        (by_hand("q"), "done", &file, Ok(Answer::Done)),
+        (by_hand("q"), "stop", &file, Ok(Answer::Stop)),
+        (by_hand("q"), "yes", &file, wrong("yes", &file, "`done` or `stop`")),
     ] {
-        assert_eq!(operator.ask(&question, &|| false).unwrap(), (answer, by));
+        let answers = [("q".to_owned(), (said.to_owned(), by.clone()))].into();
+        let policy = Policy { yes: true, lab: true, answers, ..Policy::default() };
+        let expected = answer.map(|answer| (answer, by.clone()));
+        assert_eq!(Operator::unattended(policy.clone()).ask(&question, &[], &|| false), expected, "{question:?} {said}");
+        // at a terminal the file answers, too; a scenario leaves it to whoever is there
+        let attended = Operator::scripted(Policy { yes: false, ..policy.clone() }, Cursor::new(""), Screen::default(), 80);
+        let expected = if *by == By::Scenario { Err(NoAnswer::Closed) } else { expected };
+        assert_eq!(attended.ask(&question, &[], &|| false), expected, "{question:?} {said}");
+        let another = Policy { answers: [("other".to_owned(), (said.to_owned(), by.clone()))].into(), ..policy };
+        let left_alone = Operator::unattended(another).ask(&question, &[], &|| false);
+        assert!(matches!(left_alone, Ok((_, By::Yes))), "{left_alone:?}");
     }
+}
+
+#[test]
+fn before_an_answer_the_steps_to_come_are_told_one_a_line() {
+    let screen = Screen::default();
+    let operator = Operator::scripted(Policy { step: true, ..Policy::default() }, Cursor::new("?\nquit\n"), screen.clone(), 30);
+    let to_come = ["3. Apply any unapplied transaction log backups".to_owned(), "4. Bring it online".to_owned()];
+    let question = Question::Step { title: "2. Copy what is not copied".into() };
+    assert!(operator.asks_steps());
+    assert_eq!(operator.ask(&question, &to_come, &|| false), Ok((Answer::No, By::Terminal)));
+    insta::assert_snapshot!(screen.text(), @r"
+
+    2. Copy what is not copied
+
+    After this step:
+      3. Apply any unapplied tran…
+      4. Bring it online
+
+    Begin this step? [y/N/?] y or yes begins the step.
+    Enter alone, no or quit stops
+    the run before it; it can be
+    resumed from here.
+    Begin this step? [y/N/?]
+    ");
 }

@@ -226,6 +226,7 @@ impl Human {
                 }
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
+            Event::StepAnswer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
             // drawn with its evidence by whoever asks
             Event::Question { .. } => None,
             Event::Note { level, text, .. } => {

@@ -172,6 +172,7 @@ impl Timeline<'_> {
                 };
                 self.say(at, &format!("  FAILED  {summary}: {message}{left}"));
             }
+            Event::StepAnswer { step, answer, by } => self.say(at, &format!("begin {step}? {answer} ({by})")),
             Event::Question { text, .. } => self.say(at, &format!("  asked   {text}")),
             Event::Answer { answer, by, .. } => self.say(at, &format!("  answer  {answer} ({by})")),
             Event::Choice { chosen, reason, by, .. } => {

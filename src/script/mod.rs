@@ -9,6 +9,7 @@ pub mod engine;
 mod error;
 pub mod limits;
 mod load;
+mod outline;
 pub mod parallel;
 pub mod span;
 pub mod stdlib;
@@ -30,6 +31,7 @@ pub use calls::{Calls, written_call};
 pub use engine::seed;
 pub use error::{Problem, ScriptError, ScriptErrors};
 pub use load::{Library, Loaded, Options, Source};
+pub use outline::{PlannedStep, QuestionIds};
 use span::{ArgumentSpan, Lexed, Lexeme};
 use walk::{Function, Node};
 

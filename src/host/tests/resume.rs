@@ -121,6 +121,7 @@ impl Scene {
             operator: Operator::scripted(Policy::default(), dialog.clone(), dialog.clone(), 200),
             runtime: RUNTIME.handle().clone(),
             cancel: Cancel::default(),
+            steps: Vec::new(),
             on_event: Box::new(move |event, _| heard.event(event)),
             on_replay: Box::new(move |what| replayed.replayed(matches!(what, Replayed::Effect(_)), performed)),
             on_progress: Arc::new(|_| {}),
@@ -278,6 +279,7 @@ fn resumed(replays: usize, taken_up: Option<u64>, cut: u64) -> Event {
         differs: Vec::new(),
         cut,
         arguments: Vec::new(),
+        steps: Vec::new(),
     }
 }
 
