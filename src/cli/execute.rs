@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::guard::Locks;
 use super::{CliError, Format, exit, record};
-use crate::effect::{Cancel, Effects, Setup, Stop};
+use crate::effect::{Cancel, Effects, Ending, Setup, Stop};
 use crate::host::{self, Ended, RunError};
 use crate::journal::{Attempt, Chosen, Journal, Kept, Lock, RunOutcome, runs_folder};
 use crate::operator::{Operator, Policy};
@@ -130,21 +130,24 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     });
     let (outcome, code) = outcome_of(&ended);
     human.pause();
-    let ended_by = match &ended {
-        Ended::Failed(error) => error.failure.as_ref().map(|failure| failure.effect).filter(|effect| *effect > 0),
-        _ => None,
-    };
+    let mut ending = Ending::new(outcome, code);
+    if let Ended::Failed(error) = &ended {
+        ending.ended_by = error.failure.as_ref().map(|failure| failure.effect).filter(|effect| *effect > 0);
+        (ending.why, ending.help) = (Some(error.to_string()), error.help.clone());
+    }
     if let Ended::Stopped(stop, _) = &ended {
         human.draws(None);
+        let why = stopped(stop, run.effects.half_done());
         let step = run.effects.ended_in().map_or_else(String::new, |step| format!("in the step `{step}`\n"));
         match stop {
             Stop::Diverged(divergence) => {
                 report::error(&super::divergence::Diverged::new(divergence, &script, &folder, &begun.sources), &style)
             }
-            stop => report::talk(&format!("\n{}", style.wrapped(&format!("{step}{}", stopped(stop, run.effects.half_done()))))),
+            _ => report::talk(&format!("\n{}", style.wrapped(&format!("{step}{why}")))),
         }
+        ending.why = Some(why);
     }
-    run.effects.run_finished(outcome, code, ended_by, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
+    run.effects.run_finished(ending, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
     if outcome != RunOutcome::Done && !asked.rehearsal && format == Format::Human {
         report::talk(&style.wrapped(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string()))));
     }

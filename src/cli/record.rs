@@ -79,6 +79,7 @@ impl Begun {
                 set: set.clone(),
                 arguments: arguments(),
                 instead_of: instead_of.clone(),
+                recovery_time_target_ms: site.recovery_time_target.map(|target| u64::try_from(target.as_millis()).unwrap_or(u64::MAX)),
                 steps: self.steps.clone(),
             },
             Start::Resumed { replays, taken_up, differs, cut } => Event::Resumed {

@@ -20,6 +20,7 @@ pub use error::EffectError;
 pub use guard::{Alone, Guard, Later, Unheld};
 pub use perform::{Cause, Effect, Effects, Ended, OnEvent, Outcome, Report, Setup, Test, Work};
 pub use place::{Frame, Place};
+pub use record::Ending;
 pub use replay::{Called, Divergence, OnReplay};
 pub use story::Story;
 pub use words::innermost;

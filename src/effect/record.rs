@@ -13,6 +13,26 @@ use super::words::preview;
 use super::{Cause, Class, EffectError, Effects, Ended, Failure, Place, Stop};
 use crate::journal::{Change, Event, History, JournalError, Kept, Left, Level, RaisedInstead, RunOutcome};
 
+/// How a run ended, and why.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub outcome: RunOutcome,
+    pub exit: u8,
+    /// the effect whose failure ended it
+    pub ended_by: Option<u64>,
+    /// what ended it, as it is told; none if it is done
+    pub why: Option<String>,
+    /// the operator's next act
+    pub help: Option<String>,
+}
+
+impl Ending {
+    /// An end of which no more is told.
+    pub fn new(outcome: RunOutcome, exit: u8) -> Self {
+        Self { outcome, exit, ended_by: None, why: None, help: None }
+    }
+}
+
 impl Effects {
     /// Records an event and tells the reports; when the record cannot be written, the run stops here.
     pub(super) fn emit(&self, event: &Event) -> Result<(), Ended> {
@@ -48,7 +68,8 @@ impl Effects {
     }
 
     /// The run's last event. `kept` finds the command that runs a kept script.
-    pub fn run_finished(&self, outcome: RunOutcome, exit: u8, ended_by: Option<u64>, kept: impl Fn(Kept) -> Kept) {
+    pub fn run_finished(&self, ending: Ending, kept: impl Fn(Kept) -> Kept) {
+        let Ending { outcome, exit, ended_by, why, help } = ending;
         self.interrupted();
         let event = {
             let state = self.state();
@@ -64,6 +85,8 @@ impl Effects {
                 perhaps: history.perhaps(),
                 kept: state.kept.iter().cloned().map(kept).collect(),
                 ended_by,
+                why,
+                help,
             }
         };
         // nothing comes after this event, so a record that cannot take it changes nothing

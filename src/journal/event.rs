@@ -206,6 +206,9 @@ pub enum Event {
         /// unfinished runs of the same site that this one was begun in spite of (`--new`)
         #[serde(default)]
         instead_of: Vec<String>,
+        /// the recovery time that the site file promises, in milliseconds
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recovery_time_target_ms: Option<u64>,
         /// in the order of the runbook's text; titles that are put together at run time are not known
         #[serde(default)]
         steps: Vec<StepAhead>,
@@ -393,6 +396,12 @@ pub enum Event {
         /// the effect whose failure ended the run
         #[serde(default)]
         ended_by: Option<u64>,
+        /// what ended it, as it was told; none if it is done
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        /// the operator's next act
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        help: Option<String>,
     },
 }
 

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use self::book::book;
 use self::world::{Dialog, Facts, PRIMITIVES, World};
-use crate::effect::{Cancel, Effects, Setup};
+use crate::effect::{Cancel, Effects, Ending, Setup};
 use crate::host::{Ended, evaluate, names};
 use crate::journal::{self, Attempt, Event, FILE, How, Item, Journal, Level, Phase, Read, Replayed, RunOutcome};
 use crate::operator::{Operator, Policy};
@@ -136,13 +136,13 @@ impl Scene {
             Ended::Finished => {}
             Ended::Failed(error) => {
                 let by = error.failure.as_ref().map(|failure| failure.effect);
-                run.effects.run_finished(RunOutcome::Failed, 1, by, |kept| kept);
+                run.effects.run_finished(Ending { ended_by: by, ..Ending::new(RunOutcome::Failed, 1) }, |kept| kept);
                 return Err(super::render(&*error));
             }
             Ended::Stopped(stop, place) => return Err(format!("stopped: {stop:?} at {place:?}")),
         }
         run.effects.end_attempt().map_err(|stop| format!("stopped: {stop:?}"))?;
-        run.effects.run_finished(RunOutcome::Done, 0, None, |kept| kept);
+        run.effects.run_finished(Ending::new(RunOutcome::Done, 0), |kept| kept);
         if let Some(question) = dialog.wrong() {
             return Err(format!("asked without need: {question}"));
         }
