@@ -13,7 +13,7 @@ use super::execute::{Ready, load_script, load_site, runs_in, shell, stopped, tar
 use super::{CliError, check, exit, record};
 use crate::effect::{Alone, Cancel, Effects, Setup};
 use crate::host::{self, Ended};
-use crate::journal::{self, Event, Lock, RunOutcome};
+use crate::journal::{self, Event, Lock};
 use crate::operator::{Operator, Policy};
 use crate::primitives::{PRIMITIVES, Run};
 use crate::report::doctor::{Checked, Checks, Verdict};
@@ -151,7 +151,6 @@ fn examine(runtime: &tokio::runtime::Runtime, site: &Site, ready: Ready, checks:
         }
         servers.close().await;
     });
-    run.effects.run_finished(RunOutcome::Done, exit::DONE, None, |kept| kept);
     drop(lock);
     ended
 }

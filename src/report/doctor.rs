@@ -256,7 +256,12 @@ mod tests {
         let drawn = |width| checks().map(|checked| line(&checked, &Style { width, ..Style::PLAIN })).join("\n");
         let wide = drawn(100);
         assert!(wide.starts_with("  ok       answers                DR-SQL-01\\RTC, version 12.0.6024.0\n"), "{wide}");
-        assert!(wide.ends_with("`/runs` cannot be written to\n                                  now: give this account the right to write there"), "{wide}");
+        assert!(
+            wide.ends_with(
+                "`/runs` cannot be written to\n                                  now: give this account the right to write there"
+            ),
+            "{wide}"
+        );
         let narrow = drawn(40);
         assert!(narrow.starts_with("  ok       answers\n    DR-SQL-01\\RTC, version 12.0.6024.0\n  warning  left over\n"), "{narrow}");
         assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
