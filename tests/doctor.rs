@@ -114,18 +114,10 @@ fn nothing_changed(world: &World, name: &str) {
     }
 }
 
-/// What a doctor cannot have changed unseen.
-fn end(world: &World) -> Value {
-    let mut end = world.json("lab/world.json");
-    // a share that this test has moved away is gone
-    end["share_changed"] = Value::Null;
-    for server in end["servers"].as_object_mut().into_iter().flat_map(|servers| servers.values_mut()) {
-        if let Some(jobs) = server["jobs"].as_array_mut() {
-            // they run by the clock
-            jobs.iter_mut().for_each(|job| job["running"] = false.into());
-        }
-    }
-    end
+/// What the world's own jobs, which run by the clock, leave as it is.
+fn end(world: &World) -> (Value, Value) {
+    let end = world.json("lab/world.json");
+    (end["pool"].clone(), end["servers"]["backup"]["databases"]["mgc"]["state"].clone())
 }
 
 /// What is printed, without what varies.
