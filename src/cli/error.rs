@@ -170,16 +170,9 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{why}")]
-    #[diagnostic(code(cutover::cli::answers), help("{help}"))]
-    Answers {
-        why: String,
-        #[source_code]
-        text: miette::NamedSource<std::sync::Arc<str>>,
-        #[label("here")]
-        span: miette::SourceSpan,
-        help: String,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Answers(Box<WrongAnswers>),
     #[error("no question has the id `{id}`")]
     #[diagnostic(code(cutover::cli::no_such_question), help("{help}"))]
     NoSuchQuestion { id: String, help: String },
@@ -193,6 +186,19 @@ impl From<crate::lab::ScenarioError> for CliError {
     fn from(error: crate::lab::ScenarioError) -> Self {
         Self::Scenario(Box::new(error))
     }
+}
+
+/// A file of answers says something that is no answer.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{why}")]
+#[diagnostic(code(cutover::cli::answers), help("{help}"))]
+pub struct WrongAnswers {
+    pub why: String,
+    #[source_code]
+    pub text: miette::NamedSource<std::sync::Arc<str>>,
+    #[label("here")]
+    pub span: miette::SourceSpan,
+    pub help: String,
 }
 
 impl CliError {
@@ -223,7 +229,7 @@ impl CliError {
             | Self::NotEmpty { .. }
             | Self::Dangerous { .. }
             | Self::AnswersUnreadable { .. }
-            | Self::Answers { .. }
+            | Self::Answers(_)
             | Self::NoSuchQuestion { .. }
             | Self::NoSuchName { .. }
             | Self::SiteIsThere { .. }

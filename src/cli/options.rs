@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use miette::{NamedSource, SourceSpan};
 
+use super::error::WrongAnswers;
 use super::{CliError, Format};
 use crate::operator::{By, Policy};
 use crate::script::Script;
@@ -80,5 +81,5 @@ fn read(path: &Path, text: &str) -> Result<Vec<(String, String, Span)>, CliError
 
 fn wrong(path: &Path, text: &str, why: String, span: Span, help: String) -> CliError {
     let text = NamedSource::new(path.display().to_string(), Arc::<str>::from(text));
-    CliError::Answers { why, text, span: SourceSpan::from(span), help }
+    CliError::Answers(Box::new(WrongAnswers { why, text, span: SourceSpan::from(span), help }))
 }
