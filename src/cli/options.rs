@@ -37,7 +37,8 @@ impl Options {
     /// # Errors
     /// The file of answers cannot be read, or an id is that of no question.
     pub(super) fn policy(&self, script: &Script, rehearsed: &BTreeMap<String, String>) -> Result<Policy, CliError> {
-        let ids = script.question_ids();
+        // asked for only when an id was given
+        let ids = std::cell::LazyCell::new(|| script.question_ids());
         let known = |id: &str| ids.others || ids.written.contains(id);
         let help = |id: &str| {
             let meant = crate::primitives::did_you_mean(id, ids.written.iter().map(String::as_str));

@@ -3,7 +3,7 @@
 use rhai::Dynamic;
 use serde_json::{Map, Value};
 
-use super::call::{plain_record, plain_replay};
+use super::call::Plain;
 use super::ps::cause;
 use super::values::Row;
 use super::{Call, Class, Primitive, Raised};
@@ -24,17 +24,7 @@ pub static SHELL: Primitive = Primitive {
     run,
 };
 
-impl Outcome for Hello {
-    fn already() -> Self {
-        Self::default()
-    }
-    fn record(&self) -> Value {
-        plain_record(self)
-    }
-    fn replay(record: Value) -> Result<Self, String> {
-        plain_replay(record)
-    }
-}
+impl Plain for Hello {}
 
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let Some(shell) = call.run.shell.clone() else {

@@ -3,13 +3,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use miette::Diagnostic;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Style;
 use super::human::plural;
+use super::{Style, moving};
 use crate::journal::{Event, Level};
 
 /// What a check says of the failover.
@@ -86,12 +86,7 @@ const NAME: usize = 22;
 impl Checks {
     /// `style` is that of standard output; `live`: a person looks at standard error.
     pub fn new(style: Style, human: bool, live: bool) -> Self {
-        let bar = (human && live).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
-            bar.set_style(ProgressStyle::with_template("  {spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.finish_and_clear();
-            bar
-        });
+        let bar = (human && live).then(|| moving::bar("  {spinner} {elapsed} {msg}"));
         Self { style, human, bar, state: Mutex::default() }
     }
 
@@ -105,9 +100,7 @@ impl Checks {
         match event {
             Event::StepStarted { step } => {
                 if let Some(bar) = &self.bar {
-                    bar.reset();
-                    bar.set_message(step.clone());
-                    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+                    moving::show(bar, step.clone());
                 }
                 state.open.push(Checked::of(step));
             }

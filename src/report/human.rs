@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::Style;
+use super::{Style, moving};
 use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
@@ -31,19 +31,10 @@ struct State {
 
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
-/// At a terminal, how often the moving line is drawn anew.
-const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let bar = style.live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
-            bar.set_style(
-                ProgressStyle::with_template("     {spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar.finish_and_clear();
-            bar
-        });
+        let bar = style.live.then(|| moving::bar("     {spinner} {elapsed} {msg}"));
         let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
         Self { style, passing, state: Mutex::new(state) }
     }
@@ -88,9 +79,7 @@ impl Human {
     /// Shows the moving line, and keeps it moving while a server or a share takes its time.
     fn move_on(&self, state: &State, text: &str) {
         if let Some(bar) = &state.bar {
-            bar.reset();
-            bar.set_message(self.one_line(text));
-            bar.enable_steady_tick(TICK);
+            moving::show(bar, self.one_line(text));
         }
     }
 

@@ -2,13 +2,34 @@
 //! the `^C` that the terminal echoes behind it, and its first half would stay.
 
 use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Columns that stay free at the right.
 const FREE: u16 = 6;
 
 /// Standard error, drawn on by the progress bar.
 #[derive(Debug)]
-pub(super) struct Narrow;
+struct Narrow;
+
+/// How often the moving line is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A moving line, not shown yet.
+pub(super) fn bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(Narrow), 10));
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.finish_and_clear();
+    bar
+}
+
+/// Shows a moving line from its beginning, and keeps it moving.
+pub(super) fn show(bar: &ProgressBar, text: String) {
+    bar.reset();
+    bar.set_message(text);
+    bar.enable_steady_tick(TICK);
+}
 
 fn put(text: &str) -> io::Result<()> {
     io::stderr().lock().write_all(text.as_bytes())
