@@ -129,6 +129,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// how many files were looked at, imported modules that have a path among them
     pub files: usize,
+    /// what was read, the program's own modules among them
+    pub read: Vec<Arc<SourceFile>>,
 }
 
 /// Why some file could not be checked at all.

@@ -100,7 +100,9 @@ pub fn main(arguments: &CheckArgs, loudness: Loudness) -> Result<u8, CliError> {
             report::talk(&format!("{count} {done} in {files} {}", if files == 1 { "file" } else { "files" }));
         }
     }
-    let Checked { findings, files } = checked;
+    let Checked { findings, files, read } = checked;
+    // the program ends soon, and the system takes back everything at once
+    std::mem::forget(read);
     let text = match arguments.format {
         CheckFormat::Human => human::render(&findings, files, &Style::of_stdout_in_colour()),
         CheckFormat::Json => json::render(&findings, files),
