@@ -250,7 +250,10 @@ pub enum Event {
         replays: usize,
         taken_up: Option<u64>,
     },
-    /// The operator was asked before a step (`--step`).
+    /// The operator is asked before a step (`--step`).
+    StepQuestion {
+        step: String,
+    },
     StepAnswer {
         step: String,
         /// `yes` or `no`
@@ -417,7 +420,7 @@ impl Event {
             | Self::StepAnswer { .. }
             | Self::EffectTested { .. }
             | Self::RunFinished { .. } => true,
-            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } | Self::Interrupted { .. } => {
+            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::StepQuestion { .. } | Self::Note { .. } | Self::Interrupted { .. } => {
                 false
             }
         }
@@ -436,12 +439,21 @@ impl Event {
     }
 }
 
-/// How far the effect in flight is; shown, never recorded.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// How far the effect in flight is; told to reports, never recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     pub effect: u64,
     /// what is being done now, in a few words
     pub text: String,
     /// 0 to 1, where it is known
     pub fraction: Option<f64>,
+    /// bytes that are through, and all of them, where bytes are what takes the time
+    pub bytes: Option<(u64, u64)>,
+}
+
+impl Progress {
+    /// Of an effect that the hearer knows.
+    pub fn new(text: impl Into<String>, fraction: Option<f64>) -> Self {
+        Self { effect: 0, text: text.into(), fraction, bytes: None }
+    }
 }

@@ -2,13 +2,14 @@
 //! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::Style;
+use super::live::Live;
+use super::moving::Frame;
 use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
@@ -16,106 +17,176 @@ pub struct Human {
     style: Style,
     /// the record goes away when the program ends
     passing: bool,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 struct State {
     /// effects under way, by number
     summaries: HashMap<u64, String>,
-    bar: Option<ProgressBar>,
+    /// at a terminal only
+    view: Option<View>,
     last_progress: Instant,
     folder: String,
+    /// steps that are not begun, as far as the runbook's text has them
+    to_come: Vec<String>,
     /// why the last effect failed: told as soon as the run goes on, else the run's end draws it whole
     why: Option<(u64, String)>,
 }
 
+/// The end of the screen, which is drawn anew.
+struct View {
+    live: Live,
+    frame: Frame,
+    colour: bool,
+    /// a question or an error stands alone
+    shown: bool,
+    /// what stays on the screen and is not written yet
+    stays: String,
+    drawn: Instant,
+}
+
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
-/// At a terminal, how often the moving line is drawn anew.
+/// At a terminal, the screen is drawn at most this often.
 const TICK: Duration = Duration::from_millis(100);
+/// Rows of the window that stay free for what was said.
+const ABOVE: usize = 6;
+
+impl View {
+    /// Draws, unless that was just done: then the ticking does it.
+    fn draw(&mut self) {
+        if self.drawn.elapsed() >= TICK {
+            self.draw_now();
+        }
+    }
+
+    fn draw_now(&mut self) {
+        let (columns, rows) = Frame::window();
+        let style = Style { width: Frame::room(columns), colour: self.colour, live: true };
+        let lines = match self.shown {
+            true => self.live.lines(&style, rows.saturating_sub(ABOVE).clamp(3, 16), Instant::now()),
+            false => Vec::new(),
+        };
+        self.drawn = Instant::now();
+        self.frame.draw(&std::mem::take(&mut self.stays), lines, columns);
+    }
+
+    /// What was said is written, what is drawn anew is taken away.
+    fn rest(&mut self) {
+        self.shown = false;
+        self.draw_now();
+    }
+}
+
+/// Draws the screen again and again, until the run's end.
+fn tick(state: &Weak<Mutex<State>>) {
+    while let Some(state) = state.upgrade() {
+        match &mut lock(&state).view {
+            Some(view) if view.shown => view.draw(),
+            Some(_) => {}
+            None => return,
+        }
+        drop(state);
+        std::thread::sleep(TICK);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let bar = style.live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
-            bar.set_style(
-                ProgressStyle::with_template("     {spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar.finish_and_clear();
-            bar
+        let now = Instant::now();
+        let view = style.live.then(|| View {
+            live: Live::new(now),
+            frame: Frame::default(),
+            colour: style.colour,
+            shown: false,
+            stays: String::new(),
+            drawn: now,
         });
-        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
-        Self { style, passing, state: Mutex::new(state) }
+        let live = view.is_some();
+        let state =
+            State { summaries: HashMap::new(), view, last_progress: now, folder: String::new(), to_come: Vec::new(), why: None };
+        let state = Arc::new(Mutex::new(state));
+        if live {
+            let state = Arc::downgrade(&state);
+            std::thread::spawn(move || tick(&state));
+        }
+        Self { style, passing, state }
+    }
+
+    /// As wide as the window is now.
+    fn style(&self) -> Style {
+        if self.style.live { Style { width: Style::of_stderr().width, ..self.style } } else { self.style }
     }
 
     /// How far the effect in flight is.
     pub fn progress(&self, progress: &Progress) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
-        let text = format!("{}{percent}", progress.text);
-        if let Some(bar) = &state.bar {
-            bar.set_message(self.one_line(&text));
+        let mut state = lock(&self.state);
+        if let Some(view) = &mut state.view {
+            view.live.progress(progress, Instant::now());
         } else if state.last_progress.elapsed() >= PROGRESS_LINES {
             state.last_progress = Instant::now();
-            super::talk(&format!("       … {text}"));
+            let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
+            super::talk(&format!("       … {}{percent}", progress.text));
         }
     }
 
-    /// Takes the moving line away, so that a question or an error stands alone.
+    /// Takes the moving lines away, so that a question or an error stands alone.
     pub fn pause(&self) {
-        Self::rest(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn rest(state: &State) {
-        if let Some(bar) = &state.bar {
-            bar.finish_and_clear();
+        if let Some(view) = &mut lock(&self.state).view {
+            view.rest();
         }
     }
 
     /// The end of the run draws the failure of this effect: what else failed before is told now.
     pub fn draws(&self, effect: Option<u64>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         match state.why.take() {
-            Some((failed, why)) if Some(failed) != effect => Self::say(&state, &self.failed(&why)),
+            Some((failed, why)) if Some(failed) != effect => Self::say(&mut state, &self.failed(&why)),
             _ => {}
         }
     }
 
     fn failed(&self, why: &str) -> String {
-        wrap(&format!("{} {why}", self.style.paint("31;1", "failed: ")), "   ", self.style.width)
-    }
-
-    /// Shows the moving line, and keeps it moving while a server or a share takes its time.
-    fn move_on(&self, state: &State, text: &str) {
-        if let Some(bar) = &state.bar {
-            bar.reset();
-            bar.set_message(self.one_line(text));
-            bar.enable_steady_tick(TICK);
-        }
-    }
-
-    /// The moving line keeps clear of the window's edge, so that an echoed `^C` does not break it.
-    fn one_line(&self, text: &str) -> String {
-        cut(text, self.style.width.saturating_sub(20))
+        let style = self.style();
+        wrap(&format!("{} {why}", style.paint("31;1", "failed: ")), "   ", style.width)
     }
 
     /// Says something that does not come from an event, such as that a signal was heard.
     pub fn aside(&self, text: &str) {
-        Self::say(&self.state.lock().unwrap_or_else(PoisonError::into_inner), text);
+        Self::say(&mut lock(&self.state), text);
     }
 
-    fn say(state: &State, text: &str) {
-        match &state.bar {
-            Some(bar) => bar.suspend(|| super::talk(text)),
+    fn say(state: &mut State, text: &str) {
+        match &mut state.view {
+            Some(view) => {
+                view.stays.push_str(text);
+                view.stays.push('\n');
+                if view.shown { view.draw() } else { view.draw_now() }
+            }
             None => super::talk(text),
         }
     }
 
     /// Prints one event.
     pub fn event(&self, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(event, Event::Question { .. } | Event::EffectFinished { parent: None, .. } | Event::EffectFailed { parent: None, .. }) {
-            Self::rest(&state);
+        let mut state = lock(&self.state);
+        match event {
+            Event::RunStarted { steps, .. } | Event::Resumed { steps, .. } => {
+                state.to_come = steps.iter().filter(|step| !step.perhaps).map(|step| step.title.clone()).collect();
+            }
+            Event::StepStarted { step } => state.to_come.retain(|title| title != step),
+            _ => {}
+        }
+        if let Some(view) = &mut state.view {
+            view.live.hear(event, Instant::now());
+            match event {
+                Event::Question { .. } | Event::StepQuestion { .. } | Event::RunFinished { .. } => view.rest(),
+                _ => view.shown = true,
+            }
         }
         match event {
             Event::StepFinished { ok: false, .. } => {}
@@ -124,42 +195,52 @@ impl Human {
             Event::Note { text, .. } if state.why.as_ref().is_some_and(|(_, why)| text.contains(why.as_str())) => state.why = None,
             _ => {
                 if let Some((_, why)) = state.why.take() {
-                    Self::say(&state, &self.failed(&why));
+                    Self::say(&mut state, &self.failed(&why));
                 }
             }
         }
         if let Some(text) = self.line(&mut state, event) {
-            Self::say(&state, &text);
+            Self::say(&mut state, &text);
+        }
+        if matches!(event, Event::RunFinished { .. }) {
+            // nothing is drawn any more
+            state.view = None;
         }
     }
 
     /// Prints what the record has and is not done again: dimmed.
     pub fn replayed(&self, replayed: &Replayed<'_>) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
+        if let Replayed::Step(title) = replayed {
+            state.to_come.retain(|to_come| to_come != title);
+            if let Some(view) = &mut state.view {
+                view.live.before(title);
+            }
+        }
         let text = match replayed {
-            Replayed::Step(title) => format!("\n{}", wrap(title, "", self.style.width)),
+            Replayed::Step(title) => format!("\n{}", wrap(title, "", self.style().width)),
             Replayed::Note(level, text) => {
                 let word = if *level == Level::Warn { "warning" } else { "note   " };
-                wrap(&format!("{word} {text}"), "   ", self.style.width)
+                wrap(&format!("{word} {text}"), "   ", self.style().width)
             }
             Replayed::Effect(recorded) => match (&recorded.ended, recorded.class.as_str()) {
                 (Some(Ended::Finished { outcome, .. }), "asks") => {
-                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", self.style.width)
+                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", self.style().width)
                 }
                 (Some(Ended::Failed(_)), class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "failed, before"),
                 (_, class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "before"),
             },
         };
-        Self::say(&state, &self.style.paint("2", &text));
+        Self::say(&mut state, &self.style.paint("2", &text));
     }
 
     /// An effect's line without colours of its own, as it is dimmed whole.
     fn plain_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&Style { colour: false, ..self.style }, class, server, summary, tail)
+        effect_line(&Style { colour: false, ..self.style() }, class, server, summary, tail)
     }
 
     fn line(&self, state: &mut State, event: &Event) -> Option<String> {
-        let style = &self.style;
+        let style = &self.style();
         match event {
             Event::RunStarted { folder, runbook, site, program, operator, host, lab, unattended, weak, .. } => {
                 state.folder.clone_from(folder);
@@ -192,7 +273,6 @@ impl Human {
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
             Event::EffectStarted { effect, class, summary, parent: None, .. } => {
                 if class != "asks" {
-                    self.move_on(state, summary);
                     state.summaries.insert(*effect, summary.clone());
                 }
                 None
@@ -219,16 +299,9 @@ impl Human {
                 let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
                 Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
             }
-            Event::Answer { effect, answer, by, .. } => {
-                // a question about a change that goes on now
-                if let Some(summary) = state.summaries.get(effect) {
-                    self.move_on(state, summary);
-                }
-                Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
-            }
-            Event::StepAnswer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
+            Event::Answer { answer, by, .. } | Event::StepAnswer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
             // drawn with its evidence by whoever asks
-            Event::Question { .. } => None,
+            Event::Question { .. } | Event::StepQuestion { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),
@@ -241,9 +314,6 @@ impl Human {
                 Some(format!("   {word} {}", seconds(*ms)))
             }
             Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, perhaps, kept, .. } => {
-                if let Some(bar) = state.bar.take() {
-                    bar.finish_and_clear();
-                }
                 let paint = match outcome {
                     RunOutcome::Done => "32;1",
                     RunOutcome::Stopped => "33;1",
@@ -268,6 +338,11 @@ impl Human {
                 }
                 if !perhaps.is_empty() {
                     text.push_str(&self.list("failed, and may be changed in part", perhaps));
+                }
+                if *outcome != RunOutcome::Done && !state.to_come.is_empty() {
+                    text.push_str("\nnot begun:");
+                    let titles = state.to_come.iter().map(|title| wrap_hanging(title, "   ", "     ", style.width));
+                    text.extend(titles.map(|title| format!("\n{title}")));
                 }
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
@@ -301,11 +376,11 @@ impl Human {
         for change in changes {
             if step != Some(&change.step) {
                 let heading = change.step.as_deref().unwrap_or("outside of the steps");
-                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style.width)));
+                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style().width)));
             }
             step = Some(&change.step);
             let server = change.server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
-            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style.width)));
+            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style().width)));
         }
         text
     }
@@ -360,14 +435,6 @@ pub(super) fn seconds(ms: u64) -> String {
         0..1000 => format!("{ms} ms"),
         1000..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
         _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
-    }
-}
-
-fn cut(text: &str, room: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(room) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line,
     }
 }
 
@@ -427,10 +494,5 @@ mod tests {
     fn long_lines_are_broken_at_spaces_and_hang_under_their_text() {
         assert_eq!(wrap("note    one two three four", "   ", 20), "   note    one two\n           three\n           four");
         assert_eq!(wrap("short", "", 20), "short");
-    }
-
-    #[test]
-    fn a_statement_over_several_lines_becomes_one_cut_line() {
-        assert_eq!(cut("SELECT name,\n       state FROM sys.databases", 20), "SELECT name, state F…");
     }
 }

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod human;
 pub mod json;
+mod live;
 mod moving;
 pub mod rehearsals;
 pub mod runs;
