@@ -10,11 +10,15 @@ use crate::report;
 
 /// What names the document of the rules; no primitive is called so.
 const RULES: &str = "rules";
+/// What names the schema of `--format json`.
+const EVENTS: &str = "events";
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cutover docs\n  cutover docs restore_logs\n  cutover docs --table\n  cutover docs rules")]
+#[command(
+    after_help = "Examples:\n  cutover docs\n  cutover docs restore_logs\n  cutover docs --table\n  cutover docs rules\n  cutover docs events"
+)]
 pub struct DocsArgs {
-    /// One primitive, or `rules` for all rules of `check`; all primitives unless given.
+    /// One primitive, `rules` for all rules of `check`, or `events` for the schema of `--format json`; all primitives unless given.
     pub name: Option<String>,
     /// Only the table of all primitives.
     #[arg(long, conflicts_with = "name")]
@@ -24,6 +28,7 @@ pub struct DocsArgs {
 pub fn main(arguments: &DocsArgs) -> Result<u8, CliError> {
     let text = match &arguments.name {
         Some(name) if name == RULES => page::document(),
+        Some(name) if name == EVENTS => format!("{:#}", report::json::schema()),
         Some(name) => match primitives::find(name) {
             Some(primitive) => page_of(primitive),
             None => {

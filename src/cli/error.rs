@@ -88,6 +88,24 @@ pub enum CliError {
     #[error("`{path}` is not an empty folder")]
     #[diagnostic(code(cutover::cli::folder_not_empty), help("name a new folder with `--keep DIR`: nothing in this one is overwritten"))]
     NotEmpty { path: PathBuf },
+    #[error("`{path}` is there already")]
+    #[diagnostic(
+        code(cutover::cli::site_is_there),
+        help("move it away, or name another folder: `init` writes over nothing; the server was not asked")
+    )]
+    SiteIsThere { path: PathBuf },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    FromServer(Box<crate::sqlserver::Failure>),
+    #[error("`{server}` has no log shipping: it is the secondary of no database")]
+    #[diagnostic(
+        code(cutover::cli::not_shipped),
+        help("name the backup SQL Server, whose msdb has the rows; or leave `--from-server` out and fill in the site file by hand")
+    )]
+    NotShipped { server: String },
+    #[error("`{server}` is the secondary of these databases: {names}")]
+    #[diagnostic(code(cutover::cli::which_database), help("name the one to fail over with `--database NAME`; nothing was written"))]
+    WhichDatabase { server: String, names: String },
     #[error("cannot use the folder `{path}`")]
     #[diagnostic(code(cutover::cli::folder), help("name a folder that you may write to"))]
     Folder {
@@ -152,16 +170,9 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{why}")]
-    #[diagnostic(code(cutover::cli::answers), help("{help}"))]
-    Answers {
-        why: String,
-        #[source_code]
-        text: miette::NamedSource<std::sync::Arc<str>>,
-        #[label("here")]
-        span: miette::SourceSpan,
-        help: String,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Answers(Box<WrongAnswers>),
     #[error("no question has the id `{id}`")]
     #[diagnostic(code(cutover::cli::no_such_question), help("{help}"))]
     NoSuchQuestion { id: String, help: String },
@@ -175,6 +186,19 @@ impl From<crate::lab::ScenarioError> for CliError {
     fn from(error: crate::lab::ScenarioError) -> Self {
         Self::Scenario(Box::new(error))
     }
+}
+
+/// A file of answers says something that is no answer.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{why}")]
+#[diagnostic(code(cutover::cli::answers), help("{help}"))]
+pub struct WrongAnswers {
+    pub why: String,
+    #[source_code]
+    pub text: miette::NamedSource<std::sync::Arc<str>>,
+    #[label("here")]
+    pub span: miette::SourceSpan,
+    pub help: String,
 }
 
 impl CliError {
@@ -205,16 +229,19 @@ impl CliError {
             | Self::NotEmpty { .. }
             | Self::Dangerous { .. }
             | Self::AnswersUnreadable { .. }
-            | Self::Answers { .. }
+            | Self::Answers(_)
             | Self::NoSuchQuestion { .. }
-            | Self::NoSuchName { .. } => exit::USAGE,
+            | Self::NoSuchName { .. }
+            | Self::SiteIsThere { .. }
+            | Self::NotShipped { .. }
+            | Self::WhichDatabase { .. } => exit::USAGE,
             #[cfg(feature = "lab")]
             Self::Scenario(_) => exit::USAGE,
             #[cfg(feature = "lab")]
             Self::Lab(_) => exit::FAILED,
             #[cfg(not(feature = "lab"))]
             Self::NoLab => exit::USAGE,
-            Self::Journal(_) | Self::Runtime(_) | Self::LabShell { .. } => exit::FAILED,
+            Self::Journal(_) | Self::Runtime(_) | Self::LabShell { .. } | Self::FromServer(_) => exit::FAILED,
         }
     }
 }

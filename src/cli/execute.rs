@@ -11,7 +11,7 @@ use crate::journal::{Attempt, Chosen, Journal, Kept, Lock, RunOutcome, runs_fold
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
-use crate::report::{self, Style, human::Human};
+use crate::report::{self, Style, human::Human, json::Json};
 use crate::script::{self, Script, Source};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
@@ -92,43 +92,29 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         }
     });
     let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.connection(), record::who()));
-    let (heard, again, progressed, format) = (human.clone(), human.clone(), human.clone(), asked.format);
+    let json = (asked.format == Format::Json).then(|| Arc::new(Json::new()));
+    let (heard, again, progressed) = ((human.clone(), json.clone()), (human.clone(), json.clone()), (human.clone(), json));
     let effects = Effects::new(Setup {
         journal,
         operator,
         runtime: runtime.handle().clone(),
         cancel,
         steps: begun.steps.clone(),
-        on_event: Box::new(move |event, at| match format {
-            Format::Human => heard.event(event),
-            Format::Json => report::json::event(event, at),
+        on_event: Box::new(move |event, at| match &heard {
+            (_, Some(json)) => json.event(event, at),
+            (human, None) => human.event(event),
         }),
-        on_replay: Box::new(move |replayed| match format {
-            Format::Human => again.replayed(replayed),
-            Format::Json => report::json::replayed(replayed),
+        on_replay: Box::new(move |replayed| match &again {
+            (_, Some(json)) => json.replayed(replayed),
+            (human, None) => human.replayed(replayed),
         }),
-        on_progress: Arc::new(move |progress| {
-            if format == Format::Human {
-                progressed.progress(&progress);
-            }
+        on_progress: Arc::new(move |progress| match &progressed {
+            (_, Some(json)) => json.progress(progress),
+            (human, None) => human.progress(&progress),
         }),
         guard: locks.clone(),
     });
-    let run = Arc::new(Run {
-        effects,
-        servers: servers.clone(),
-        shell: site.powershell.as_ref().map(|shell| Shell {
-            session: Arc::new(Session::new(Program {
-                program: shell.program.clone(),
-                arguments: shell.arguments.clone(),
-                module: shell.module.clone(),
-                folder: Some(folder.clone()),
-                hello_limit: None,
-            })),
-            allow: shell.allow.clone(),
-        }),
-        headers: Default::default(),
-    });
+    let run = Arc::new(Run { effects, servers: servers.clone(), shell: shell(site, &folder), headers: Default::default() });
     let _ = listener.set(Arc::downgrade(&run));
     run.effects.begin_attempt(attempt);
     let ended = match run.effects.run_started(&begun.event(&folder, lab, asked.policy.yes, site)) {
@@ -162,8 +148,9 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         ending.why = Some(why);
     }
     run.effects.run_finished(ending, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
-    if outcome != RunOutcome::Done && !asked.rehearsal && format == Format::Human {
-        report::talk(&style.wrapped(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string()))));
+    if outcome != RunOutcome::Done && !asked.rehearsal && asked.format == Format::Human {
+        // in one line, so that it can be copied
+        report::talk(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string())));
     }
     drop(lock);
     Ok(code)
@@ -196,7 +183,7 @@ fn evaluate(script: &Arc<Script>, run: &Arc<Run>, site: &Site, human: &Human, st
 fn failed(error: &RunError, run: &Run, human: &Human, style: &Style) {
     human.draws(error.failure.as_ref().map(|failure| failure.effect));
     let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
-    report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
+    report::talk(&step.map_or_else(String::new, |step| style.wrapped(&format!("\nfailed in the step `{step}`"))));
     report::explained(error, &error.words(), style);
 }
 
@@ -214,7 +201,7 @@ fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {
 }
 
 /// Why a run stopped, and the next act.
-fn stopped(stop: &Stop, half_done: bool) -> String {
+pub(super) fn stopped(stop: &Stop, half_done: bool) -> String {
     match stop {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
@@ -262,8 +249,23 @@ pub(super) fn shell_word(text: &str) -> String {
     if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
+/// The site's management shell, whose script is written into the run's folder.
+pub(super) fn shell(site: &Site, folder: &Path) -> Option<Shell> {
+    site.powershell.as_ref().map(|shell| Shell {
+        session: Arc::new(Session::new(Program {
+            program: shell.program.clone(),
+            arguments: shell.arguments.clone(),
+            module: shell.module.clone(),
+            cmdlets: shell.allow.clone(),
+            folder: Some(folder.to_owned()),
+            hello_limit: None,
+        })),
+        allow: shell.allow.clone(),
+    })
+}
+
 /// One server of the site as the back end connects to it.
-fn target(server: &SqlServer, run: &str) -> Target {
+pub(super) fn target(server: &SqlServer, run: &str) -> Target {
     let (account, user, password) = match &server.auth {
         Auth::Sql { user, password } => (Account::Sql, user.as_str(), Some(password.clone())),
         Auth::Windows { user, password, .. } => (Account::Windows, user.as_str(), Some(password.clone())),

@@ -3,11 +3,13 @@
 mod check;
 mod divergence;
 mod docs;
+mod doctor;
 mod error;
 mod execute;
 pub mod exit;
 mod explain;
 mod guard;
+mod init;
 #[cfg_attr(not(feature = "lab"), path = "without_lab.rs")]
 mod lab;
 mod options;
@@ -52,6 +54,10 @@ enum Command {
     Rehearse(rehearse::RehearseArgs),
     /// Serve the lab for any client until Ctrl-C.
     Lab(lab::LabArgs),
+    /// Look at everything that a failover needs, and change nothing.
+    Doctor(doctor::DoctorArgs),
+    /// Make a folder for a site: runbooks and modules to edit, a site file, a CI file.
+    Init(init::InitArgs),
     /// Find what is wrong or dangerous in runbooks, without running anything.
     Check(check::CheckArgs),
     /// Explain a rule of `check`, or an error number of SQL Server.
@@ -106,6 +112,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Runs(arguments) => runs::main(&arguments),
         Command::Rehearse(arguments) => rehearse::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
+        Command::Doctor(arguments) => doctor::main(&arguments),
+        Command::Init(arguments) => init::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Explain(arguments) => explain::main(&arguments),
         Command::Docs(arguments) => docs::main(&arguments),

@@ -10,6 +10,10 @@ pub enum EffectError {
     #[error("a test may only read: `{summary}` would change something")]
     #[diagnostic(code(cutover::effect::change_in_test), help("move the change out of `done_when` or `wait_until`, into a call of its own"))]
     ChangeInTest { summary: String },
+    /// A run that only looks changes nothing and asks nobody.
+    #[error("nothing is changed or asked here: `{summary}` was not begun")]
+    #[diagnostic(code(cutover::effect::only_looks), help("take it out of `doctor.rhai`: a doctor only looks"))]
+    OnlyLooks { summary: String },
     /// A test is asked any number of times, and on resume not at all: it is no place in the procedure.
     #[error("a test may only read: it cannot have the step `{title}`")]
     #[diagnostic(code(cutover::effect::step_in_test), help("move the step out of `done_when` or `wait_until`"))]

@@ -141,6 +141,8 @@ pub struct Effects {
     pub(super) on_replay: OnReplay,
     pub(super) on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
     pub(super) guard: Arc<dyn Guard>,
+    /// changes and questions are refused
+    pub(super) only_looks: bool,
     state: Mutex<State>,
     /// how many requests to stop are recorded
     pub(super) interrupted: Mutex<u8>,
@@ -240,10 +242,17 @@ impl Effects {
             on_replay: setup.on_replay,
             on_progress: setup.on_progress,
             guard: setup.guard,
+            only_looks: false,
             state: Mutex::default(),
             interrupted: Mutex::default(),
             began: Instant::now(),
         }
+    }
+
+    /// A run that changes nothing and asks nobody: what would is refused before anything is sent.
+    #[must_use]
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

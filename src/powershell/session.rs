@@ -38,6 +38,8 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// The module that holds the cmdlets; empty: none is imported.
     pub module: String,
+    /// Cmdlets to look for at the start; [`Hello::missing`] tells those that are not there.
+    pub cmdlets: Vec<String>,
     /// Where the bridge script is written; absent: a temporary folder.
     pub folder: Option<PathBuf>,
     /// How long start and import may take; absent: two minutes.
@@ -227,7 +229,7 @@ impl Session {
             Answer::Warning { message } => tracing::info!(%message, "the management shell warns"),
             _ => {}
         };
-        let request = Request::Hello { module: module.clone() };
+        let request = Request::Hello { module: module.clone(), cmdlets: self.program.cmdlets.clone() };
         let ended = timeout(limit, running.exchange(&request, 0, &mut collect)).await;
         let ok = self.conclude(ended, &mut running, &doing, limit, false).await?;
         match hello {
@@ -446,6 +448,7 @@ mod tests {
             program: program.to_owned(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             module: "Lync".to_owned(),
+            cmdlets: Vec::new(),
             folder: None,
             hello_limit: None,
         })
@@ -622,6 +625,7 @@ mod tests {
             program: r"C:\Windows\System32\WindowsPowerShell\v1.0\PowerShell.EXE".to_owned(),
             arguments: Vec::new(),
             module: String::new(),
+            cmdlets: Vec::new(),
             folder: Some(folder.path().to_owned()),
             hello_limit: None,
         });

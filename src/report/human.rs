@@ -2,14 +2,14 @@
 //! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Style;
-use super::live::Live;
-use super::moving::Frame;
+use super::live::{Live, cut};
+use super::moving::Screen;
+use super::{Seldom, Style};
 use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
@@ -17,15 +17,15 @@ pub struct Human {
     style: Style,
     /// the record goes away when the program ends
     passing: bool,
-    state: Arc<Mutex<State>>,
+    /// at a terminal only
+    screen: Option<Screen<Live>>,
+    progress: Seldom,
+    state: Mutex<State>,
 }
 
 struct State {
     /// effects under way, by number
     summaries: HashMap<u64, String>,
-    /// at a terminal only
-    view: Option<View>,
-    last_progress: Instant,
     folder: String,
     /// steps that are not begun, as far as the runbook's text has them
     to_come: Vec<String>,
@@ -33,88 +33,22 @@ struct State {
     why: Option<(u64, String)>,
 }
 
-/// The end of the screen, which is drawn anew.
-struct View {
-    live: Live,
-    frame: Frame,
-    colour: bool,
-    /// a question or an error stands alone
-    shown: bool,
-    /// what stays on the screen and is not written yet
-    stays: String,
-    drawn: Instant,
-}
-
+/// What took less milliseconds is not timed.
+const WORTH_TELLING: u64 = 100;
+/// Columns that are kept for the time, so that a statement is cut at the same place however long it took.
+const TIME: usize = 8;
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
-/// At a terminal, the screen is drawn at most this often.
-const TICK: Duration = Duration::from_millis(100);
-/// Rows of the window that stay free for what was said.
-const ABOVE: usize = 6;
-
-impl View {
-    /// Draws, unless that was just done: then the ticking does it.
-    fn draw(&mut self) {
-        if self.drawn.elapsed() >= TICK {
-            self.draw_now();
-        }
-    }
-
-    fn draw_now(&mut self) {
-        let (columns, rows) = Frame::window();
-        let style = Style { width: Frame::room(columns), colour: self.colour, live: true };
-        let lines = match self.shown {
-            true => self.live.lines(&style, rows.saturating_sub(ABOVE).clamp(3, 16), Instant::now()),
-            false => Vec::new(),
-        };
-        self.drawn = Instant::now();
-        self.frame.draw(&std::mem::take(&mut self.stays), lines, columns);
-    }
-
-    /// What was said is written, what is drawn anew is taken away.
-    fn rest(&mut self) {
-        self.shown = false;
-        self.draw_now();
-    }
-}
-
-/// Draws the screen again and again, until the run's end.
-fn tick(state: &Weak<Mutex<State>>) {
-    while let Some(state) = state.upgrade() {
-        match &mut lock(&state).view {
-            Some(view) if view.shown => view.draw(),
-            Some(_) => {}
-            None => return,
-        }
-        drop(state);
-        std::thread::sleep(TICK);
-    }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let now = Instant::now();
-        let view = style.live.then(|| View {
-            live: Live::new(now),
-            frame: Frame::default(),
-            colour: style.colour,
-            shown: false,
-            stays: String::new(),
-            drawn: now,
-        });
-        let live = view.is_some();
-        let state =
-            State { summaries: HashMap::new(), view, last_progress: now, folder: String::new(), to_come: Vec::new(), why: None };
-        let state = Arc::new(Mutex::new(state));
-        if live {
-            let state = Arc::downgrade(&state);
-            std::thread::spawn(move || tick(&state));
-        }
-        Self { style, passing, state }
+        let screen = style.live.then(|| Screen::new(Live::new(Instant::now()), style.colour));
+        let state = State { summaries: HashMap::new(), folder: String::new(), to_come: Vec::new(), why: None };
+        Self { style, passing, screen, progress: Seldom::new(PROGRESS_LINES), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As wide as the window is now.
@@ -124,11 +58,11 @@ impl Human {
 
     /// How far the effect in flight is.
     pub fn progress(&self, progress: &Progress) {
-        let mut state = lock(&self.state);
-        if let Some(view) = &mut state.view {
-            view.live.progress(progress, Instant::now());
-        } else if state.last_progress.elapsed() >= PROGRESS_LINES {
-            state.last_progress = Instant::now();
+        if let Some(screen) = &self.screen {
+            screen.change(|live| live.progress(progress, Instant::now()));
+            return;
+        }
+        if self.progress.lets() {
             let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
             super::talk(&format!("       … {}{percent}", progress.text));
         }
@@ -136,16 +70,15 @@ impl Human {
 
     /// Takes the moving lines away, so that a question or an error stands alone.
     pub fn pause(&self) {
-        if let Some(view) = &mut lock(&self.state).view {
-            view.rest();
+        if let Some(screen) = &self.screen {
+            screen.rest();
         }
     }
 
     /// The end of the run draws the failure of this effect: what else failed before is told now.
     pub fn draws(&self, effect: Option<u64>) {
-        let mut state = lock(&self.state);
-        match state.why.take() {
-            Some((failed, why)) if Some(failed) != effect => Self::say(&mut state, &self.failed(&why)),
+        match self.state().why.take() {
+            Some((failed, why)) if Some(failed) != effect => self.aside(&self.failed(&why)),
             _ => {}
         }
     }
@@ -157,23 +90,15 @@ impl Human {
 
     /// Says something that does not come from an event, such as that a signal was heard.
     pub fn aside(&self, text: &str) {
-        Self::say(&mut lock(&self.state), text);
-    }
-
-    fn say(state: &mut State, text: &str) {
-        match &mut state.view {
-            Some(view) => {
-                view.stays.push_str(text);
-                view.stays.push('\n');
-                if view.shown { view.draw() } else { view.draw_now() }
-            }
+        match &self.screen {
+            Some(screen) => screen.say(text),
             None => super::talk(text),
         }
     }
 
     /// Prints one event.
     pub fn event(&self, event: &Event) {
-        let mut state = lock(&self.state);
+        let mut state = self.state();
         match event {
             Event::RunStarted { steps, .. } | Event::Resumed { steps, .. } => {
                 state.to_come = steps.iter().filter(|step| !step.perhaps).map(|step| step.title.clone()).collect();
@@ -181,12 +106,8 @@ impl Human {
             Event::StepStarted { step } => state.to_come.retain(|title| title != step),
             _ => {}
         }
-        if let Some(view) = &mut state.view {
-            view.live.hear(event, Instant::now());
-            match event {
-                Event::Question { .. } | Event::StepQuestion { .. } | Event::RunFinished { .. } => view.rest(),
-                _ => view.shown = true,
-            }
+        if let Some(screen) = &self.screen {
+            screen.change(|live| live.hear(event, Instant::now()));
         }
         match event {
             Event::StepFinished { ok: false, .. } => {}
@@ -195,48 +116,49 @@ impl Human {
             Event::Note { text, .. } if state.why.as_ref().is_some_and(|(_, why)| text.contains(why.as_str())) => state.why = None,
             _ => {
                 if let Some((_, why)) = state.why.take() {
-                    Self::say(&mut state, &self.failed(&why));
+                    self.aside(&self.failed(&why));
                 }
             }
         }
         if let Some(text) = self.line(&mut state, event) {
-            Self::say(&mut state, &text);
+            self.aside(&text);
         }
-        if matches!(event, Event::RunFinished { .. }) {
-            // nothing is drawn any more
-            state.view = None;
+        match (&self.screen, event) {
+            (Some(screen), Event::Question { .. } | Event::StepQuestion { .. } | Event::RunFinished { .. }) => screen.rest(),
+            (Some(screen), _) => screen.show(),
+            (None, _) => {}
         }
     }
 
     /// Prints what the record has and is not done again: dimmed.
     pub fn replayed(&self, replayed: &Replayed<'_>) {
-        let mut state = lock(&self.state);
         if let Replayed::Step(title) = replayed {
-            state.to_come.retain(|to_come| to_come != title);
-            if let Some(view) = &mut state.view {
-                view.live.before(title);
+            self.state().to_come.retain(|to_come| to_come != title);
+            if let Some(screen) = &self.screen {
+                screen.change(|live| live.before(title));
             }
         }
+        let width = self.style().width;
         let text = match replayed {
-            Replayed::Step(title) => format!("\n{}", wrap(title, "", self.style().width)),
+            Replayed::Step(title) => format!("\n{}", wrap(title, "", width)),
             Replayed::Note(level, text) => {
                 let word = if *level == Level::Warn { "warning" } else { "note   " };
-                wrap(&format!("{word} {text}"), "   ", self.style().width)
+                wrap(&format!("{word} {text}"), "   ", width)
             }
             Replayed::Effect(recorded) => match (&recorded.ended, recorded.class.as_str()) {
                 (Some(Ended::Finished { outcome, .. }), "asks") => {
-                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", self.style().width)
+                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", width)
                 }
                 (Some(Ended::Failed(_)), class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "failed, before"),
                 (_, class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "before"),
             },
         };
-        Self::say(&mut state, &self.style.paint("2", &text));
+        self.aside(&self.style.paint("2", &text));
     }
 
     /// An effect's line without colours of its own, as it is dimmed whole.
     fn plain_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&Style { colour: false, ..self.style() }, class, server, summary, tail)
+        effect_line(&Style { colour: false, ..self.style() }, class, server, summary, tail, "")
     }
 
     fn line(&self, state: &mut State, event: &Event) -> Option<String> {
@@ -288,18 +210,19 @@ impl Human {
                 } else if *verified {
                     tail.push("verified".to_owned());
                 }
-                if *ms >= 100 {
-                    tail.push(seconds(*ms));
-                }
-                Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
+                let took = if *ms < WORTH_TELLING { None } else { Some(seconds(*ms)) };
+                let took = took.map(|took| if tail.is_empty() { took } else { format!(", {took}") });
+                Some(effect_line(style, class, server.as_deref(), &summary, &tail.join(", "), &took.unwrap_or_default()))
             }
             Event::EffectFailed { effect, class, server, ms, message, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
                 state.why = Some((*effect, message.clone()));
-                let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
-                Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
+                let after = if *ms < WORTH_TELLING { String::new() } else { format!(" after {}", seconds(*ms)) };
+                Some(effect_line(style, class, server.as_deref(), &summary, &style.paint("31;1", "failed"), &style.paint("31;1", &after)))
             }
-            Event::Answer { answer, by, .. } | Event::StepAnswer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
+            Event::Answer { answer, by, .. } | Event::StepAnswer { answer, by, .. } => {
+                Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
+            }
             // drawn with its evidence by whoever asks
             Event::Question { .. } | Event::StepQuestion { .. } => None,
             Event::Note { level, text, .. } => {
@@ -320,7 +243,8 @@ impl Human {
                     RunOutcome::Failed | RunOutcome::InDoubt => "31;1",
                 };
                 let word = style.paint(paint, outcome.word());
-                let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                let ended = format!("{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                let mut text = format!("\n{}", wrap(&ended, "", style.width));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
                         let certain = if in_doubt.is_empty() && perhaps.is_empty() {
@@ -360,7 +284,9 @@ impl Human {
                     }
                 }
                 text.push_str(&match self.passing {
-                    true => "\nthe rehearsal's record and lab are removed now; `--keep DIR` keeps them".to_owned(),
+                    true => {
+                        format!("\n{}", wrap("the rehearsal's record and lab are removed now; `--keep DIR` keeps them", "", style.width))
+                    }
                     false => format!("\nrecord: {}", state.folder),
                 });
                 Some(text)
@@ -376,7 +302,7 @@ impl Human {
         for change in changes {
             if step != Some(&change.step) {
                 let heading = change.step.as_deref().unwrap_or("outside of the steps");
-                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style().width)));
+                text.push_str(&format!("\n{}", wrap_hanging(heading, "   ", "     ", self.style().width)));
             }
             step = Some(&change.step);
             let server = change.server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
@@ -384,22 +310,18 @@ impl Human {
         }
         text
     }
-
-    fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&self.style, class, server, summary, tail)
-    }
 }
 
 /// One line an effect, long statements cut: the record has them whole.
-fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
+fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str, took: &str) -> String {
     let word = match class {
         "changes" => style.paint("35;1", "CHANGE "),
         "tells" => style.paint("34", "keep   "),
         _ => style.paint("2", "read   "),
     };
     let server = server.map(|s| format!("{s}: ")).unwrap_or_default();
-    let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
-    let room = style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
+    let room = style.width.saturating_sub(15 + TIME + server.chars().count() + visible(tail)).max(24);
+    let tail = if tail.is_empty() && took.is_empty() { String::new() } else { format!(" ({tail}{took})") };
     let summary = match class {
         "changes" => summary.to_owned(),
         // the word says it already

@@ -7,6 +7,7 @@ use textwrap::core::display_width;
 
 use super::Style;
 use super::human::{plural, seconds};
+use super::moving::Shown;
 use crate::journal::{Event, Level, Progress, StepAhead};
 
 /// Narrower than this, a mark stands for a word, and what stood beside the bar stands below it.
@@ -108,31 +109,15 @@ impl Live {
         }
     }
 
-    /// The lines as they are now, none wider than `width`, at most `height` of them; painted if there is colour.
-    pub(super) fn lines(&self, style: &Style, height: usize, now: Instant) -> Vec<String> {
-        let width = style.width;
-        let under_way = self.under_way(style, now);
-        let room = height.saturating_sub(1 + under_way.len()).max(1);
-        let mut lines = vec![style.paint("2", &cut(&self.heading(now), width))];
-        let mut below = Some(under_way);
-        for (step, folded) in self.folded(room) {
-            lines.push(match step {
-                Some(step) => step_line(step, style, now),
-                None => style.paint("2", &cut(&format!("{}{folded}", if width < WIDE { "· " } else { "         " }), width)),
-            });
-            if step.is_some_and(|step| matches!(step.is, Is::Now(_))) {
-                lines.extend(below.take().unwrap_or_default());
-            }
-        }
-        lines.extend(below.unwrap_or_default());
-        lines.truncate(height.max(1));
-        lines
-    }
-
-    fn heading(&self, now: Instant) -> String {
+    fn heading(&self, now: Instant, width: usize) -> String {
         let done = self.steps.iter().filter(|step| matches!(step.is, Is::Done(_))).count();
         let all = self.steps.iter().filter(|step| step.is != Is::Perhaps).count();
-        let mut text = format!("── {done} of {} done · {}", plural(all, "step"), clock(now.duration_since(self.began)));
+        let took = clock(now.duration_since(self.began));
+        let mut text = if width < WIDE {
+            format!("{done} of {all} · {took}")
+        } else {
+            format!("── {done} of {} done · {took}", plural(all, "step"))
+        };
         if self.warnings > 0 {
             text.push_str(&format!(" · {}", plural(self.warnings, "warning")));
         }
@@ -192,15 +177,38 @@ impl Live {
             if rated && !doing.waits && fraction < 1.0 {
                 parts.push(format!("{} left", clock(since.mul_f64((1.0 - fraction) / fraction))));
             }
-            if width < WIDE && parts.len() > 1 {
-                let rest = parts.split_off(1).join(" · ");
-                lines.push(cut(&format!("{indent}{}", parts.concat()), width));
-                lines.push(cut(&format!("{indent}{rest}"), width));
-            } else {
+            let below = if width < WIDE { parts.split_off(1) } else { Vec::new() };
+            for parts in [parts, below].iter_mut().filter(|parts| !parts.is_empty()) {
+                // how fast it is says least
+                if parts.len() > 2 && display_width(&parts.join(" · ")) + indent.len() > width {
+                    parts.remove(parts.len() - 2);
+                }
                 lines.push(cut(&format!("{indent}{}", parts.join(" · ")), width));
             }
         }
         lines.push(cut(&format!("{indent}{}", progress.text), width));
+        lines
+    }
+}
+
+impl Shown for Live {
+    fn lines(&self, style: &Style, height: usize, now: Instant) -> Vec<String> {
+        let width = style.width;
+        let under_way = self.under_way(style, now);
+        let room = height.saturating_sub(1 + under_way.len()).max(1);
+        let mut lines = vec![style.paint("2", &cut(&self.heading(now, width), width))];
+        let mut below = Some(under_way);
+        for (step, folded) in self.folded(room) {
+            lines.push(match step {
+                Some(step) => step_line(step, style, now),
+                None => style.paint("2", &cut(&format!("{}{folded}", if width < WIDE { "· " } else { "         " }), width)),
+            });
+            if step.is_some_and(|step| matches!(step.is, Is::Now(_))) {
+                lines.extend(below.take().unwrap_or_default());
+            }
+        }
+        lines.extend(below.unwrap_or_default());
+        lines.truncate(height.max(1));
         lines
     }
 }
@@ -219,13 +227,13 @@ fn step_line(step: &Step, style: &Style, now: Instant) -> String {
 }
 
 /// A text cut so that the other stands at the right edge.
-fn beside(text: &str, right: &str, width: usize) -> String {
+pub(super) fn beside(text: &str, right: &str, width: usize) -> String {
     if right.is_empty() {
         return cut(text, width);
     }
-    let room = width.saturating_sub(display_width(right) + 2);
+    let Some(room) = width.checked_sub(display_width(right) + 2) else { return cut(text, width) };
     let text = cut(text, room);
-    format!("{text}{}{right}", " ".repeat((width - display_width(right)).saturating_sub(display_width(&text))))
+    format!("{text}{}{right}", " ".repeat(width.saturating_sub(display_width(right) + display_width(&text))))
 }
 
 /// The beginning of a text that fits, in one line.
@@ -247,7 +255,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 }
 
 /// A time as a clock shows it, in whole seconds.
-fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let s = time.as_secs();
     match s {
         0..60 => format!("{s} s"),
@@ -319,17 +327,53 @@ mod tests {
 
     #[test]
     fn a_wide_window_has_words_and_times() {
-        insta::assert_snapshot!(drawn(100, 14), @"");
+        insta::assert_snapshot!(drawn(100, 14), @r"
+        ── 2 of 7 steps done · 1 min 23 s · 1 warning
+        done     Before anything is changed: what is there                                             2.7 s
+        done     1. Remove log shipping from the Persistent Chat Server Backup Log Shipping dat…  1 min 02 s
+        now      2. Copy any uncopied backup files from the backup share to the copy destination fold…  12 s
+                 copy mgc_*.trn from \\dr-fs-01\LogShip to \\dr-sql-01\LogShip$                          8 s
+                 ███████████████░░░░░░░░░░░░░░░  53 % · 12.1 MB of 22.9 MB · 1.7 MB/s · 6 s left
+                 copying mgc_20261127050200.trn (8 of 15 files)
+        to come  3. Apply any unapplied transaction log backups in sequence to the secondary database
+        to come  4. Bring the backup mgc database online
+        perhaps  1, put off. Remove log shipping
+        to come  5. Fail over to the mgc backup database
+        to come  7. Set the Persistent Chat Server active servers
+        ");
     }
 
     #[test]
     fn a_narrow_window_has_marks() {
-        insta::assert_snapshot!(drawn(40, 14), @"");
+        insta::assert_snapshot!(drawn(40, 14), @r"
+        2 of 7 · 1 min 23 s · 1 warning
+        √ Before anything is changed: wh…  2.7 s
+        √ 1. Remove log shipping fr…  1 min 02 s
+        ► 2. Copy any uncopied backup fil…  12 s
+          copy mgc_*.trn from \\dr-fs-01\L…  8 s
+          ████████░░░░░░░░  53 %
+          12.1 MB of 22.9 MB · 6 s left
+          copying mgc_20261127050200.trn (8 of…
+        · 3. Apply any unapplied transaction lo…
+        · 4. Bring the backup mgc database onli…
+        ? 1, put off. Remove log shipping
+        · 5. Fail over to the mgc backup databa…
+        · 7. Set the Persistent Chat Server act…
+        ");
     }
 
     #[test]
     fn a_low_window_folds_what_is_done_and_what_is_far_ahead() {
-        insta::assert_snapshot!(drawn(80, 8), @"");
+        insta::assert_snapshot!(drawn(80, 8), @r"
+        ── 2 of 7 steps done · 1 min 23 s · 1 warning
+                 2 steps before
+        now      2. Copy any uncopied backup files from the backup share to the c…  12 s
+                 copy mgc_*.trn from \\dr-fs-01\LogShip to \\dr-sql-01\LogShip$      8 s
+                 █████████████░░░░░░░░░░░░░  53 % · 12.1 MB of 22.9 MB · 6 s left
+                 copying mgc_20261127050200.trn (8 of 15 files)
+        to come  3. Apply any unapplied transaction log backups in sequence to the seco…
+                 4 more to come
+        ");
     }
 
     #[test]
