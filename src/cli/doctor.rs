@@ -23,12 +23,10 @@ use crate::site::Site;
 use crate::sqlserver::{AppLock, Servers};
 
 #[derive(Args)]
-#[command(
-    after_help = "Each check is a line: ok, warning, or FAILED if it would stop the failover. Nothing is changed, and no run that is\n\
-                  under way is disturbed. `doctor.rhai` beside the site file, else here, is run instead of the built-in one.\n\n\
+#[command(after_help = "Each check is a line: ok, warning, or FAILED if it would stop the failover. Nothing is changed, and no run that \
+                  is under way is disturbed. `doctor.rhai` beside the site file, else here, is run instead of the built-in one.\n\n\
                   Exit codes: 0 nothing would stop the failover, 1 something would, 2 could not look\n\n\
-                  Examples:\n  cutover doctor\n  cutover doctor --site site.toml --format json > doctor.json"
-)]
+                  Examples:\n  cutover doctor\n  cutover doctor --site site.toml --format json > doctor.json")]
 pub struct DoctorArgs {
     /// The site file; `site.toml` here unless given.
     #[arg(long, value_name = "FILE")]

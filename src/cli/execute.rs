@@ -7,12 +7,12 @@ use super::guard::Locks;
 use super::{CliError, Format, exit, record};
 use crate::effect::{Cancel, Effects, Ending, Setup, Stop};
 use crate::host::{self, Ended, RunError};
-use crate::journal::{Attempt, Chosen, Journal, Kept, Lock, RunOutcome, runs_folder};
+use crate::journal::{Attempt, Chosen, Event, Journal, Kept, Lock, RunOutcome, runs_folder};
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
-use crate::report::{self, Style, human::Human, json::Json};
-use crate::script::{self, Script, Source};
+use crate::report::{self, Loudness, Style, human::Human, json::Json};
+use crate::script::{self, Script, Source, nearest};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
 
@@ -21,6 +21,7 @@ pub(super) struct Asked {
     /// What was answered beforehand.
     pub(super) policy: Policy,
     pub(super) format: Format,
+    pub(super) loudness: Loudness,
     /// The record goes away with a rehearsal that is not kept.
     pub(super) passing: bool,
     /// The servers go away with the command: there is nothing to resume afterwards.
@@ -41,9 +42,36 @@ pub(super) struct Ready {
 /// A runbook that is there at all; looked for before anything takes its time.
 pub(super) fn runbook_file(path: &Path) -> Result<Source<'_>, CliError> {
     if path.try_exists().is_ok_and(|there| !there) {
-        return Err(CliError::NoRunbook { path: path.to_owned() });
+        return Err(CliError::NoRunbook { path: path.to_owned(), help: other_runbook(path) });
     }
     Ok(Source::Path(path))
+}
+
+/// Where a runbook that is not there may be: the name without its ending, in `runbooks`, or another one spelt nearly so.
+fn other_runbook(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let named = path.with_extension("rhai");
+    let mut looked = vec![folder.unwrap_or(Path::new(".")).to_owned()];
+    if folder.is_none() {
+        looked.push("runbooks".into());
+    }
+    let there: Vec<PathBuf> = looked
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rhai"))
+        .collect();
+    let name_of = |file: &Path| file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let wanted = name_of(&named);
+    let names: Vec<String> = there.iter().map(|file| name_of(file)).collect();
+    let meant = nearest(&wanted, names.iter().map(String::as_str));
+    let meant = meant.and_then(|meant| there.iter().find(|file| name_of(file) == meant));
+    let looked: Vec<String> = looked.iter().map(|folder| format!("`{}`", folder.display())).collect();
+    let looked = looked.join(" and ");
+    match meant.map(|file| file.strip_prefix(".").unwrap_or(file)) {
+        Some(file) => format!("did you mean `{}`? Else give the path of a `.rhai` file; looked in {looked}", file.display()),
+        None => format!("give the path of a `.rhai` file; looked in {looked}"),
+    }
 }
 
 /// Reads a site file with its overrides.
@@ -78,7 +106,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     let servers = Servers::new(site.sql.values().map(|server| target(server, &begun.connection())));
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
-    let style = Style::of_stderr();
+    let style = Style { loudness: asked.loudness, ..Style::of_stderr() };
     let policy = Policy { lab, ..asked.policy.clone() };
     let operator = Operator::new(policy, style.colour, asked.format == Format::Human);
     let human = Arc::new(Human::new(style, asked.passing));
@@ -100,9 +128,12 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         runtime: runtime.handle().clone(),
         cancel,
         steps: begun.steps.clone(),
-        on_event: Box::new(move |event, at| match &heard {
-            (_, Some(json)) => json.event(event, at),
-            (human, None) => human.event(event),
+        on_event: Box::new(move |event, at| {
+            log(event, at);
+            match &heard {
+                (_, Some(json)) => json.event(event, at),
+                (human, None) => human.event(event),
+            }
         }),
         on_replay: Box::new(move |replayed| match &again {
             (_, Some(json)) => json.replayed(replayed),
@@ -154,6 +185,34 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     }
     drop(lock);
     Ok(code)
+}
+
+/// What an event says in few words, for the log: the record has it whole.
+fn log(event: &Event, at: jiff::Timestamp) {
+    const SHORT: &[&str] = &[
+        "event",
+        "run",
+        "effect",
+        "step",
+        "primitive",
+        "server",
+        "title",
+        "message",
+        "code",
+        "ms",
+        "outcome",
+        "exit",
+        "replays",
+        "differs",
+    ];
+    if tracing::enabled!(tracing::Level::INFO) {
+        let mut event = event.to_json(at);
+        if let Some(fields) = event.as_object_mut() {
+            // an outcome is a word at a run's end, and all of an answer at an effect's
+            fields.retain(|name, value| SHORT.contains(&name.as_str()) && (name != "outcome" || value.is_string()));
+        }
+        tracing::info!(%event, "recorded");
+    }
 }
 
 /// Evaluates the script, again and again as long as somebody at the terminal wants a failure tried once more.

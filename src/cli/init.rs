@@ -17,7 +17,7 @@ use crate::sqlserver::{Answer, Batch, Servers, Value};
 
 #[derive(Args)]
 #[command(after_help = "What is there already is never written over.\n\nExamples:\n  cutover init\n  cutover init failover\n  \
-                  cutover init failover --from-server cutover@dr-sql-01.litwareinc.com:50421 --password env:CUTOVER_DR_SQL_01")]
+                  cutover init failover --from-server cutover@dr-sql-01:50421 --password env:DR_SQL_01")]
 pub struct InitArgs {
     /// The folder; this one unless given. It is made if it is not there.
     #[arg(value_name = "DIR", default_value = ".")]

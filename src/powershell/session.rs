@@ -167,11 +167,15 @@ impl Session {
                 Answer::Hello(_) | Answer::Done { .. } | Answer::Refused { .. } => {}
             }
         };
+        // names alone: a value may be anything
+        let parameters: Vec<&str> = call.parameters.keys().map(String::as_str).collect();
+        tracing::debug!(cmdlet = call.cmdlet, ?parameters, id, "called");
         let in_doubt = cmdlets::find(&call.cmdlet).is_none_or(|known| known.class == Class::Changes);
         let ended = timeout(call.time_limit, running.exchange(&request, id, &mut collect)).await;
         let ok = self.conclude(ended, &mut running, &call.cmdlet, call.time_limit, in_doubt).await?;
         state.running = Some(running);
 
+        tracing::debug!(cmdlet = call.cmdlet, id, ok, objects = reply.objects.len(), errors = reply.errors.len(), "came back");
         let failed =
             !ok || reply.errors.iter().any(|record| record.terminating) || (call.errors == Errors::Fail && !reply.errors.is_empty());
         if failed {
@@ -196,6 +200,7 @@ impl Session {
 
     async fn start(&self, state: &mut State) -> Result<Running, ShellFailure> {
         let arguments = self.arguments(state)?;
+        tracing::info!(program = self.program.program, module = self.program.module, "the shell starts");
         let mut command = Command::new(&self.program.program);
         command.args(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C at our terminal means "finish the effect in flight" and must not reach the shell.

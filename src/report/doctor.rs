@@ -100,7 +100,7 @@ const NAME: usize = 22;
 impl Checks {
     /// `style` is that of standard output; `live`: a person looks at standard error.
     pub fn new(style: Style, human: bool, live: bool) -> Self {
-        let screen = (human && live).then(|| Screen::new(Looking { title: String::new(), since: Instant::now() }, style.colour));
+        let screen = (human && live).then(|| Screen::new(Looking { title: String::new(), since: Instant::now() }, style));
         Self { style, human, screen, state: Mutex::default() }
     }
 

@@ -42,7 +42,7 @@ const PROGRESS_LINES: Duration = Duration::from_secs(1);
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let screen = style.live.then(|| Screen::new(Live::new(Instant::now()), style.colour));
+        let screen = style.live.then(|| Screen::new(Live::new(Instant::now()), style));
         let state = State { summaries: HashMap::new(), folder: String::new(), to_come: Vec::new(), why: None };
         Self { style, passing, screen, progress: Seldom::new(PROGRESS_LINES), state: Mutex::new(state) }
     }

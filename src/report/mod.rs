@@ -11,7 +11,7 @@ pub mod rehearsals;
 pub mod runs;
 mod style;
 
-pub use style::Style;
+pub use style::{Loudness, Style};
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};

@@ -25,7 +25,7 @@ struct State<S> {
     /// what stays on the screen and is not written yet
     stays: String,
     frame: Frame,
-    colour: bool,
+    style: Style,
     drawn: Instant,
 }
 
@@ -36,8 +36,8 @@ const ABOVE: usize = 6;
 
 impl<S: Shown> Screen<S> {
     /// A screen with nothing to see on it yet.
-    pub(super) fn new(shown: S, colour: bool) -> Self {
-        let state = State { shown, moves: false, stays: String::new(), frame: Frame::default(), colour, drawn: Instant::now() };
+    pub(super) fn new(shown: S, style: Style) -> Self {
+        let state = State { shown, moves: false, stays: String::new(), frame: Frame::default(), style, drawn: Instant::now() };
         let state = Arc::new(Mutex::new(state));
         let ticked = Arc::downgrade(&state);
         std::thread::spawn(move || tick(&ticked));
@@ -86,7 +86,7 @@ impl<S: Shown> State<S> {
 
     fn draw_now(&mut self) {
         let (columns, rows) = window();
-        let style = Style { width: columns.saturating_sub(FREE).max(1), colour: self.colour, live: true };
+        let style = Style { width: columns.saturating_sub(FREE).max(1), ..self.style };
         let lines = match self.moves {
             true => self.shown.lines(&style, rows.saturating_sub(ABOVE).clamp(3, 16), Instant::now()),
             false => Vec::new(),

@@ -4,6 +4,17 @@ use std::io::IsTerminal;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, ThemeStyles};
 
+/// How much is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// of a run: its questions, warnings, failures and end
+    Quiet,
+    #[default]
+    Usual,
+    /// of a run also the reads of its tests, and every message of a server
+    Verbose,
+}
+
 /// What standard error can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -12,11 +23,12 @@ pub struct Style {
     pub width: usize,
     /// a person may be looking: lines may be redrawn
     pub live: bool,
+    pub loudness: Loudness,
 }
 
 impl Style {
     /// No colour and 100 columns, whatever the terminal.
-    pub const PLAIN: Self = Self { colour: false, width: 100, live: false };
+    pub const PLAIN: Self = Self { colour: false, width: 100, live: false, loudness: Loudness::Usual };
 
     /// As standard error is: redrawn only at a terminal that can, colour as the environment wants it.
     pub fn of_stderr() -> Self {
@@ -27,7 +39,7 @@ impl Style {
             return Self { colour, ..Self::PLAIN };
         }
         let width = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0);
-        Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live }
+        Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live, ..Self::PLAIN }
     }
 
     /// As standard output is: data is never coloured, and at a terminal as wide as that.
@@ -44,7 +56,7 @@ impl Style {
         let can = std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let colour = wants_colour(can, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         let width = Self::of_stdout().width.min(200);
-        Self { colour, width, live: false }
+        Self { colour, width, ..Self::PLAIN }
     }
 
     /// A diagnostic drawn on its source text.

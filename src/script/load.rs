@@ -44,6 +44,18 @@ pub struct Options {
     pub names: Arc<Names>,
 }
 
+impl Options {
+    /// A module as an import finds it: its file, none for one that is built in, and its text.
+    pub fn module(&self, folder: Option<&Path>, module: &str) -> Option<(Option<PathBuf>, String)> {
+        let (place, _, text) = Library::new(self.clone()).find(folder, module).ok()?;
+        let file = match place {
+            Place::File(file) => Some(file),
+            Place::Embedded(_) => None,
+        };
+        Some((file, text))
+    }
+}
+
 /// Where the modules begin in the space of bytes: behind the runbook, so that it is shown first.
 const MODULES: usize = usize::MAX / 2;
 
