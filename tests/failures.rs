@@ -6,6 +6,7 @@
 
 mod common;
 #[path = "common/drawn.rs"]
+#[expect(dead_code, reason = "each test file uses its part")]
 mod drawn;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod common;
 #[path = "common/drawn.rs"]
 mod drawn;
 #[path = "common/pty.rs"]
+#[expect(dead_code, reason = "each test file uses its part")]
 mod pty;
 
 use common::World;

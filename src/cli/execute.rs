@@ -120,7 +120,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         }
     });
     let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.connection(), record::who()));
-    let json = (asked.format == Format::Json).then(|| Arc::new(Json::new()));
+    let json = (asked.format == Format::Json).then(|| Arc::new(Json::default()));
     let (heard, again, progressed) = ((human.clone(), json.clone()), (human.clone(), json.clone()), (human.clone(), json));
     let effects = Effects::new(Setup {
         journal,

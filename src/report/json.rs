@@ -64,7 +64,7 @@ struct Line {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "its schema is all that is asked of it")]
 enum Told {
-    Recorded(Event),
+    Recorded(Box<Event>),
     Passing(Passing),
 }
 
@@ -73,11 +73,13 @@ pub fn schema() -> Value {
     schemars::schema_for!(Line).to_value()
 }
 
-impl Json {
-    pub fn new() -> Self {
+impl Default for Json {
+    fn default() -> Self {
         Self { progress: Seldom::new(PROGRESS) }
     }
+}
 
+impl Json {
     /// Prints one event.
     pub fn event(&self, event: &Event, at: jiff::Timestamp) {
         super::data(&event.to_json(at).to_string());
