@@ -90,21 +90,38 @@ pub fn page(text: &str, folder: &Path, columns: u16) -> String {
                 effect.push(' ');
                 effect.push_str(line.trim_start());
             }
+            // who runs this and where: as long as it is
+            Some(item) if is_item(item) && line.starts_with("   ") => {
+                item.push_str(if item.contains("ProgramName") { "" } else { "\n" });
+                item.push_str(line);
+            }
+            Some(clock) if clock.starts_with("server_time ") && line.starts_with("    ") => {}
             _ => lines.push(line.to_owned()),
         }
     }
-    let lines: Vec<String> = lines.into_iter().map(|line| untimed(&line, columns)).collect();
+    for line in &mut lines {
+        if is_item(line) && line.contains("ProgramName") {
+            *line = format!("{}. (a session)", line.split('.').next().unwrap_or_default());
+        }
+    }
+    let lines: Vec<String> = lines.iter().flat_map(|line| line.split('\n')).map(|line| untimed(line, columns)).collect();
     normal(&lines.join("\n"), folder)
 }
 
 /// Before the second line of an effect.
 const HANGING: &str = "           ";
 
+/// `1. name value · name value`, a row of a table that is too wide
+fn is_item(line: &str) -> bool {
+    line.split_once(". ").is_some_and(|(number, rest)| number.bytes().all(|b| b.is_ascii_digit()) && rest.contains(char::is_whitespace))
+}
+
 fn is_effect(line: &str) -> bool {
     ["   CHANGE ", "   read ", "   keep "].iter().any(|begin| line.starts_with(begin))
 }
 
 fn untimed(line: &str, columns: u16) -> String {
+    let line = &digits(line);
     if line.starts_with("by ") {
         return "by WHO on HOST".to_owned();
     }
@@ -126,6 +143,26 @@ fn untimed(line: &str, columns: u16) -> String {
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     textwrap::fill(&text, options)
+}
+
+/// A line without the name of a temporary folder, a clock's fractions, and how much room this machine's disk has.
+fn digits(line: &str) -> String {
+    if let Some((before, _)) = line.split_once("server_time ") {
+        return format!("{before}server_time NOW");
+    }
+    let mut line = line.to_owned();
+    if let Some(at) = line.find("/.tmp").map(|at| at + "/.tmp".len()).filter(|at| line.len() >= at + 6) {
+        line.replace_range(at..at + 6, "......");
+    }
+    let room = line.starts_with("│ D ") || line.starts_with("│ E ");
+    match line.split_once(" MB free") {
+        Some((before, after)) => {
+            let kept = before.trim_end_matches(|c: char| c.is_ascii_digit());
+            format!("{kept}N MB free{after}")
+        }
+        None if room => format!("{} N │", line.split('┆').next().unwrap_or_default()),
+        None => line,
+    }
 }
 
 /// `349 ms`, `1.2 s`, `2 min 03 s`
