@@ -1,6 +1,7 @@
 //! What a person at a terminal sees, whole, in a narrow, a usual and a wide window: a rehearsal whose question is refused, a
 //! run that fails, and its resume. And the same run as plain lines and as JSON. What varies is taken out: paths, times.
 #![cfg(all(feature = "lab", target_os = "linux"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;
 #[path = "common/drawn.rs"]
@@ -56,18 +57,18 @@ fn snapshot(name: &str, text: &str) {
 
 fn at_a_terminal(columns: u16) {
     let world = world();
-    let mut rehearsal = Terminal::open(&world, "rehearse --pace 0 --scenario @/scenario.toml", columns);
+    let rehearsal = Terminal::open(&world, "rehearse --pace 0 --scenario @/scenario.toml", columns);
     let ended = rehearsal.answers(|_| "no".to_owned()).ends();
     assert_page("refused", &world, columns, &ended.page);
     ended.exits(3);
 
     let lab = world.lab("--pace 0 --scenario @/scenario.toml");
-    let mut run = Terminal::open(&world, "run failover.rhai --site lab/site.toml --journal runs", columns);
+    let run = Terminal::open(&world, "run failover.rhai --site lab/site.toml --journal runs", columns);
     let ended = run.answers(goes_on).ends();
     assert_page("failed", &world, columns, &ended.page);
     ended.exits(1);
 
-    let mut resume = Terminal::open(&world, "resume --site lab/site.toml --journal runs", columns);
+    let resume = Terminal::open(&world, "resume --site lab/site.toml --journal runs", columns);
     let ended = resume.answers(goes_on).ends();
     assert_page("resumed", &world, columns, &ended.page);
     ended.exits(0);
