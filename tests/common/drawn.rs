@@ -151,6 +151,12 @@ fn digits(line: &str) -> String {
         return format!("{before}server_time NOW");
     }
     let mut line = line.to_owned();
+    // `2026-07-17T03:21:01Z` is the lab's clock now
+    for (at, _) in line.clone().match_indices('Z') {
+        if let Some(time) = at.checked_sub(6).filter(|from| line.get(*from..at).is_some_and(|time| time.starts_with(':'))) {
+            line.replace_range(time..at, ":..:..");
+        }
+    }
     if let Some(at) = line.find("/.tmp").map(|at| at + "/.tmp".len()).filter(|at| line.len() >= at + 6) {
         line.replace_range(at..at + 6, "......");
     }
