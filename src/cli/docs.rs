@@ -14,14 +14,16 @@ use crate::script::{Options, nearest, stdlib};
 
 /// What names the document of the rules; no primitive is called so.
 const RULES: &str = "rules";
+/// What names the schema of `--format json`.
+const EVENTS: &str = "events";
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  cutover docs\n  cutover docs restore_logs\n  cutover docs databases\n  \
                   cutover docs databases::bring_online\n  cutover docs done_when\n  cutover docs log_shipping --site site.toml\n  \
-                  cutover docs --table\n  cutover docs rules")]
+                  cutover docs --table\n  cutover docs rules\n  cutover docs events")]
 pub struct DocsArgs {
-    /// A primitive, an option, a module of `stdlib`, one of its functions, or `rules` for all rules of `check`; all primitives
-    /// unless given.
+    /// A primitive, an option, a module of `stdlib`, one of its functions, `rules` for all rules of `check`, or `events` for
+    /// the schema of `--format json`; all primitives unless given.
     pub name: Option<String>,
     /// Only the table of all primitives.
     #[arg(long, conflicts_with = "name")]
@@ -50,6 +52,9 @@ fn named(name: &str, modules: &[Module]) -> Result<String, String> {
     if name == RULES {
         return Ok(page::document());
     }
+    if name == EVENTS {
+        return Ok(format!("{:#}", report::json::schema()));
+    }
     if let Some(primitive) = primitives::find(name) {
         return Ok(page_of(primitive));
     }
@@ -73,7 +78,7 @@ fn named(name: &str, modules: &[Module]) -> Result<String, String> {
     let known: Vec<String> = known
         .chain(functions.flat_map(|(module, function)| [function.name.clone(), format!("{}::{}", module.name, function.name)]))
         .chain(PRIMITIVES.iter().flat_map(|primitive| primitive.options.iter().map(|option| option.name.to_owned())))
-        .chain([RULES.to_owned()])
+        .chain([RULES, EVENTS].map(str::to_owned))
         .collect();
     let meant = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
     let primitives: Vec<&str> = PRIMITIVES.iter().map(|primitive| primitive.name).collect();

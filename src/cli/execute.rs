@@ -11,7 +11,7 @@ use crate::journal::{Attempt, Chosen, Event, Journal, Kept, Lock, RunOutcome, ru
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
-use crate::report::{self, Loudness, Style, human::Human};
+use crate::report::{self, Loudness, Style, human::Human, json::Json};
 use crate::script::{self, Script, Source, nearest};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
@@ -120,7 +120,8 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         }
     });
     let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.connection(), record::who()));
-    let (heard, again, progressed, format) = (human.clone(), human.clone(), human.clone(), asked.format);
+    let json = (asked.format == Format::Json).then(|| Arc::new(Json::default()));
+    let (heard, again, progressed) = ((human.clone(), json.clone()), (human.clone(), json.clone()), (human.clone(), json));
     let effects = Effects::new(Setup {
         journal,
         operator,
@@ -129,19 +130,18 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         steps: begun.steps.clone(),
         on_event: Box::new(move |event, at| {
             log(event, at);
-            match format {
-                Format::Human => heard.event(event),
-                Format::Json => report::json::event(event, at),
+            match &heard {
+                (_, Some(json)) => json.event(event, at),
+                (human, None) => human.event(event),
             }
         }),
-        on_replay: Box::new(move |replayed| match format {
-            Format::Human => again.replayed(replayed),
-            Format::Json => report::json::replayed(replayed),
+        on_replay: Box::new(move |replayed| match &again {
+            (_, Some(json)) => json.replayed(replayed),
+            (human, None) => human.replayed(replayed),
         }),
-        on_progress: Arc::new(move |progress| {
-            if format == Format::Human {
-                progressed.progress(&progress);
-            }
+        on_progress: Arc::new(move |progress| match &progressed {
+            (_, Some(json)) => json.progress(progress),
+            (human, None) => human.progress(&progress),
         }),
         guard: locks.clone(),
     });
@@ -179,8 +179,9 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         ending.why = Some(why);
     }
     run.effects.run_finished(ending, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
-    if outcome != RunOutcome::Done && !asked.rehearsal && format == Format::Human {
-        report::talk(&style.wrapped(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string()))));
+    if outcome != RunOutcome::Done && !asked.rehearsal && asked.format == Format::Human {
+        // in one line, so that it can be copied
+        report::talk(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string())));
     }
     drop(lock);
     Ok(code)
@@ -241,7 +242,7 @@ fn evaluate(script: &Arc<Script>, run: &Arc<Run>, site: &Site, human: &Human, st
 fn failed(error: &RunError, run: &Run, human: &Human, style: &Style) {
     human.draws(error.failure.as_ref().map(|failure| failure.effect));
     let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
-    report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
+    report::talk(&step.map_or_else(String::new, |step| style.wrapped(&format!("\nfailed in the step `{step}`"))));
     report::explained(error, &error.words(), style);
 }
 

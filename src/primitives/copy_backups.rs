@@ -13,6 +13,7 @@ use super::values::Rows;
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::{Copied, CopyOptions, DEFAULT_WORKERS, copy};
 use crate::effect::{self, Effect, Work};
+use crate::journal::Progress;
 
 pub static COPY_BACKUPS: Primitive = Primitive {
     name: "copy_backups",
@@ -76,7 +77,8 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                 }
                 let progress = move |p: crate::backups::CopyProgress| {
                     let fraction = (p.bytes_total > 0).then(|| p.bytes as f64 / p.bytes_total as f64);
-                    report(format!("copying {} ({} of {} files)", p.name, p.files, p.files_total), fraction);
+                    let text = format!("copying {} ({} of {} files)", p.name, p.files, p.files_total);
+                    report(Progress { bytes: Some((p.bytes, p.bytes_total)), ..Progress::new(text, fraction) });
                 };
                 copy(&options, &progress, &stopped)
             });

@@ -2,14 +2,16 @@
 //! is a step of its runbook, or something that the command looks at itself.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use indicatif::ProgressBar;
 use miette::Diagnostic;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Style;
 use super::human::plural;
-use super::{Style, moving};
+use super::live::{beside, clock};
+use super::moving::{Screen, Shown};
 use crate::journal::{Event, Level};
 
 /// What a check says of the failover.
@@ -66,8 +68,20 @@ pub struct Checks {
     /// people read standard output; else it is one document at the end
     human: bool,
     /// at a terminal: what is looked at just now
-    bar: Option<ProgressBar>,
+    screen: Option<Screen<Looking>>,
     state: Mutex<State>,
+}
+
+/// What is looked at just now.
+struct Looking {
+    title: String,
+    since: Instant,
+}
+
+impl Shown for Looking {
+    fn lines(&self, style: &Style, _: usize, now: Instant) -> Vec<String> {
+        vec![beside(&format!("  … {}", self.title), &clock(now.duration_since(self.since)), style.width)]
+    }
 }
 
 #[derive(Default)]
@@ -86,8 +100,8 @@ const NAME: usize = 22;
 impl Checks {
     /// `style` is that of standard output; `live`: a person looks at standard error.
     pub fn new(style: Style, human: bool, live: bool) -> Self {
-        let bar = (human && live).then(|| moving::bar("  {spinner} {elapsed} {msg}"));
-        Self { style, human, bar, state: Mutex::default() }
+        let screen = (human && live).then(|| Screen::new(Looking { title: String::new(), since: Instant::now() }, style));
+        Self { style, human, screen, state: Mutex::default() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -99,8 +113,9 @@ impl Checks {
         let mut state = self.state();
         match event {
             Event::StepStarted { step } => {
-                if let Some(bar) = &self.bar {
-                    moving::show(bar, step.clone());
+                if let Some(screen) = &self.screen {
+                    screen.change(|looking| *looking = Looking { title: step.clone(), since: Instant::now() });
+                    screen.show();
                 }
                 state.open.push(Checked::of(step));
             }
@@ -141,9 +156,7 @@ impl Checks {
 
     fn told(&self, state: &mut State, checked: Checked) {
         if self.human {
-            if let Some(bar) = &self.bar {
-                bar.finish_and_clear();
-            }
+            self.pause();
             let begins = state.done.last().is_none_or(|last| last.group != checked.group);
             if begins && !checked.group.is_empty() {
                 super::data(&format!("{}{}", if state.done.is_empty() { "" } else { "\n" }, checked.group));
@@ -155,8 +168,8 @@ impl Checks {
 
     /// Takes the moving line away.
     pub fn pause(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(screen) = &self.screen {
+            screen.rest();
         }
     }
 

@@ -2,13 +2,14 @@
 //! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::{Style, moving};
+use super::live::{Live, cut};
+use super::moving::Screen;
+use super::{Seldom, Style};
 use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
@@ -16,95 +17,97 @@ pub struct Human {
     style: Style,
     /// the record goes away when the program ends
     passing: bool,
+    /// at a terminal only
+    screen: Option<Screen<Live>>,
+    progress: Seldom,
     state: Mutex<State>,
 }
 
 struct State {
     /// effects under way, by number
     summaries: HashMap<u64, String>,
-    bar: Option<ProgressBar>,
-    last_progress: Instant,
     folder: String,
+    /// steps that are not begun, as far as the runbook's text has them
+    to_come: Vec<String>,
     /// why the last effect failed: told as soon as the run goes on, else the run's end draws it whole
     why: Option<(u64, String)>,
 }
 
+/// What took less milliseconds is not timed.
+const WORTH_TELLING: u64 = 100;
+/// Columns that are kept for the time, so that a statement is cut at the same place however long it took.
+const TIME: usize = 8;
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let bar = style.live.then(|| moving::bar("     {spinner} {elapsed} {msg}"));
-        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
-        Self { style, passing, state: Mutex::new(state) }
+        let screen = style.live.then(|| Screen::new(Live::new(Instant::now()), style));
+        let state = State { summaries: HashMap::new(), folder: String::new(), to_come: Vec::new(), why: None };
+        Self { style, passing, screen, progress: Seldom::new(PROGRESS_LINES), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As wide as the window is now.
+    fn style(&self) -> Style {
+        if self.style.live { Style { width: Style::of_stderr().width, ..self.style } } else { self.style }
     }
 
     /// How far the effect in flight is.
     pub fn progress(&self, progress: &Progress) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
-        let text = format!("{}{percent}", progress.text);
-        if let Some(bar) = &state.bar {
-            bar.set_message(self.one_line(&text));
-        } else if state.last_progress.elapsed() >= PROGRESS_LINES {
-            state.last_progress = Instant::now();
-            super::talk(&format!("       … {text}"));
+        if let Some(screen) = &self.screen {
+            screen.change(|live| live.progress(progress, Instant::now()));
+            return;
+        }
+        if self.progress.lets() {
+            let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
+            super::talk(&format!("       … {}{percent}", progress.text));
         }
     }
 
-    /// Takes the moving line away, so that a question or an error stands alone.
+    /// Takes the moving lines away, so that a question or an error stands alone.
     pub fn pause(&self) {
-        Self::rest(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn rest(state: &State) {
-        if let Some(bar) = &state.bar {
-            bar.finish_and_clear();
+        if let Some(screen) = &self.screen {
+            screen.rest();
         }
     }
 
     /// The end of the run draws the failure of this effect: what else failed before is told now.
     pub fn draws(&self, effect: Option<u64>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.why.take() {
-            Some((failed, why)) if Some(failed) != effect => Self::say(&state, &self.failed(&why)),
+        match self.state().why.take() {
+            Some((failed, why)) if Some(failed) != effect => self.aside(&self.failed(&why)),
             _ => {}
         }
     }
 
     fn failed(&self, why: &str) -> String {
-        wrap(&format!("{} {why}", self.style.paint("31;1", "failed: ")), "   ", self.style.width)
-    }
-
-    /// Shows the moving line, and keeps it moving while a server or a share takes its time.
-    fn move_on(&self, state: &State, text: &str) {
-        if let Some(bar) = &state.bar {
-            moving::show(bar, self.one_line(text));
-        }
-    }
-
-    /// The moving line keeps clear of the window's edge, so that an echoed `^C` does not break it.
-    fn one_line(&self, text: &str) -> String {
-        cut(text, self.style.width.saturating_sub(20))
+        let style = self.style();
+        wrap(&format!("{} {why}", style.paint("31;1", "failed: ")), "   ", style.width)
     }
 
     /// Says something that does not come from an event, such as that a signal was heard.
     pub fn aside(&self, text: &str) {
-        Self::say(&self.state.lock().unwrap_or_else(PoisonError::into_inner), text);
-    }
-
-    fn say(state: &State, text: &str) {
-        match &state.bar {
-            Some(bar) => bar.suspend(|| super::talk(text)),
+        match &self.screen {
+            Some(screen) => screen.say(text),
             None => super::talk(text),
         }
     }
 
     /// Prints one event.
     pub fn event(&self, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(event, Event::Question { .. } | Event::EffectFinished { parent: None, .. } | Event::EffectFailed { parent: None, .. }) {
-            Self::rest(&state);
+        let mut state = self.state();
+        match event {
+            Event::RunStarted { steps, .. } | Event::Resumed { steps, .. } => {
+                state.to_come = steps.iter().filter(|step| !step.perhaps).map(|step| step.title.clone()).collect();
+            }
+            Event::StepStarted { step } => state.to_come.retain(|title| title != step),
+            _ => {}
+        }
+        if let Some(screen) = &self.screen {
+            screen.change(|live| live.hear(event, Instant::now()));
         }
         match event {
             Event::StepFinished { ok: false, .. } => {}
@@ -113,42 +116,53 @@ impl Human {
             Event::Note { text, .. } if state.why.as_ref().is_some_and(|(_, why)| text.contains(why.as_str())) => state.why = None,
             _ => {
                 if let Some((_, why)) = state.why.take() {
-                    Self::say(&state, &self.failed(&why));
+                    self.aside(&self.failed(&why));
                 }
             }
         }
         if let Some(text) = self.line(&mut state, event) {
-            Self::say(&state, &text);
+            self.aside(&text);
+        }
+        match (&self.screen, event) {
+            (Some(screen), Event::Question { .. } | Event::StepQuestion { .. } | Event::RunFinished { .. }) => screen.rest(),
+            (Some(screen), _) => screen.show(),
+            (None, _) => {}
         }
     }
 
     /// Prints what the record has and is not done again: dimmed.
     pub fn replayed(&self, replayed: &Replayed<'_>) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Replayed::Step(title) = replayed {
+            self.state().to_come.retain(|to_come| to_come != title);
+            if let Some(screen) = &self.screen {
+                screen.change(|live| live.before(title));
+            }
+        }
+        let width = self.style().width;
         let text = match replayed {
-            Replayed::Step(title) => format!("\n{}", wrap(title, "", self.style.width)),
+            Replayed::Step(title) => format!("\n{}", wrap(title, "", width)),
             Replayed::Note(level, text) => {
                 let word = if *level == Level::Warn { "warning" } else { "note   " };
-                wrap(&format!("{word} {text}"), "   ", self.style.width)
+                wrap(&format!("{word} {text}"), "   ", width)
             }
             Replayed::Effect(recorded) => match (&recorded.ended, recorded.class.as_str()) {
                 (Some(Ended::Finished { outcome, .. }), "asks") => {
-                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", self.style.width)
+                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", width)
                 }
                 (Some(Ended::Failed(_)), class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "failed, before"),
                 (_, class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "before"),
             },
         };
-        Self::say(&state, &self.style.paint("2", &text));
+        self.aside(&self.style.paint("2", &text));
     }
 
     /// An effect's line without colours of its own, as it is dimmed whole.
     fn plain_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&Style { colour: false, ..self.style }, class, server, summary, tail)
+        effect_line(&Style { colour: false, ..self.style() }, class, server, summary, tail, "")
     }
 
     fn line(&self, state: &mut State, event: &Event) -> Option<String> {
-        let style = &self.style;
+        let style = &self.style();
         match event {
             Event::RunStarted { folder, runbook, site, program, operator, host, lab, unattended, weak, .. } => {
                 state.folder.clone_from(folder);
@@ -181,7 +195,6 @@ impl Human {
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
             Event::EffectStarted { effect, class, summary, parent: None, .. } => {
                 if class != "asks" {
-                    self.move_on(state, summary);
                     state.summaries.insert(*effect, summary.clone());
                 }
                 None
@@ -197,27 +210,21 @@ impl Human {
                 } else if *verified {
                     tail.push("verified".to_owned());
                 }
-                if *ms >= 100 {
-                    tail.push(seconds(*ms));
-                }
-                Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
+                let took = if *ms < WORTH_TELLING { None } else { Some(seconds(*ms)) };
+                let took = took.map(|took| if tail.is_empty() { took } else { format!(", {took}") });
+                Some(effect_line(style, class, server.as_deref(), &summary, &tail.join(", "), &took.unwrap_or_default()))
             }
             Event::EffectFailed { effect, class, server, ms, message, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
                 state.why = Some((*effect, message.clone()));
-                let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
-                Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
+                let after = if *ms < WORTH_TELLING { String::new() } else { format!(" after {}", seconds(*ms)) };
+                Some(effect_line(style, class, server.as_deref(), &summary, &style.paint("31;1", "failed"), &style.paint("31;1", &after)))
             }
-            Event::Answer { effect, answer, by, .. } => {
-                // a question about a change that goes on now
-                if let Some(summary) = state.summaries.get(effect) {
-                    self.move_on(state, summary);
-                }
+            Event::Answer { answer, by, .. } | Event::StepAnswer { answer, by, .. } => {
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
-            Event::StepAnswer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
             // drawn with its evidence by whoever asks
-            Event::Question { .. } => None,
+            Event::Question { .. } | Event::StepQuestion { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),
@@ -230,16 +237,14 @@ impl Human {
                 Some(format!("   {word} {}", seconds(*ms)))
             }
             Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, perhaps, kept, .. } => {
-                if let Some(bar) = state.bar.take() {
-                    bar.finish_and_clear();
-                }
                 let paint = match outcome {
                     RunOutcome::Done => "32;1",
                     RunOutcome::Stopped => "33;1",
                     RunOutcome::Failed | RunOutcome::InDoubt => "31;1",
                 };
                 let word = style.paint(paint, outcome.word());
-                let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                let ended = format!("{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                let mut text = format!("\n{}", wrap(&ended, "", style.width));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
                         let certain = if in_doubt.is_empty() && perhaps.is_empty() {
@@ -258,6 +263,11 @@ impl Human {
                 if !perhaps.is_empty() {
                     text.push_str(&self.list("failed, and may be changed in part", perhaps));
                 }
+                if *outcome != RunOutcome::Done && !state.to_come.is_empty() {
+                    text.push_str("\nnot begun:");
+                    let titles = state.to_come.iter().map(|title| wrap_hanging(title, "   ", "     ", style.width));
+                    text.extend(titles.map(|title| format!("\n{title}")));
+                }
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
                 }
@@ -274,7 +284,9 @@ impl Human {
                     }
                 }
                 text.push_str(&match self.passing {
-                    true => "\nthe rehearsal's record and lab are removed now; `--keep DIR` keeps them".to_owned(),
+                    true => {
+                        format!("\n{}", wrap("the rehearsal's record and lab are removed now; `--keep DIR` keeps them", "", style.width))
+                    }
                     false => format!("\nrecord: {}", state.folder),
                 });
                 Some(text)
@@ -290,30 +302,26 @@ impl Human {
         for change in changes {
             if step != Some(&change.step) {
                 let heading = change.step.as_deref().unwrap_or("outside of the steps");
-                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style.width)));
+                text.push_str(&format!("\n{}", wrap_hanging(heading, "   ", "     ", self.style().width)));
             }
             step = Some(&change.step);
             let server = change.server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
-            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style.width)));
+            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style().width)));
         }
         text
-    }
-
-    fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&self.style, class, server, summary, tail)
     }
 }
 
 /// One line an effect, long statements cut: the record has them whole.
-fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
+fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str, took: &str) -> String {
     let word = match class {
         "changes" => style.paint("35;1", "CHANGE "),
         "tells" => style.paint("34", "keep   "),
         _ => style.paint("2", "read   "),
     };
     let server = server.map(|s| format!("{s}: ")).unwrap_or_default();
-    let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
-    let room = style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
+    let room = style.width.saturating_sub(15 + TIME + server.chars().count() + visible(tail)).max(24);
+    let tail = if tail.is_empty() && took.is_empty() { String::new() } else { format!(" ({tail}{took})") };
     let summary = match class {
         "changes" => summary.to_owned(),
         // the word says it already
@@ -349,14 +357,6 @@ pub(super) fn seconds(ms: u64) -> String {
         0..1000 => format!("{ms} ms"),
         1000..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
         _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
-    }
-}
-
-fn cut(text: &str, room: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(room) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line,
     }
 }
 
@@ -416,10 +416,5 @@ mod tests {
     fn long_lines_are_broken_at_spaces_and_hang_under_their_text() {
         assert_eq!(wrap("note    one two three four", "   ", 20), "   note    one two\n           three\n           four");
         assert_eq!(wrap("short", "", 20), "short");
-    }
-
-    #[test]
-    fn a_statement_over_several_lines_becomes_one_cut_line() {
-        assert_eq!(cut("SELECT name,\n       state FROM sys.databases", 20), "SELECT name, state F…");
     }
 }

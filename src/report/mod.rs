@@ -5,6 +5,7 @@ pub mod check;
 pub mod doctor;
 pub mod human;
 pub mod json;
+mod live;
 mod moving;
 pub mod rehearsals;
 pub mod runs;
@@ -13,6 +14,8 @@ mod style;
 pub use style::{Loudness, Style};
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 
@@ -37,4 +40,25 @@ pub fn error(diagnostic: &dyn Diagnostic, style: &Style) {
 /// As [`error`], with more words on it above the help: a title and a text each.
 pub fn explained(diagnostic: &dyn Diagnostic, words: &[(&str, String)], style: &Style) {
     talk(style.render_explained(diagnostic, words).trim_end());
+}
+
+/// Lets through what comes at least so long after the last.
+struct Seldom {
+    apart: Duration,
+    last: Mutex<Instant>,
+}
+
+impl Seldom {
+    fn new(apart: Duration) -> Self {
+        Self { apart, last: Mutex::new(Instant::now()) }
+    }
+
+    fn lets(&self) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let lets = last.elapsed() >= self.apart;
+        if lets {
+            *last = Instant::now();
+        }
+        lets
+    }
 }

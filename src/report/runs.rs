@@ -191,7 +191,8 @@ impl Timeline<'_> {
                 let lines = loss.as_ref().and_then(|loss| loss["lines"].as_array());
                 self.loss = lines.map(|lines| lines.iter().filter_map(Value::as_str).map(str::to_owned).collect());
             }
-            Event::StepFinished { .. }
+            Event::StepQuestion { .. }
+            | Event::StepFinished { .. }
             | Event::EffectTested { .. }
             | Event::EffectStarted { .. }
             | Event::EffectFinished { .. }
