@@ -165,6 +165,12 @@ pub enum CliError {
     #[error("no question has the id `{id}`")]
     #[diagnostic(code(cutover::cli::no_such_question), help("{help}"))]
     NoSuchQuestion { id: String, help: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Report(Box<super::report_file::ReportError>),
+    #[error("a report is HTML or Markdown, not JSON")]
+    #[diagnostic(code(cutover::cli::no_json), help("`cutover runs show RUN --format json` has everything that a report is made from"))]
+    NoJson,
     #[error("there is nothing called `{name}`")]
     #[diagnostic(code(cutover::cli::no_such_name), help("{help}"))]
     NoSuchName { name: String, help: String },
@@ -207,6 +213,8 @@ impl CliError {
             | Self::AnswersUnreadable { .. }
             | Self::Answers { .. }
             | Self::NoSuchQuestion { .. }
+            | Self::Report(_)
+            | Self::NoJson
             | Self::NoSuchName { .. } => exit::USAGE,
             #[cfg(feature = "lab")]
             Self::Scenario(_) => exit::USAGE,
