@@ -228,6 +228,14 @@ pub enum CliError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// The file that a report is to be written into cannot be.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Report(Box<super::report_file::ReportError>),
+    /// A report was asked for as JSON.
+    #[error("a report is HTML or Markdown, not JSON")]
+    #[diagnostic(code(cutover::cli::no_json), help("`cutover runs show RUN --format json` has everything that a report is made from"))]
+    NoJson,
     /// Neither `explain` nor `docs` knows the word.
     #[error("there is nothing called `{name}`")]
     #[diagnostic(code(cutover::cli::no_such_name), help("{help}"))]
@@ -286,6 +294,8 @@ impl CliError {
             | Self::AnswersUnreadable { .. }
             | Self::Answers(_)
             | Self::NoSuchQuestion { .. }
+            | Self::Report(_)
+            | Self::NoJson
             | Self::NoSuchName { .. }
             | Self::SiteIsThere { .. }
             | Self::NotShipped { .. }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::guard::Locks;
+use super::report_file::ReportFile;
 use super::{CliError, Format, exit, record};
 use crate::effect::{Cancel, Effects, Ending, Setup, Stop};
 use crate::host::{self, Ended, RunError};
@@ -20,6 +21,8 @@ use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Se
 pub(super) struct Asked {
     /// What was answered beforehand.
     pub(super) policy: Policy,
+    /// Where the report goes.
+    pub(super) report: Option<ReportFile>,
     pub(super) format: Format,
     pub(super) loudness: Loudness,
     /// The record goes away with a rehearsal that is not kept.
@@ -184,6 +187,9 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         report::talk(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string())));
     }
     drop(lock);
+    if let Some(file) = &asked.report {
+        file.write_at_end(&folder, asked.format, &style);
+    }
     Ok(code)
 }
 

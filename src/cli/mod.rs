@@ -20,6 +20,7 @@ mod options;
 mod record;
 #[cfg(feature = "lab")]
 mod rehearse;
+mod report_file;
 mod resume;
 mod run;
 mod runs;

@@ -8,6 +8,7 @@ use clap::Args;
 use miette::{NamedSource, SourceSpan};
 
 use super::error::WrongAnswers;
+use super::report_file::ReportFile;
 use super::{CliError, Format};
 use crate::operator::{By, Policy};
 use crate::script::Script;
@@ -26,6 +27,10 @@ pub struct Options {
     /// Ask before every step whether to begin it.
     #[arg(long, conflicts_with = "yes")]
     pub step: bool,
+    /// Write the report of the run into this file when it ends, however it ends: HTML if its name ends in `.html`, Markdown if
+    /// in `.md`.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -60,6 +65,16 @@ impl Options {
             }
         }
         Ok(Policy { yes: self.yes, approved: self.approve.clone(), answers, step: self.step, lab: false })
+    }
+}
+
+impl Options {
+    /// Where the report goes, looked at before anything begins.
+    ///
+    /// # Errors
+    /// Its name says no kind, or no file can be made there.
+    pub(super) fn report(&self) -> Result<Option<ReportFile>, CliError> {
+        Ok(self.report.as_deref().map(ReportFile::of).transpose()?)
     }
 }
 

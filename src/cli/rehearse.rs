@@ -23,7 +23,7 @@ pub struct RehearseArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub scenario: Vec<String>,
     /// Rehearse every scenario unattended and judge what came of it; exit 1 if one disappoints.
-    #[arg(long, conflicts_with_all = ["step", "answers", "approve"])]
+    #[arg(long, conflicts_with_all = ["step", "answers", "approve", "report"])]
     pub all: bool,
     /// With --all: also the scenarios of this folder, its TOML files.
     #[arg(long, value_name = "DIR", requires = "all", conflicts_with = "scenario")]
@@ -60,9 +60,10 @@ pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
         site.check_secrets()?;
         let script = load_script(&site, source)?;
-        let policy = arguments.options.policy(&script, &answers)?;
+        let (policy, report) = (arguments.options.policy(&script, &answers)?, arguments.options.report()?);
         let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
-        let asked = Asked { policy, loudness, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
+        let asked =
+            Asked { policy, report, loudness, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
         execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know

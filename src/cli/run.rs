@@ -49,10 +49,10 @@ pub fn main(arguments: &RunArgs, loudness: Loudness) -> Result<u8, CliError> {
     if !arguments.unchecked {
         check::before_run(&arguments.runbook, &site)?;
     }
-    let policy = arguments.options.policy(&script, &BTreeMap::new())?;
+    let (policy, report) = (arguments.options.policy(&script, &BTreeMap::new())?, arguments.options.report()?);
     let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
-    let asked = Asked { policy, loudness, format: arguments.options.format, passing: false, rehearsal: false };
+    let asked = Asked { policy, report, loudness, format: arguments.options.format, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

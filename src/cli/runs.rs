@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::report_file::{self, Kind};
 use super::{CliError, Format, exit, resume};
 use crate::journal::{self, FILE, Read, Summary};
 use crate::report::{self, Style};
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cutover runs\n  cutover runs show 2026-01-02T03-04-05Z-pchat-failover\n  \
-                  cutover runs verify 2026-01-02T03-04-05Z-pchat-failover --format json")]
+#[command(
+    after_help = "Examples:\n  cutover runs\n  cutover runs report 2026-01-02T03-04-05Z-pchat-failover --html report.html\n  cutover runs show 2026-01-02T03-04-05Z-pchat-failover\n  \
+                  cutover runs verify 2026-01-02T03-04-05Z-pchat-failover --format json"
+)]
 pub struct RunsArgs {
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
@@ -40,6 +43,22 @@ pub enum RunsCommand {
         /// Name of the run, or its folder.
         run: String,
     },
+    /// Report on one run for those who were not there: times, changes and their proof, answers, failures, what was lost.
+    #[command(
+        after_help = "Without --html and --markdown the Markdown is printed. An earlier file of that name is replaced.\n\nExamples:\n  \
+                            cutover runs report 2026-01-02T03-04-05Z-pchat-failover\n  \
+                            cutover runs report 2026-01-02T03-04-05Z-pchat-failover --html report.html"
+    )]
+    Report {
+        /// Name of the run, or its folder.
+        run: String,
+        /// Write one HTML file that needs nothing else; `-` is standard output.
+        #[arg(long, value_name = "FILE", conflicts_with = "markdown")]
+        html: Option<PathBuf>,
+        /// Write Markdown; `-` is standard output.
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
+    },
     /// Prove that a record is as it was written; names the first line that is not. Exit 1 if there is one.
     #[command(after_help = "Examples:\n  cutover runs verify 2026-01-02T03-04-05Z-pchat-failover\n  \
                             cutover runs verify /mnt/handover/2026-01-02T03-04-05Z-pchat-failover --format json")]
@@ -67,12 +86,31 @@ pub fn main(arguments: &RunsArgs) -> Result<u8, CliError> {
             };
             summary.look(&folder);
             report::data(&match format {
-                Format::Human => report::runs::timeline(&read, &summary, &Style::of_stdout()),
+                Format::Human => report::runs::timeline(&report_file::account(&folder)?, &read, &summary, &Style::of_stdout()),
                 Format::Json => {
                     let events: Vec<_> = read.lines.iter().map(|line| line.event.to_json(line.at)).collect();
                     json!({ "v": 1, "run": summary, "events": events }).to_string()
                 }
             });
+            Ok(exit::DONE)
+        }
+        Some(RunsCommand::Report { run, html, markdown }) => {
+            if *format == Format::Json {
+                return Err(CliError::NoJson);
+            }
+            let (folder, _) = read(&resume::find(run, journal.as_ref(), site.as_ref())?)?;
+            let account = report_file::account(&folder)?;
+            let (kind, file) = match (html, markdown) {
+                (Some(file), _) => (Kind::Html, file.as_path()),
+                (None, file) => (Kind::Markdown, file.as_deref().unwrap_or(Path::new("-"))),
+            };
+            let text = kind.render(&account);
+            if file == Path::new("-") {
+                report::data(text.trim_end());
+            } else {
+                report_file::write(file, &text)?;
+                report::talk(&format!("report: {}", file.display()));
+            }
             Ok(exit::DONE)
         }
         Some(RunsCommand::Verify { run }) => {

@@ -1,12 +1,16 @@
 //! The only room that prints (the operator room draws its questions itself). People read standard error, programs read
 //! standard output; what is printed comes from the events of a run and from diagnostics, nothing else.
 
+pub mod account;
 pub mod check;
 pub mod doctor;
+pub mod html;
 pub mod human;
 pub mod json;
 mod live;
+pub mod markdown;
 mod moving;
+mod picture;
 pub mod rehearsals;
 pub mod runs;
 mod style;

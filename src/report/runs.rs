@@ -1,20 +1,15 @@
 //! Runs as people read them afterwards: the list, and one run as a timeline of its steps, changes, questions and failures.
 
 use comfy_table::{ContentArrangement, presets};
-use serde_json::Value;
 
 use super::Style;
+use super::account::{Account, Ending, Moment, What, utc};
 use super::human::{plural, seconds, wrap_hanging};
-use crate::journal::{Change, Event, Left, Level, Line, Read, Summary};
+use crate::journal::{Change, Read, Summary};
 
 /// A run's end in a word.
 fn outcome(summary: &Summary) -> String {
-    let word = match summary.outcome {
-        _ if summary.bad_line.is_some() => "damaged record",
-        _ if summary.running => "running",
-        Some(outcome) => outcome.word(),
-        None => "died",
-    };
+    let word = Ending::of(summary).word();
     match summary.resumed {
         0 => word.to_owned(),
         1 => format!("{word}, resumed once"),
@@ -31,10 +26,6 @@ fn resumable(summary: &Summary) -> &'static str {
     }
 }
 
-fn clock(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
 /// The list of runs, the newest last. On a narrow screen one run is a few lines.
 pub fn list(runs: &[Summary], style: &Style) -> String {
     if runs.is_empty() {
@@ -44,7 +35,7 @@ pub fn list(runs: &[Summary], style: &Style) -> String {
         .iter()
         .map(|run| {
             [
-                clock(run.started),
+                utc(run.started),
                 run.run.clone(),
                 run.runbook.clone(),
                 run.site.clone(),
@@ -71,17 +62,20 @@ pub fn list(runs: &[Summary], style: &Style) -> String {
     table.trim_fmt()
 }
 
-/// One run: who, what, when; then line by line since its start.
-pub fn timeline(read: &Read, summary: &Summary, style: &Style) -> String {
-    let mut drawn = Timeline { style, out: Vec::new(), began: summary.started, reads: 0, summaries: Default::default(), loss: None };
-    for line in &read.lines {
-        drawn.line(line);
+/// One run: who, what, when; then moment by moment since its start.
+pub fn timeline(account: &Account, read: &Read, summary: &Summary, style: &Style) -> String {
+    let mut out = Vec::new();
+    let lab = if account.lab { " (a lab)" } else { "" };
+    if let Some(begun) = account.shifts.first() {
+        let alone = if begun.unattended { ", unattended" } else { "" };
+        let title = format!("{} on site `{}`{lab}, cutover {}", account.runbook, account.site, begun.program);
+        out.push(wrap_hanging(&title, "", "  ", style.width));
+        out.push(format!("by {}{alone}, {}\n", begun.who(), utc(account.began)));
     }
-    drawn.reads();
-    let mut out = drawn.out;
-    if let Some(loss) = drawn.loss {
+    out.extend(account.moments.iter().map(|moment| line(moment, style)));
+    if let Some(loss) = &account.loss {
         out.push(String::new());
-        out.extend(loss.iter().map(|line| wrap_hanging(line, "", "  ", style.width)));
+        out.extend(loss.lines.iter().map(|line| wrap_hanging(line.as_str(), "", "  ", style.width)));
     }
     let mut list = |title: &str, changes: &[Change]| {
         if !changes.is_empty() {
@@ -105,98 +99,22 @@ pub fn timeline(read: &Read, summary: &Summary, style: &Style) -> String {
     out.join("\n")
 }
 
-struct Timeline<'a> {
-    style: &'a Style,
-    out: Vec<String>,
-    began: jiff::Timestamp,
-    /// reads since the last line
-    reads: usize,
-    summaries: std::collections::HashMap<u64, String>,
-    loss: Option<Vec<String>>,
-}
-
-impl Timeline<'_> {
-    fn say(&mut self, at: jiff::Timestamp, text: &str) {
-        self.reads();
-        let since = at.duration_since(self.began).as_millis();
-        let since = format!("{:>12}  ", format!("+{}", seconds(u64::try_from(since).unwrap_or(0))));
-        self.out.push(wrap_hanging(text, &since, &" ".repeat(since.len()), self.style.width));
+/// One moment, with the time since the run began before it.
+fn line(moment: &Moment, style: &Style) -> String {
+    if let What::Reads(reads) = moment.what {
+        return format!("{:14}{}", "", plural(reads, "read"));
     }
-
-    fn reads(&mut self) {
-        if self.reads > 0 {
-            self.out.push(format!("{:14}{}", "", plural(self.reads, "read")));
-            self.reads = 0;
-        }
-    }
-
-    fn line(&mut self, Line { at, event, .. }: &Line) {
-        let at = *at;
-        match event {
-            Event::RunStarted { runbook, site, program, operator, host, lab, unattended, .. } => {
-                let lab = if *lab { " (a lab)" } else { "" };
-                let alone = if *unattended { ", unattended" } else { "" };
-                self.out.push(wrap_hanging(&format!("{runbook} on site `{site}`{lab}, cutover {program}"), "", "  ", self.style.width));
-                self.out.push(format!("by {operator} on {host}{alone}, {}\n", clock(at)));
-            }
-            Event::Resumed { operator, host, differs, program, .. } => {
-                self.say(at, &format!("RESUMED by {operator} on {host}, cutover {program}, {}", clock(at)));
-                for differs in differs {
-                    self.say(at, &format!("  differs: {differs}"));
-                }
-            }
-            Event::StepStarted { step } => self.say(at, step),
-            Event::EffectStarted { effect, summary, server, parent: None, .. } => {
-                let server = server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
-                self.summaries.insert(*effect, format!("{server}{summary}"));
-            }
-            Event::EffectFinished { class, parent: None, .. } if class == "reads" => self.reads += 1,
-            Event::EffectFinished { effect, class, already_done, verified, resolved, ms, parent: None, .. } if class == "changes" => {
-                let summary = self.summaries.remove(effect).unwrap_or_default();
-                let how = match (already_done, resolved, verified) {
-                    (true, ..) => "was in force already",
-                    (_, Some(crate::journal::Resolved::ByHand), _) => "made by hand",
-                    (_, Some(crate::journal::Resolved::SaidSo), _) => "it happened, says the operator",
-                    (_, Some(crate::journal::Resolved::InForce), _) => "found in force",
-                    (_, None, true) => "verified",
-                    (_, None, false) => "done",
-                };
-                self.say(at, &format!("  CHANGE  {summary} ({how}, {})", seconds(*ms)));
-            }
-            Event::EffectFailed { effect, message, left, parent: None, .. } => {
-                let summary = self.summaries.remove(effect).unwrap_or_default();
-                let left = match left {
-                    Left::Known => "",
-                    Left::Unknown => "; it may be made in part",
-                    Left::InDoubt => "; it may be in force",
-                };
-                self.say(at, &format!("  FAILED  {summary}: {message}{left}"));
-            }
-            Event::StepAnswer { step, answer, by } => self.say(at, &format!("begin {step}? {answer} ({by})")),
-            Event::Question { text, .. } => self.say(at, &format!("  asked   {text}")),
-            Event::Answer { answer, by, .. } => self.say(at, &format!("  answer  {answer} ({by})")),
-            Event::Choice { chosen, reason, by, .. } => {
-                let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                self.say(at, &format!("  choice  {}{reason} ({by})", chosen.word()));
-            }
-            Event::Note { level, text, .. } => {
-                let word = if *level == Level::Warn { "warning" } else { "note   " };
-                self.say(at, &format!("  {word} {text}"));
-            }
-            Event::Interrupted { times } => {
-                self.say(at, if *times < 2 { "asked to stop" } else { "asked to stop at once" });
-            }
-            Event::RunFinished { outcome, exit, loss, .. } => {
-                self.say(at, &format!("{} (exit {exit})", outcome.word()));
-                let lines = loss.as_ref().and_then(|loss| loss["lines"].as_array());
-                self.loss = lines.map(|lines| lines.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-            }
-            Event::StepQuestion { .. }
-            | Event::StepFinished { .. }
-            | Event::EffectTested { .. }
-            | Event::EffectStarted { .. }
-            | Event::EffectFinished { .. }
-            | Event::EffectFailed { .. } => {}
-        }
-    }
+    let since = format!("{:>12}  ", format!("+{}", seconds(moment.since)));
+    let word = match moment.what {
+        What::Change => "  CHANGE  ",
+        What::Failed => "  FAILED  ",
+        What::Asked => "  asked   ",
+        What::Answer => "  answer  ",
+        What::Choice => "  choice  ",
+        What::Warning => "  warning ",
+        What::Note => "  note    ",
+        What::Differs => "  differs: ",
+        What::Step | What::Reads(_) | What::Signal | What::Resumed | What::End => "",
+    };
+    wrap_hanging(&format!("{word}{}", moment.text), &since, &" ".repeat(since.len()), style.width)
 }
