@@ -7,7 +7,7 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::{CUTOVER, Ended, World, commands};
+use common::{CUTOVER, Ended, World, commands, squeezed};
 
 #[test]
 fn every_command_has_a_summary_examples_and_a_short_help() {
@@ -205,6 +205,79 @@ fn the_manual_has_a_page_for_each_command_that_groff_takes() {
     assert!(whole.contains("Exit codes"));
 }
 
+/// What a run says, without the times and folders that differ.
+fn said(world: &World, options: &str) -> Vec<String> {
+    let ended = world.cutover(&format!("rehearse book.rhai --yes --pace 0 {options}")).exits(0);
+    assert_eq!(ended.stdout, "");
+    ended.stderr.lines().map(without_times).collect()
+}
+
+fn without_times(line: &str) -> String {
+    let mut told = Vec::new();
+    let mut words = line.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let unit = words.peek().map(|next| next.trim_end_matches(')')).filter(|unit| ["ms", "s"].contains(unit));
+        match unit.filter(|_| word.parse::<f64>().is_ok()) {
+            Some(unit) => told.extend(words.next().map(|next| next.replace(unit, "TIME"))),
+            None => told.push(word.to_owned()),
+        }
+    }
+    told.join(" ")
+}
+
+#[test]
+fn a_run_tells_less_or_more_as_it_is_asked_to() {
+    let world = World::new();
+    let statement = "SELECT name, state_desc FROM sys.databases WHERE name = @db AND state_desc IN ('RESTORING', 'ONLINE', 'STANDBY')";
+    world.write(
+        "book.rhai",
+        &format!(
+            "step(\"Look\", || {{ let row = query(\"backup\", \"{statement}\", #{{ db: site.database }}).first(); note(row.name); \
+             warn(\"the moon is full\"); confirm(\"Turn it?\"); sql(\"backup\", \"PRINT 'hello'; SELECT 1 AS one\"); \
+             ps(\"Set-CsPersistentChatState\", #{{ Identity: \"Service:PersistentChatServer:\" + site.pool, PoolState: \"FailedOver\", \
+             Confirm: false }}, #{{ done_when: || ps(\"Get-CsPersistentChatState\")[0].PoolState == \"FailedOver\" }}); }});"
+        ),
+    );
+    let end = ["", "done after TIME with 1 change (exit 0)", "the rehearsal's record and lab are removed now; `--keep DIR` keeps them"];
+    // line for line: nothing else is said
+    let quiet = said(&world, "--quiet");
+    assert_eq!(quiet, [&["   warning the moon is full"][..], &end].concat());
+    let (usual, verbose) = (said(&world, ""), said(&world, "-v"));
+    for lines in [&usual, &verbose] {
+        assert!(lines.ends_with(&end.map(str::to_owned)));
+        for told in ["Look", "   note    mgc", "   warning the moon is full", "Turn it?", "   answer  yes (--yes)"] {
+            assert!(lines.iter().any(|line| line == told), "{told}: {lines:#?}");
+        }
+    }
+    let usual = squeezed(&usual.join("\n"));
+    let verbose = squeezed(&verbose.join("\n"));
+    for only_verbose in [
+        statement,
+        "read Get-CsPersistentChatState (2 objects,",
+        "not in force: its test is not true",
+        "SELECT 1 AS one (1 row, TIME) message: hello",
+    ] {
+        assert!(verbose.contains(only_verbose) && !usual.contains(only_verbose), "{only_verbose}\n{usual}\n{verbose}");
+    }
+    // what it says to programs is the same
+    let events = |options: &str| -> Vec<String> {
+        let ended = world.cutover(&format!("rehearse book.rhai --yes --pace 0 --format json {options}")).exits(0);
+        ended.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).filter(|event| event != "progress").collect()
+    };
+    assert_eq!(events("-q"), events("-v"));
+}
+
+#[test]
+fn a_quiet_run_still_says_what_failed_and_who_was_asked() {
+    let world = World::new();
+    world.write("ask.rhai", "step(\"Ask\", || confirm(\"Shall we?\", #{ show: [[\"facts\", [[\"one\", 1]]]] }));");
+    world.cutover("rehearse ask.rhai --pace 0 -q").exits(3).says("stopped: nobody answered. `Shall we?`");
+    world.write("fails.rhai", "step(\"Look\", || query(\"backup\", \"SELECT * FROM nowhere\"));");
+    let failed =
+        world.cutover("rehearse fails.rhai --yes --pace 0 -q").exits(1).says("failed in the step `Look`").says("nothing was changed");
+    assert!(!failed.stderr.contains("record:"), "{}", failed.stderr);
+}
+
 /// The passwords of a lab: what stands in the files that its site file names.
 fn passwords(site: &std::path::Path) -> Vec<String> {
     let text: toml::Table = std::fs::read_to_string(site).unwrap().parse().unwrap();
@@ -226,7 +299,7 @@ fn the_log_has_the_whole_program_and_no_secret() {
          ps(\"Get-CsPersistentChatState\"); });",
     );
     let run = world
-        .command("run book.rhai --site lab/site.toml --yes --journal runs --log run.log")
+        .command("run book.rhai --site lab/site.toml --yes --journal runs --log run.log --set vars.token=\"a-token-4712\" --set=vars.pin=\"4713\"")
         .env("CUTOVER_LOG", "trace")
         .output()
         .unwrap();
@@ -252,6 +325,10 @@ fn the_log_has_the_whole_program_and_no_secret() {
         ("cutover::powershell", "Get-CsPersistentChatState"),
     ] {
         assert!(said(target, what), "{target}: {what}\n{text}");
+    }
+    assert!(text.contains(r#"\"--set\", \"vars.token=…\", \"--set=vars.pin=…\""#), "{}", lines[0]);
+    for value in ["a-bound-value-4711", "a-token-4712", "4713"] {
+        assert!(!text.contains(value), "{value}");
     }
     let secrets = passwords(&lab.site());
     assert!(!secrets.is_empty() && secrets.iter().all(|secret| secret.len() >= 8));

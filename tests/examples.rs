@@ -157,26 +157,24 @@ impl Scene {
             line = line.replace("--scenarios mine/scenarios", "--scenario mine/scenarios/ours.toml");
             line = line.replace("--all", "--all --scenario quiet --scenario missing-log");
         }
+        let Some((before, rest)) = line.split_once("cutover ") else { return line };
+        let (command, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let mut more = String::new();
         let mut unless = |there: &str, options: &str| {
             if !line.contains(there) {
                 more.push_str(options);
             }
         };
-        match line.split_whitespace().nth(1) {
-            Some("run" | "resume") => unless("--yes", " --yes --approve bring-online"),
-            Some("rehearse") if !line.contains("--all") => {
+        match command {
+            "run" | "resume" => unless("--yes", " --yes --approve bring-online"),
+            "rehearse" if !line.contains("--all") => {
                 unless("--yes", " --yes");
                 unless("--pace", " --pace 0");
             }
-            Some("lab") => unless("--pace", " --pace 0"),
+            "lab" => unless("--pace", " --pace 0"),
             _ => {}
         }
-        let words: Vec<&str> = line.splitn(3, ' ').collect();
-        match words.as_slice() {
-            ["cutover", command, rest @ ..] => format!("cutover {command}{more} {}", rest.join(" ")),
-            _ => line,
-        }
+        format!("{before}cutover {command}{more} {rest}")
     }
 
     /// Runs a line in a shell; what was wrong with it.

@@ -2,6 +2,7 @@
 //! defined, so that there is no second text to keep; what is added here is where they come up and how the program exits.
 
 use super::exit;
+use crate::host::RunError;
 
 /// One error code.
 #[derive(Debug)]
@@ -64,6 +65,15 @@ impl Code {
 /// The codes that a word names: one by `cutover::room::name` or `room::name`, all of that name by `name` alone.
 pub fn find(word: &str) -> Vec<&'static Code> {
     CODES.iter().filter(|code| code.code == word || code.short() == word || code.name() == word).collect()
+}
+
+/// The command that tells more of a failure than is drawn of it. None where its meaning is drawn, and of what the runbook itself
+/// says or gets wrong: nothing here knows that better than the text it stands on.
+pub fn page(error: &RunError) -> Option<String> {
+    let code = CODES.iter().find(|code| code.code == error.code)?;
+    let drawn = error.words().iter().any(|(title, _)| *title == "means");
+    let own = code.short() == "effect::given_up" || code.short().starts_with("host::");
+    (!drawn && !own).then(|| format!("cutover explain {}", code.short()))
 }
 
 #[cfg(test)]

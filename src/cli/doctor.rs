@@ -92,7 +92,7 @@ pub fn main(arguments: &DoctorArgs) -> Result<u8, CliError> {
         Ended::Finished if checks.would_stop() => Ok(exit::FAILED),
         Ended::Finished => Ok(exit::DONE),
         Ended::Failed(error) => {
-            report::explained(&**error, &error.words(), &Style::of_stderr());
+            report::explained(&**error, &error.words(), super::codes::page(error), &Style::of_stderr());
             Ok(exit::FAILED)
         }
         Ended::Stopped(stop, _) => {

@@ -15,10 +15,10 @@ use crate::report::Loudness;
 
 #[derive(Args)]
 pub struct Everywhere {
-    /// Tell less: of a run its questions, warnings, failures and end alone.
+    /// Tell less: of a run its warnings, questions, failures and end alone.
     #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     pub quiet: bool,
-    /// Tell more: of a run also the reads of its tests, and every message of a server.
+    /// Tell more: of a run whole statements, the time of every effect, the reads of its tests, and what servers say besides.
     #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub verbose: bool,
     /// Append what the program does to this file, for whoever has to find out why: one JSON object a line, never a secret.
@@ -67,6 +67,21 @@ impl Everywhere {
         let _ = tracing_subscriber::registry().with(to_file.transpose()?).with(to_stderr.transpose()?).try_init();
         Ok(())
     }
+}
+
+/// The command line for the log: of `--set KEY=VALUE` the key alone, as a value may be a secret.
+pub(super) fn arguments() -> Vec<String> {
+    let mut after_set = false;
+    let shown = |argument: std::ffi::OsString| {
+        let text = argument.to_string_lossy().into_owned();
+        let is_value = std::mem::replace(&mut after_set, text == "--set");
+        let set = text.strip_prefix("--set=").map(|set| ("--set=", set)).or(is_value.then_some(("", text.as_str())));
+        match set.and_then(|(option, set)| Some((option, set.split_once('=')?.0))) {
+            Some((option, key)) => format!("{option}{key}=…"),
+            None => text,
+        }
+    };
+    std::env::args_os().skip(1).map(shown).collect()
 }
 
 fn filter(asked: &str) -> Result<EnvFilter, CliError> {

@@ -111,7 +111,9 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
     let style = Style { loudness: asked.loudness, ..Style::of_stderr() };
     let policy = Policy { lab, ..asked.policy.clone() };
-    let operator = Operator::new(policy, style.colour, asked.format == Format::Human);
+    // what nobody is asked is drawn for the story's sake
+    let aloud = asked.format == Format::Human && asked.loudness > Loudness::Quiet;
+    let operator = Operator::new(policy, style.colour, aloud);
     let human = Arc::new(Human::new(style, asked.passing));
     let cancel = Cancel::default();
     let listener: Arc<OnceLock<Weak<Run>>> = Arc::default();
@@ -249,7 +251,7 @@ fn failed(error: &RunError, run: &Run, human: &Human, style: &Style) {
     human.draws(error.failure.as_ref().map(|failure| failure.effect));
     let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
     report::talk(&step.map_or_else(String::new, |step| style.wrapped(&format!("\nfailed in the step `{step}`"))));
-    report::explained(error, &error.words(), style);
+    report::explained(error, &error.words(), super::codes::page(error), style);
 }
 
 fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {

@@ -131,7 +131,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Lab(_) => Some("cutover::lab=warn"),
         _ => None,
     });
-    tracing::info!(version = version::SHORT, process = std::process::id(), arguments = ?std::env::args().skip(1).collect::<Vec<_>>(), "begins");
+    tracing::info!(version = version::SHORT, process = std::process::id(), arguments = ?everywhere::arguments(), "begins");
     let loudness = everywhere.loudness();
     let done = log.and_then(|()| match command {
         Command::Run(arguments) => run::main(&arguments, loudness),

@@ -1,5 +1,6 @@
 //! A run as a person reads it: a heading for each step, a line for each effect that the runbook itself made, notes and
-//! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed.
+//! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed unless more is to be
+//! told. What is told at which loudness is said in [`Human::tells`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::live::{Live, cut};
 use super::moving::Screen;
-use super::{Seldom, Style};
+use super::{Loudness, Seldom, Style};
 use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
@@ -42,7 +43,7 @@ const PROGRESS_LINES: Duration = Duration::from_secs(1);
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let screen = style.live.then(|| Screen::new(Live::new(Instant::now()), style));
+        let screen = (style.live && style.loudness > Loudness::Quiet).then(|| Screen::new(Live::new(Instant::now()), style));
         let state = State { summaries: HashMap::new(), folder: String::new(), to_come: Vec::new(), why: None };
         Self { style, passing, screen, progress: Seldom::new(PROGRESS_LINES), state: Mutex::new(state) }
     }
@@ -62,7 +63,7 @@ impl Human {
             screen.change(|live| live.progress(progress, Instant::now()));
             return;
         }
-        if self.progress.lets() {
+        if self.style.loudness > Loudness::Quiet && self.progress.lets() {
             let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
             super::talk(&format!("       … {}{percent}", progress.text));
         }
@@ -120,7 +121,7 @@ impl Human {
                 }
             }
         }
-        if let Some(text) = self.line(&mut state, event) {
+        if let Some(text) = self.line(&mut state, event).filter(|_| self.tells(event)) {
             self.aside(&text);
         }
         match (&self.screen, event) {
@@ -130,6 +131,25 @@ impl Human {
         }
     }
 
+    /// Quiet: warnings, failures and the end; questions are drawn by whoever asks. Verbose: also what belongs to another effect, as
+    /// the reads of a `done_when` do.
+    fn tells(&self, event: &Event) -> bool {
+        match event {
+            Event::Note { level: Level::Warn, .. } | Event::EffectFailed { parent: None, .. } | Event::RunFinished { .. } => true,
+            // of these the warnings alone are quiet
+            Event::RunStarted { .. } | Event::Resumed { .. } => true,
+            Event::EffectFinished { parent: Some(_), .. } | Event::EffectFailed { parent: Some(_), .. } | Event::EffectTested { .. } => {
+                self.style.loudness == Loudness::Verbose
+            }
+            _ => self.style.loudness > Loudness::Quiet,
+        }
+    }
+
+    /// How long an effect took, if that is worth telling.
+    fn took(&self, ms: u64) -> Option<String> {
+        (ms >= WORTH_TELLING || self.style.loudness == Loudness::Verbose).then(|| seconds(ms))
+    }
+
     /// Prints what the record has and is not done again: dimmed.
     pub fn replayed(&self, replayed: &Replayed<'_>) {
         if let Replayed::Step(title) = replayed {
@@ -137,6 +157,9 @@ impl Human {
             if let Some(screen) = &self.screen {
                 screen.change(|live| live.before(title));
             }
+        }
+        if self.style.loudness == Loudness::Quiet {
+            return;
         }
         let width = self.style().width;
         let text = match replayed {
@@ -169,35 +192,41 @@ impl Human {
                 let lab = if *lab { " (a lab: nothing real is touched)" } else { "" };
                 let alone = if *unattended { ", unattended (--yes)" } else { "" };
                 let title = format!("cutover {program}: {} on site `{site}`{lab}", style.paint("1", runbook));
-                let mut text = format!("{}\nby {operator} on {host}{alone}\nrecord: {folder}", wrap(&title, "", style.width));
-                for weak in weak {
-                    text.push_str(&format!("\n{}", wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width)));
-                }
-                Some(text)
+                let title = format!("{}\nby {operator} on {host}{alone}\nrecord: {folder}", wrap(&title, "", style.width));
+                let weak = weak.iter().map(|weak| wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width));
+                self.headed(title, weak)
             }
             Event::Resumed { folder, program, operator, host, unattended, differs, cut, .. } => {
                 state.folder.clone_from(folder);
                 let alone = if *unattended { ", unattended (--yes)" } else { "" };
-                let mut text = format!("cutover {program}: {}", style.paint("1", "going on with a run"));
-                text.push_str(&format!("\nby {operator} on {host}{alone}\nrecord: {folder}"));
-                for differs in differs {
-                    text.push_str(&format!("\n{}", wrap(&format!("{} {differs}", style.paint("33;1", "differs:")), "", style.width)));
-                }
-                if *cut > 0 {
-                    let torn = format!("the record ended in the middle of a line, as a crash leaves it: {cut} bytes were cut");
-                    text.push_str(&format!("\n{}", wrap(&torn, "", style.width)));
-                }
-                Some(text)
+                let title = format!("cutover {program}: {}", style.paint("1", "going on with a run"));
+                let title = format!("{title}\nby {operator} on {host}{alone}\nrecord: {folder}");
+                let differs = differs.iter().map(|differs| format!("{} {differs}", style.paint("33;1", "differs:")));
+                let torn = format!("the record ended in the middle of a line, as a crash leaves it: {cut} bytes were cut");
+                let warnings = differs.chain((*cut > 0).then_some(torn));
+                self.headed(title, warnings.map(|warning| wrap(&warning, "", style.width)))
             }
             // said when the signal was heard
-            Event::Interrupted { .. } | Event::EffectTested { .. } => None,
+            Event::Interrupted { .. } => None,
+            Event::EffectTested { done, .. } => {
+                let text = if *done { "in force: its test is true" } else { "not in force: its test is not true" };
+                Some(style.paint("2", &format!("     {text}")))
+            }
             Event::Choice { chosen, by, .. } => Some(format!("   {} {} ({by})", style.paint("36", "choice "), chosen.word())),
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
-            Event::EffectStarted { effect, class, summary, parent: None, .. } => {
+            Event::EffectStarted { effect, class, summary, .. } => {
                 if class != "asks" {
                     state.summaries.insert(*effect, summary.clone());
                 }
                 None
+            }
+            Event::EffectFinished { effect, primitive, class, server, ms, outcome, parent: Some(_), .. } => {
+                let mut tail = outcome_in_words(primitive, outcome);
+                tail.push(seconds(*ms));
+                Some(self.of_another(state, *effect, class, server.as_deref(), &tail.join(", ")))
+            }
+            Event::EffectFailed { effect, class, server, message, parent: Some(_), .. } => {
+                Some(self.of_another(state, *effect, class, server.as_deref(), &format!("failed: {message}")))
             }
             Event::EffectFinished { effect, primitive, class, server, ms, already_done, verified, outcome, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
@@ -210,14 +239,14 @@ impl Human {
                 } else if *verified {
                     tail.push("verified".to_owned());
                 }
-                let took = if *ms < WORTH_TELLING { None } else { Some(seconds(*ms)) };
-                let took = took.map(|took| if tail.is_empty() { took } else { format!(", {took}") });
-                Some(effect_line(style, class, server.as_deref(), &summary, &tail.join(", "), &took.unwrap_or_default()))
+                let took = self.took(*ms).map(|took| if tail.is_empty() { took } else { format!(", {took}") });
+                let line = effect_line(style, class, server.as_deref(), &summary, &tail.join(", "), &took.unwrap_or_default());
+                Some(format!("{line}{}", self.said(outcome)))
             }
             Event::EffectFailed { effect, class, server, ms, message, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
                 state.why = Some((*effect, message.clone()));
-                let after = if *ms < WORTH_TELLING { String::new() } else { format!(" after {}", seconds(*ms)) };
+                let after = self.took(*ms).map(|took| format!(" after {took}")).unwrap_or_default();
                 Some(effect_line(style, class, server.as_deref(), &summary, &style.paint("31;1", "failed"), &style.paint("31;1", &after)))
             }
             Event::Answer { answer, by, .. } | Event::StepAnswer { answer, by, .. } => {
@@ -291,8 +320,33 @@ impl Human {
                 });
                 Some(text)
             }
-            Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
         }
+    }
+
+    /// The first lines of a run, and what warns under them.
+    fn headed(&self, title: String, warnings: impl Iterator<Item = String>) -> Option<String> {
+        let title = Some(title).filter(|_| self.style.loudness > Loudness::Quiet);
+        let lines: Vec<String> = title.into_iter().chain(warnings).collect();
+        Some(lines.join("\n")).filter(|text| !text.is_empty())
+    }
+
+    /// An effect that belongs to another one: under it, and dimmed.
+    fn of_another(&self, state: &mut State, effect: u64, class: &str, server: Option<&str>, tail: &str) -> String {
+        let summary = state.summaries.remove(&effect).unwrap_or_default();
+        let line = self.plain_line(class, server, &summary, tail);
+        let lines: Vec<String> = line.lines().map(|line| format!("  {line}")).collect();
+        self.style.paint("2", &lines.join("\n"))
+    }
+
+    /// What a server said besides its answer.
+    fn said(&self, outcome: &Value) -> String {
+        let messages = outcome["messages"].as_array().filter(|_| self.style.loudness == Loudness::Verbose);
+        let said = |message: &Value| {
+            let number = message["number"].as_i64().filter(|number| *number != 0).map(|number| format!(" {number}")).unwrap_or_default();
+            let text = message["text"].as_str().unwrap_or_default();
+            format!("\n{}", wrap_hanging(&format!("message{number}: {text}"), "           ", "             ", self.style().width))
+        };
+        messages.into_iter().flatten().map(said).collect()
     }
 
     /// Changes under the titles of their steps.
@@ -326,6 +380,7 @@ fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, 
         "changes" => summary.to_owned(),
         // the word says it already
         "tells" => summary.trim_start_matches("keep ").to_owned(),
+        _ if style.loudness == Loudness::Verbose => summary.to_owned(),
         _ => cut(summary, room),
     };
     wrap(&format!("{word} {server}{summary}{tail}"), "   ", style.width)

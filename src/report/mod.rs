@@ -41,9 +41,9 @@ pub fn error(diagnostic: &dyn Diagnostic, style: &Style) {
     talk(style.render(diagnostic).trim_end());
 }
 
-/// As [`error`], with more words on it above the help: a title and a text each.
-pub fn explained(diagnostic: &dyn Diagnostic, words: &[(&str, String)], style: &Style) {
-    talk(style.render_explained(diagnostic, words).trim_end());
+/// As [`error`], with more words on it above the help, a title and a text each, and the command that tells more below it.
+pub fn explained(diagnostic: &dyn Diagnostic, words: &[(&str, String)], page: Option<String>, style: &Style) {
+    talk(style.render_explained(diagnostic, words, page).trim_end());
 }
 
 /// Lets through what comes at least so long after the last.
