@@ -115,8 +115,19 @@ fn badge(ending: Ending) -> Markup {
 /// A line whose beginning up to the colon is its heading.
 fn led(line: &Text) -> Markup {
     match line.as_str().split_once(": ") {
-        Some((head, rest)) => html! { strong { (head) ":" } " " (rest) },
-        None => html! { (line) },
+        Some((head, rest)) => html! { strong { (head) ":" } " " (prose(rest)) },
+        None => prose(line.as_str()),
+    }
+}
+
+/// A text in which names stand between backticks.
+fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    html! {
+        @for (n, part) in parts.iter().enumerate() {
+            // the last one has no end if its number is odd
+            @if n % 2 == 1 && n + 1 < parts.len() { code { (part) } } @else { @if n % 2 == 1 { "`" } (part) }
+        }
     }
 }
 
@@ -126,6 +137,8 @@ fn figure(title: &str, value: &str, more: &str) -> Markup {
 
 fn summary(account: &Account) -> Markup {
     let applied: usize = account.restored.iter().map(|restored| restored.applied.len()).sum();
+    let before: usize = account.restored.iter().map(|restored| restored.skipped).sum();
+    let before = if before > 0 { format!("{before} were applied before") } else { String::new() };
     let target = account.target_ms.map(|target| format!("target {}", promised(target))).unwrap_or_default();
     let name = if account.ending == Ending::Done { "Recovery time" } else { "Time so far" };
     html! {
@@ -136,7 +149,7 @@ fn summary(account: &Account) -> Markup {
             @if let Some(loss) = &account.loss {
                 (figure("Work lost, at most", &loss.at_most.map_or_else(|| "not known".to_owned(), |most| promised(most * 1000)), ""))
             }
-            @if applied > 0 { (figure("Log backups applied", &applied.to_string(), "")) }
+            @if applied > 0 { (figure("Log backups applied", &applied.to_string(), &before)) }
             @if account.grave().next().is_some() { (figure("Failures", &account.grave().count().to_string(), "that stopped the run")) }
         }
     }
@@ -362,17 +375,17 @@ fn one_failure(account: &Account, failure: &Failure) -> Markup {
     html! {
         li {
             p {
-                strong { (failure.title.as_ref().unwrap_or(&failure.message)) } " "
+                strong { (prose(failure.title.as_ref().unwrap_or(&failure.message).as_str())) } " "
                 @if grave { span .tag.bad { "failed" } } @else { span .tag { "handled" } }
             }
             dl .pairs {
                 dt { "What failed" } dd { code { (failure.what.one_line().cut(STATEMENT)) } @if let Some(server) = &failure.server { " on " (server) } }
-                @if failure.title.is_some() { dt { "Message" } dd { (failure.message) } }
+                @if failure.title.is_some() { dt { "Message" } dd { (prose(failure.message.as_str())) } }
                 @if let Some(number) = failure.number { dt { "Number" } dd { (number) } }
                 @if !failure.said.is_empty() { dt { "It said" } dd { @for said in &failure.said { div { code { (said) } } } } }
                 dt { "When" } dd { (clock(failure.at)) " UTC, +" (since(account, failure.at)) ", after " (seconds(failure.ms)) }
                 @if let Some(left) = left(failure) { dt { "Left behind" } dd { (left) } }
-                @for (name, text) in pairs { @if let Some(text) = text { dt { (name) } dd { (text) } } }
+                @for (name, text) in pairs { @if let Some(text) = text { dt { (name) } dd { (prose(text.as_str())) } } }
                 dt { "Then" } dd { (failure.fate.words()) @if let Some(at) = failure.done_later { "; it came to a good end at " (clock(at)) " UTC" } }
                 @if let Some(step) = &failure.step { dt { "Step" } dd { (step) } }
             }
@@ -387,7 +400,7 @@ fn notes(account: &Account) -> Markup {
             @for note in &account.notes {
                 li {
                     @if note.level == Level::Warn { span .tag.care { "warning" } } @else { span .tag { "note" } }
-                    " " (note.text)
+                    " " (prose(note.text.as_str()))
                     div .soft { (clock(note.at)) " UTC" @if let Some(step) = &note.step { ", " (step) } }
                 }
             }

@@ -565,8 +565,8 @@ fn loss(record: &Value) -> Option<Loss> {
     };
     let sentence = match (until, at_most) {
         (Some(until), Some(most)) => format!(
-            "What was committed before {until} is certainly kept; of later work at most {} is lost, if the primary worked until then.",
-            seconds(most * 1000)
+            "What was committed before {until} is certainly kept; of later work at most {} is lost, if the primary worked on until they were applied.",
+            sentences::promised(most * 1000)
         ),
         (Some(until), None) => {
             format!("What was committed before {until} is certainly kept; how much of later work is lost cannot be told from here.")

@@ -142,7 +142,8 @@ impl Account {
         if self.ending == Ending::Done {
             // what a runbook says after its last step is what it leaves to people
             let after = self.notes.iter().rev().take_while(|note| note.step.is_none() && note.level == crate::journal::Level::Note);
-            let mut after: Vec<String> = after.map(|note| sentence(note.text.as_str())).collect();
+            // it may begin with a name, which has no capital
+            let mut after: Vec<String> = after.map(|note| ended(note.text.as_str())).collect();
             after.reverse();
             said.extend(after);
         }
@@ -158,8 +159,14 @@ impl Account {
     }
 }
 
-/// A span that somebody chose, without the parts that are nothing.
+/// In milliseconds.
+const DAY: u64 = 86_400_000;
+
+/// A span that somebody chose, without the parts that are nothing; of days, the hours are enough.
 pub(in crate::report) fn promised(ms: u64) -> String {
+    if ms >= 2 * DAY {
+        return format!("{} d {} h", ms / DAY, ms % DAY / 3_600_000);
+    }
     let parts = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "min"), (ms / 1000 % 60, "s")];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
     if parts.is_empty() { seconds(ms) } else { parts.join(" ") }
@@ -173,11 +180,13 @@ fn were(n: usize, what: &str) -> String {
 fn sentence(text: &str) -> String {
     let mut characters = text.trim().chars();
     let Some(first) = characters.next() else { return String::new() };
-    let mut said: String = first.to_uppercase().chain(characters).collect();
-    if !said.ends_with(['.', '?', '!', ')']) {
-        said.push('.');
-    }
-    said
+    ended(&first.to_uppercase().chain(characters).collect::<String>())
+}
+
+/// A text with an end.
+fn ended(text: &str) -> String {
+    let text = text.trim();
+    if text.ends_with(['.', '?', '!', ')']) { text.to_owned() } else { format!("{text}.") }
 }
 
 impl Fate {
