@@ -98,7 +98,8 @@ fn html_is_one_sound_page_that_says_the_same() {
     // the picture has a lane for each step, and its marks are told apart by more than their colour
     let picture = texts(&page, "figure svg text").join("\n");
     assert!(["Look", "Copy", "Apply", "Online"].iter().all(|step| picture.contains(step)), "{picture}");
-    assert_eq!(texts(&page, ".legend li").len(), 6);
+    let legend = texts(&page, ".legend li").join(" ");
+    assert!(["reading", "changing", "failed", "nothing ran, then resumed"].iter().all(|kind| legend.contains(kind)), "{legend}");
 }
 
 /// What servers, shells and runbooks may say: nothing of it may become markup, or turn what stands beside it.
@@ -120,10 +121,7 @@ fn hostile_texts_stay_texts() {
     assert!(page.root_element().text().collect::<String>().contains("<script>alert(1)</script>"));
     world.cutover("rehearse book.rhai --yes --pace 0 --report hostile.md").exits(1);
     let markdown = std::fs::read_to_string(world.path("hostile.md")).unwrap();
-    assert!(
-        !markdown.contains(['\u{202e}', '\u{7}']) && !markdown.contains("<script>") && !markdown.contains("](javascript"),
-        "{markdown}"
-    );
+    assert!(!markdown.contains(['\u{202e}', '\u{7}']) && !markdown.contains("<script>") && !markdown.contains("[d]("), "{markdown}");
 }
 
 #[test]

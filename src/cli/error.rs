@@ -228,11 +228,27 @@ pub enum CliError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
-    /// The file that a report is to be written into cannot be.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Report(Box<super::report_file::ReportError>),
-    /// A report was asked for as JSON.
+    /// The end of the name that `--report` gives says neither HTML nor Markdown. Nothing was begun.
+    #[error("`{}` is no name of a report", path.display())]
+    #[diagnostic(code(cutover::cli::report_kind), help("let it end in `.html` or `.md`: that says which kind it is"))]
+    ReportKind { path: PathBuf },
+    /// No file can be made where the report is to go. Before a run nothing was begun; at its end the run is as it is, and its record
+    /// has everything: `cutover runs report` writes the report again, elsewhere.
+    #[error("no report can be written to `{}`", path.display())]
+    #[diagnostic(
+        code(cutover::cli::report_unwritable),
+        help("name a file in a folder that is there, that you may write to and that has room")
+    )]
+    ReportUnwritable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The run died before its first line was written, so there is nothing to tell of it.
+    #[error("there is nothing to report in `{}`: its record has no whole line", folder.display())]
+    #[diagnostic(code(cutover::cli::report_empty), help("`cutover runs` lists what there is to report"))]
+    ReportEmpty { folder: PathBuf },
+    /// `runs report` was asked for JSON, which is what a report is made from.
     #[error("a report is HTML or Markdown, not JSON")]
     #[diagnostic(code(cutover::cli::no_json), help("`cutover runs show RUN --format json` has everything that a report is made from"))]
     NoJson,
@@ -294,7 +310,9 @@ impl CliError {
             | Self::AnswersUnreadable { .. }
             | Self::Answers(_)
             | Self::NoSuchQuestion { .. }
-            | Self::Report(_)
+            | Self::ReportKind { .. }
+            | Self::ReportUnwritable { .. }
+            | Self::ReportEmpty { .. }
             | Self::NoJson
             | Self::NoSuchName { .. }
             | Self::SiteIsThere { .. }

@@ -190,7 +190,7 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     }
     drop(lock);
     if let Some(file) = &asked.report {
-        file.write_at_end(&folder, asked.format, &style);
+        file.write_at_end(&folder, asked.passing, asked.format, &style);
     }
     Ok(code)
 }

@@ -74,7 +74,7 @@ impl Options {
     /// # Errors
     /// Its name says no kind, or no file can be made there.
     pub(super) fn report(&self) -> Result<Option<ReportFile>, CliError> {
-        Ok(self.report.as_deref().map(ReportFile::of).transpose()?)
+        self.report.as_deref().map(ReportFile::of).transpose()
     }
 }
 

@@ -5,39 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use miette::Diagnostic;
-use thiserror::Error;
 
 use super::execute::shell_word;
 use super::{CliError, Format};
 use crate::journal;
 use crate::report::account::Account;
 use crate::report::{self, Style, html, markdown};
-
-/// A report cannot be written.
-#[derive(Debug, Error, Diagnostic)]
-pub enum ReportError {
-    /// The end of the name that `--report` gives says neither HTML nor Markdown. Nothing was begun.
-    #[error("`{}` is no name of a report", path.display())]
-    #[diagnostic(code(cutover::cli::report_kind), help("let it end in `.html` or `.md`: that says which kind it is"))]
-    Kind { path: PathBuf },
-    /// No file can be made where the report is to go. Before a run nothing was begun; at its end the run is as it is, and its record has
-    /// everything: `cutover runs report` writes the report again, elsewhere.
-    #[error("no report can be written to `{}`", path.display())]
-    #[diagnostic(
-        code(cutover::cli::report_unwritable),
-        help("name a file in a folder that is there, that you may write to and that has room")
-    )]
-    Unwritable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// The run died before its first line was written.
-    #[error("there is nothing to report in `{}`: its record has no whole line", folder.display())]
-    #[diagnostic(code(cutover::cli::report_empty), help("`cutover runs` lists what there is to report"))]
-    Empty { folder: PathBuf },
-}
 
 /// In what form a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +47,16 @@ impl ReportFile {
     ///
     /// # Errors
     /// It says none, or no file can be made there.
-    pub(super) fn of(path: &Path) -> Result<Self, ReportError> {
+    pub(super) fn of(path: &Path) -> Result<Self, CliError> {
         let end = path.extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
         let kind = match end.as_deref() {
             Some("html" | "htm") => Kind::Html,
             Some("md" | "markdown") => Kind::Markdown,
-            _ => return Err(ReportError::Kind { path: path.to_owned() }),
+            _ => return Err(CliError::ReportKind { path: path.to_owned() }),
         };
         // absolute, so that what is said of it can be copied into another window
         let file = Self { path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), kind };
-        let unwritable = |source| ReportError::Unwritable { path: file.path.clone(), source };
+        let unwritable = |source| CliError::ReportUnwritable { path: file.path.clone(), source };
         if file.path.is_dir() {
             return Err(unwritable(io::Error::from(io::ErrorKind::IsADirectory)));
         }
@@ -91,13 +64,17 @@ impl ReportFile {
         Ok(file)
     }
 
-    /// Writes it at the end of a run. That it cannot be written is told, and changes nothing of how the run ended.
-    pub(super) fn write_at_end(&self, folder: &Path, format: Format, style: &Style) {
-        match account(folder).and_then(|account| write(&self.path, &self.kind.render(&account))) {
+    /// Writes it at the end of a run; `passing`: its record goes away with the command. That it cannot be written is told, and changes nothing of how the run ended.
+    pub(super) fn write_at_end(&self, folder: &Path, passing: bool, format: Format, style: &Style) {
+        let account = account(folder).map(|account| if passing { account.passing() } else { account });
+        match account.and_then(|account| write(&self.path, &self.kind.render(&account))) {
             Ok(()) if format == Format::Human => report::talk(&style.wrapped(&format!("report: {}", self.path.display()))),
             Ok(()) => {}
             Err(error) => {
                 report::error(&error, style);
+                if passing {
+                    return;
+                }
                 let (folder, path) = (shell_word(&folder.display().to_string()), shell_word(&self.path.display().to_string()));
                 report::talk(&format!("to write it later: cutover runs report {folder} {} {path}", self.kind.option()));
             }
@@ -105,15 +82,9 @@ impl ReportFile {
     }
 }
 
-impl From<ReportError> for CliError {
-    fn from(error: ReportError) -> Self {
-        Self::Report(Box::new(error))
-    }
-}
-
 /// The account of the run in a folder, with times as this machine tells them.
-pub(super) fn account(folder: &Path) -> Result<Account, ReportError> {
-    let empty = || ReportError::Empty { folder: folder.to_owned() };
+pub(super) fn account(folder: &Path) -> Result<Account, CliError> {
+    let empty = || CliError::ReportEmpty { folder: folder.to_owned() };
     let read = journal::read(folder).map_err(|_| empty())?;
     Account::of(folder, &read, &TimeZone::system()).ok_or_else(empty)
 }
@@ -124,8 +95,8 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Writes a file whole: beside its place first, so that a full disk leaves the earlier one as it was. What is no ordinary
 /// file, such as a pipe, is written to.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), ReportError> {
-    let unwritable = |source| ReportError::Unwritable { path: path.to_owned(), source };
+pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let unwritable = |source| CliError::ReportUnwritable { path: path.to_owned(), source };
     // a link stays, and the file that it names is replaced
     let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if place.metadata().is_ok_and(|there| !there.is_file()) {

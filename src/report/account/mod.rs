@@ -405,6 +405,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Of a run whose record goes away with the command, as that of a rehearsal which is not kept: nothing goes on from it.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { resume: None, folder: Text::of("(removed with the rehearsal; `--keep` keeps it)"), ..self }
+    }
+
     /// Of a record; none if it has no whole line. `folder` holds it, and the large outcomes beside it.
     pub fn of(folder: &Path, read: &Read, zone: &TimeZone) -> Option<Self> {
         let mut summary = Summary::of(folder, read)?;

@@ -21,7 +21,7 @@ impl Text {
         while let Some(character) = characters.next() {
             match character {
                 '\r' if characters.peek() == Some(&'\n') => {}
-                '\0'..='\x1f' => seen.extend(char::from_u32(0x2400 + character as u32)),
+                '\0'..='\x08' | '\x0b'..='\x1f' => seen.extend(char::from_u32(0x2400 + character as u32)),
                 '\x7f' => seen.push('␡'),
                 _ if is_unseen(character) => {
                     // writing to a String cannot fail
