@@ -173,6 +173,7 @@ fn run(journal: Journal, runtime: &Handle) -> Arc<Run> {
             operator: Operator::unattended(Policy::default()),
             runtime: runtime.clone(),
             cancel: Cancel::default(),
+            steps: Vec::new(),
             on_event: Box::new(|_, _| {}),
             on_replay: Box::new(|_| {}),
             on_progress: Arc::new(|_| {}),

@@ -7,6 +7,7 @@
 
 mod common;
 #[path = "common/pty.rs"]
+#[expect(dead_code, reason = "each test file uses its part")]
 mod pty;
 
 use std::path::PathBuf;

@@ -5,6 +5,9 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "common/drawn.rs"]
+#[expect(dead_code, reason = "each test file uses its part")]
+mod drawn;
 
 use std::path::{Path, PathBuf};
 
@@ -141,7 +144,7 @@ impl Case {
     /// The end of what was drawn, from where the run stops on, as a snapshot.
     #[track_caller]
     fn drawn(self, name: &str) -> Self {
-        let text = normal(&self.ended.stderr, self.world.path("").as_path());
+        let text = drawn::normal(&self.ended.stderr, self.world.path("").as_path());
         let begins = ["failed in the step", "in the step", "stopped", "in doubt", "cutover::", "error: "];
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.iter().position(|line| begins.iter().any(|b| line.starts_with(b))).unwrap_or(0);
@@ -150,84 +153,6 @@ impl Case {
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!(name, lines[from..].join("\n")));
         self
-    }
-}
-
-/// A lab's certificate is its own each time.
-fn digests(line: &str) -> String {
-    let hex = |rest: &str| rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len();
-    match line.split_once("sha256:").filter(|(_, rest)| hex(rest) == 64) {
-        Some((before, rest)) => format!("{before}sha256:{}{}", "0".repeat(64), &rest[64..]),
-        None => line.to_owned(),
-    }
-}
-
-/// What is drawn, without what varies.
-fn normal(text: &str, folder: &Path) -> String {
-    let folder = folder.to_str().expect("a path is text").trim_end_matches('/');
-    let text = text.replace(folder, "@");
-    let mut out = Vec::new();
-    let (mut in_loss, mut in_stock) = (false, false);
-    for line in text.lines() {
-        // the loss statement compares the lab's clock with this machine's
-        in_loss =
-            line.starts_with("certainly kept:") || in_loss && !line.is_empty() && !line.starts_with("record:") && !line.starts_with('@');
-        if in_loss {
-            if line.starts_with("certainly kept:") {
-                out.push("(the loss statement)".to_owned());
-            }
-            continue;
-        }
-        let line = replace_number_after(line, "127.0.0.1,", "PORT");
-        let mut line = replace_number_after(&line, "127.0.0.1:", "PORT");
-        line = replace_number_after(&line, "localhost:", "PORT");
-        line = run_folder(&line);
-        line = durations(&line);
-        line = digests(&line);
-        // lines of the stock runbook and its modules may move
-        if line.contains("╭─[") {
-            in_stock = line.contains("failover.rhai:") || line.contains("[stdlib/");
-        }
-        let numbered = line.trim_start().split_once(" │").is_some_and(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
-        if in_stock && (numbered || line.contains("╭─[")) {
-            let (place, rest) = line.split_at(line.find([']', '│']).unwrap_or(0));
-            line = format!("{}{rest}", place.replace(|c: char| c.is_ascii_digit(), "#"));
-        }
-        out.push(line);
-    }
-    out.join("\n")
-}
-
-fn replace_number_after(line: &str, before: &str, with: &str) -> String {
-    let mut parts = line.split(before);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        out.push_str(before);
-        out.push_str(if rest.len() < part.len() { with } else { "" });
-        out.push_str(rest);
-    }
-    out
-}
-
-/// `runs/2026-11-23T18-15-29Z-name` → `runs/WHEN-name`
-fn run_folder(line: &str) -> String {
-    let Some((before, after)) = line.split_once("/runs/") else { return line.to_owned() };
-    match after.split_once("Z-") {
-        Some((_, name)) => format!("{before}/runs/WHEN-{name}"),
-        None => line.to_owned(),
-    }
-}
-
-/// `after 349 ms` → `after TIME`
-fn durations(line: &str) -> String {
-    let Some((before, after)) = line.split_once("after ") else { return line.to_owned() };
-    let mut words = after.split(' ');
-    match (words.next(), words.next()) {
-        (Some(number), Some("ms" | "s")) if number.parse::<f64>().is_ok() => {
-            format!("{before}after TIME{}", words.map(|word| format!(" {word}")).collect::<String>())
-        }
-        _ => line.to_owned(),
     }
 }
 

@@ -214,8 +214,6 @@ fn without_arguments_it_shows_its_commands_and_each_command_has_examples() {
         assert!(help.stderr.is_empty() && help.stdout.contains("Example"), "{name}: {}", help.stdout);
     }
     assert!(!alone.stderr.contains("lab-shell"), "what only the program calls is not shown");
-    let version = world.cutover("--version").exits(0);
-    assert_eq!((version.stdout.as_str(), version.stderr.as_str()), (concat!("cutover ", env!("CARGO_PKG_VERSION"), "\n"), ""));
     world.cutover("rehearse --pace -1").exits(2).says("expected a number from 0 to 1000");
     world.cutover("rehearse --yess").exits(2).says("a similar argument exists: '--yes'");
 }

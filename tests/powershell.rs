@@ -49,6 +49,7 @@ async fn lab(faults: Vec<ShellFault>) -> (Arc<Shell>, Session) {
         program: env!("CARGO_BIN_EXE_cutover").to_owned(),
         arguments: vec!["lab-shell".to_owned(), address.to_string()],
         module: "Lync".to_owned(),
+        cmdlets: Vec::new(),
         folder: None,
         hello_limit: None,
     });

@@ -48,12 +48,27 @@ fn the_document_of_the_rules_is_the_generated_one() {
 }
 
 #[test]
-fn the_exit_codes_in_the_readme_are_those_of_the_program() {
-    let readme = read("README.md");
-    for (code, meaning) in cutover::cli::exit::TABLE {
-        let row = format!("| {code} | {meaning} |");
-        assert!(readme.contains(&row), "README.md lacks `{row}`");
+fn the_exit_codes_in_the_readme_and_its_page_are_those_of_the_program() {
+    for file in ["README.md", "docs/command-line.md"] {
+        let text = read(file);
+        for (code, meaning) in cutover::cli::exit::TABLE {
+            let row = format!("| {code} | {meaning} |");
+            assert!(text.contains(&row), "{file} lacks `{row}`");
+        }
     }
+}
+
+#[test]
+fn the_commands_in_the_readme_are_those_of_the_help() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_cutover")).arg("--help").output().expect("the program starts");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let rows = list.filter_map(|line| line.trim().split_once(' ')).filter(|(name, _)| *name != "help");
+    let rows: String = rows.map(|(name, does)| format!("| `cutover {name}` | {} |\n", does.trim())).collect();
+    assert!(
+        read("README.md").contains(&format!("| command | what it does |\n|---|---|\n{rows}\n")),
+        "README.md has another table than:\n{rows}"
+    );
 }
 
 #[test]

@@ -12,7 +12,8 @@ use super::outcome::{Copied, Difference};
 /// Why a folder could not be listed, or a copy did not do all of its work.
 #[derive(Debug, Error, Diagnostic)]
 pub enum BackupsError {
-    /// There is nothing of that name.
+    /// There is nothing of that name, or the share that holds it is not there. Nothing was copied. A folder on the SQL Server's own
+    /// disk is not the same folder on this machine: the path must be one that this machine can open.
     #[error("the folder `{}` does not exist", folder.display())]
     #[diagnostic(
         code(cutover::backups::folder_missing),
@@ -22,12 +23,13 @@ pub enum BackupsError {
     )]
     FolderMissing { folder: PathBuf, source: io::Error },
 
-    /// Something else than a folder has that name.
+    /// Something else than a folder has that name. Nothing was copied.
     #[error("`{}` is not a folder", folder.display())]
     #[diagnostic(code(cutover::backups::not_a_folder), help("name the folder that holds the backups, not a file in it"))]
     NotAFolder { folder: PathBuf },
 
-    /// The account that runs the tool may not.
+    /// The account that runs cutover may not list, read or write there. SQL Server's own account does not matter for a copy: the
+    /// operator's does. Nothing was copied into that folder.
     #[error("this account may not use the folder `{}`", folder.display())]
     #[diagnostic(
         code(cutover::backups::no_permission),
@@ -35,7 +37,8 @@ pub enum BackupsError {
     )]
     NoPermission { folder: PathBuf, source: io::Error },
 
-    /// The share or its server does not answer, or the file system failed.
+    /// The share or its server does not answer, or the file system failed. What is silent from here may be alive elsewhere: it says
+    /// nothing about the backups themselves. What was copied before is whole and stays.
     #[error("the folder `{}` could not be read or written", folder.display())]
     #[diagnostic(
         code(cutover::backups::unreachable),
@@ -43,12 +46,12 @@ pub enum BackupsError {
     )]
     Unreachable { folder: PathBuf, source: io::Error },
 
-    /// Source and destination are one.
+    /// Source and destination are one folder, by whatever names. Nothing was copied.
     #[error("`{}` and `{}` are the same folder", from.display(), to.display())]
     #[diagnostic(code(cutover::backups::same_folder), help("name another folder in `to`"))]
     SameFolder { from: PathBuf, to: PathBuf },
 
-    /// `matching` is empty or a path.
+    /// `matching` is empty or holds a path. Nothing was looked at.
     #[error("`{matching}` is not a pattern of file names")]
     #[diagnostic(
         code(cutover::backups::pattern),
@@ -56,7 +59,7 @@ pub enum BackupsError {
     )]
     Pattern { matching: String },
 
-    /// `newer_than` has no stamp, so nothing can be said to be newer.
+    /// `newer_than` has no time stamp in it, so no file can be said to be newer. Nothing was copied.
     #[error("`{newer_than}` does not say how new it is")]
     #[diagnostic(
         code(cutover::backups::newer_than),
@@ -64,7 +67,7 @@ pub enum BackupsError {
     )]
     NewerThan { newer_than: String },
 
-    /// Found before the first byte.
+    /// Found before the first byte: all that is to be copied does not fit. Nothing was copied, and what is there is as it was.
     #[error("`{}` has {} free, and {} are to be copied; nothing was copied", folder.display(), size(*free), size(*needed))]
     #[diagnostic(
         code(cutover::backups::no_room),
@@ -72,7 +75,8 @@ pub enum BackupsError {
     )]
     NoRoom { folder: PathBuf, needed: u64, free: u64 },
 
-    /// Room ran out on the way; the unfinished files were removed again.
+    /// Room ran out on the way, most often because somebody else writes to the same volume. What was copied before is whole and
+    /// stays; the file that did not fit was removed again.
     #[error(
         "`{}` became full: {} of {} backups were copied, the first that did not fit is `{}`",
         folder.display(), result.copied.len(), result.copied.len() + missing.len(), missing.first().map_or("", |n| n.as_str())
@@ -85,7 +89,8 @@ pub enum BackupsError {
     )]
     DiskFull { folder: PathBuf, result: Box<Copied>, missing: Vec<String>, source: io::Error },
 
-    /// The rest was done; these could not be.
+    /// The rest was copied and is whole; the files that are named could not be. A log backup that is missing later ends the chain
+    /// there.
     #[error("{} not copied to `{}`, the other {} copied and {} already there are in place", names(failed), folder.display(), result.copied.len(), result.skipped.len())]
     #[diagnostic(
         code(cutover::backups::incomplete),
@@ -99,7 +104,7 @@ pub enum BackupsError {
         failed: Vec<NotCopied>,
     },
 
-    /// The caller's stop was seen; unfinished files were removed again.
+    /// The operator asked for a stop. What was copied before is whole and stays; the unfinished files were removed again.
     #[error("copying to `{}` was stopped after {} backups", folder.display(), result.copied.len())]
     #[diagnostic(code(cutover::backups::stopped), help("go on when you are ready: what is already in place is not copied again"))]
     Stopped { folder: PathBuf, result: Box<Copied> },
@@ -125,7 +130,8 @@ impl BackupsError {
     }
 }
 
-/// One backup that is needed and is not in the destination.
+/// One backup that is needed and is not in the destination. Under its own name there is either nothing or another file, which was
+/// left alone; half a file never stands there.
 #[derive(Debug, Error, Diagnostic)]
 #[error("`{name}` was not copied")]
 #[diagnostic(code(cutover::backups::not_copied), help("{}", source.help()))]

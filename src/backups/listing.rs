@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use faccess::PathExt;
+
 use super::error::BackupsError;
 use super::name::{self, LogName};
 
@@ -32,6 +34,8 @@ pub struct Listing {
     pub files: Vec<File>,
     /// Room that this account may use on the folder's volume, where the file system says so.
     pub free_bytes: Option<u64>,
+    /// What the system says when it is asked whether this account may write there; nothing is written.
+    pub writable: bool,
 }
 
 /// Lists the files of a folder whose names fit `matching` (`*` and `?`, without regard to case).
@@ -42,7 +46,7 @@ pub fn list(folder: &Path, matching: &str) -> Result<Listing, BackupsError> {
     check_pattern(matching)?;
     let mut files = scan(folder, |n| !name::is_part(n) && name::matches(matching, n))?.files;
     sort(&mut files);
-    Ok(Listing { folder: folder.to_owned(), files, free_bytes: fs4::available_space(folder).ok() })
+    Ok(Listing { folder: folder.to_owned(), files, free_bytes: fs4::available_space(folder).ok(), writable: folder.writable() })
 }
 
 pub(super) fn check_pattern(matching: &str) -> Result<(), BackupsError> {

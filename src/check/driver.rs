@@ -61,7 +61,8 @@ pub fn check(inputs: &[Input], options: &Options) -> Result<Checked, CheckError>
     let mut files: Vec<LookedAt> = Vec::new();
     for (site, members) in groups.values() {
         let named: Vec<(&Path, &str)> = members.iter().map(|index| (inputs[*index].path.as_path(), texts[*index].as_str())).collect();
-        let (found, looked_at, without) = with_stack(|| group(&named, site.as_ref(), options));
+        // a stack that takes what a runbook may nest; a thread of its own would have its memory from the system page by page
+        let (found, looked_at, without) = stacker::grow(limits::STACK, || group(&named, site.as_ref(), options));
         findings.extend(found);
         files.extend(looked_at);
         clean += without;
@@ -90,17 +91,6 @@ fn site_in(folder: &Path, input: &Input) -> Result<Option<Arc<Site>>, CheckError
     Ok(Some(Arc::new(Site::read(file, &[]).map_err(wrong)?)))
 }
 
-/// Runs work on a thread whose stack takes what a runbook may nest.
-fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(limits::STACK).spawn_scoped(scope, work);
-        match thread.expect("a thread starts").join() {
-            Ok(value) => value,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
 /// Files of one site.
 fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -> (Vec<Finding>, Vec<LookedAt>, usize) {
     let site = site.map(Arc::as_ref);
@@ -113,9 +103,17 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
             _ => Source::Instead { path, text },
         })
         .collect();
-    let texts: Vec<_> = sources.iter().zip(named).map(|(source, (_, text))| (source.folder(), *text)).collect();
-    library.take_in(&texts);
-    let loaded = each(&sources, &library, site);
+    let loaded = match sources.as_slice() {
+        [source] => {
+            let loaded = library.load_first(*source);
+            vec![follow(loaded, site, &mut Memos::default(), false)]
+        }
+        _ => {
+            let texts: Vec<_> = sources.iter().zip(named).map(|(source, (_, text))| (source.folder(), *text)).collect();
+            library.take_in(&texts);
+            each(&sources, &library, site)
+        }
+    };
     let mut findings = Vec::new();
     let mut files: Vec<LookedAt> = Vec::new();
     let mut scripts: Vec<Arc<Script>> = Vec::new();
@@ -180,15 +178,15 @@ fn address(file: &Arc<SourceFile>) -> usize {
 fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<Loaded> {
     // what is imported by one of these runbooks is judged by all of them
     let with_modules = sources.iter().any(|source| matches!(source, Source::Instead { path, .. } if library.has(path)));
-    parallel::map(sources, |source, memos: &mut Memos| one(*source, library, site, memos, with_modules))
+    parallel::map(sources, |source, memos: &mut Memos| follow(library.load(*source), site, memos, with_modules))
 }
 
 /// What was followed already, for scripts that have the same modules in the same order.
 #[derive(Default)]
 struct Memos(HashMap<Vec<usize>, Rc<Memo>>);
 
-fn one(source: Source<'_>, library: &Library, site: Option<&Site>, memos: &mut Memos, with_modules: bool) -> Loaded {
-    let script::Loaded { script, errors } = match library.load(source) {
+fn follow(loaded: Result<script::Loaded, ScriptErrors>, site: Option<&Site>, memos: &mut Memos, with_modules: bool) -> Loaded {
+    let script::Loaded { script, errors } = match loaded {
         Ok(loaded) => loaded,
         Err(ScriptErrors(errors)) => return Loaded { script: None, errors, findings: Vec::new(), called: Vec::new() },
     };
@@ -330,7 +328,8 @@ fn in_order(mut findings: Vec<Finding>, files: Vec<LookedAt>, order: &HashMap<&P
     let own: Vec<Arc<SourceFile>> = all.iter().map(|one| one.file.clone()).collect();
     let mut findings = suppress::apply(&own, findings, &judged);
     sort(&mut findings, order);
-    Checked { findings, files: all.iter().filter(|one| one.file.path.is_some() || one.file.name == STDIN).count() }
+    let files = all.iter().filter(|one| one.file.path.is_some() || one.file.name == STDIN).count();
+    Checked { findings, files, read: own }
 }
 
 /// As the files were named, then what they import.

@@ -129,14 +129,18 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// how many files were looked at, imported modules that have a path among them
     pub files: usize,
+    /// what was read, the program's own modules among them
+    pub read: Vec<Arc<SourceFile>>,
 }
 
 /// Why some file could not be checked at all.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum CheckError {
+    /// A file that was named or found cannot be opened, or is no text in UTF-8. Nothing of it was checked.
     #[error("cannot read `{}`", path.display())]
     #[diagnostic(code(cutover::check::unreadable), help("name a runbook that you may read, saved as UTF-8"))]
     Unreadable { path: PathBuf, source: std::io::Error },
+    /// A `site.toml` lies beside the runbook, is therefore checked with, and has mistakes of its own. The runbook was not checked.
     #[error("the site file beside `{}` is wrong", path.display())]
     #[diagnostic(code(cutover::check::site), help("mend the site file, or name another with `--site FILE`"))]
     Site {

@@ -14,7 +14,7 @@ use crate::check::{self, Checked, Finding, Input, STDIN, Severity, fix};
 use crate::host;
 use crate::primitives::PRIMITIVES;
 use crate::report::check::{github, human, json, sarif};
-use crate::report::{self, Style};
+use crate::report::{self, Loudness, Style};
 use crate::script::engine;
 use crate::site::Site;
 
@@ -78,7 +78,7 @@ pub enum CheckFormat {
     Github,
 }
 
-pub fn main(arguments: &CheckArgs) -> Result<u8, CliError> {
+pub fn main(arguments: &CheckArgs, loudness: Loudness) -> Result<u8, CliError> {
     let site = arguments.site.as_ref().map(|file| load_site(file, &arguments.set)).transpose()?;
     let options = check::Options { site: site.map(Arc::new), names: host::names(PRIMITIVES) };
     let inputs = inputs(&arguments.paths)?;
@@ -94,13 +94,15 @@ pub fn main(arguments: &CheckArgs) -> Result<u8, CliError> {
             }
             checked = check::check(&inputs, &options)?;
         }
-        if arguments.format == CheckFormat::Human && !changed.is_empty() {
+        if arguments.format == CheckFormat::Human && !changed.is_empty() && loudness > Loudness::Quiet {
             let count: usize = changed.iter().map(|change| change.applied).sum();
             let (done, files) = (if arguments.fix { "fixed" } else { "can be fixed" }, changed.len());
             report::talk(&format!("{count} {done} in {files} {}", if files == 1 { "file" } else { "files" }));
         }
     }
-    let Checked { findings, files } = checked;
+    let Checked { findings, files, read } = checked;
+    // the program ends soon, and the system takes back everything at once
+    std::mem::forget(read);
     let text = match arguments.format {
         CheckFormat::Human => human::render(&findings, files, &Style::of_stdout_in_colour()),
         CheckFormat::Json => json::render(&findings, files),

@@ -10,7 +10,8 @@ use crate::effect::Divergence;
 use crate::journal::{Recorded, Source};
 use crate::script::Script;
 
-/// See the module.
+/// A resume evaluates the runbook from its start and is told what the record has. Where it then makes another call than the
+/// record, it was edited, or the site's facts differ: nobody can say any more which part of it is done. Nothing was done now.
 #[derive(Debug)]
 pub(super) struct Diverged {
     message: String,

@@ -7,12 +7,12 @@ use super::guard::Locks;
 use super::{CliError, Format, exit, record};
 use crate::effect::{Cancel, Effects, Ending, Setup, Stop};
 use crate::host::{self, Ended, RunError};
-use crate::journal::{Attempt, Chosen, Journal, Kept, Lock, RunOutcome, runs_folder};
+use crate::journal::{Attempt, Chosen, Event, Journal, Kept, Lock, RunOutcome, runs_folder};
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
-use crate::report::{self, Style, human::Human};
-use crate::script::{self, Script, Source};
+use crate::report::{self, Loudness, Style, human::Human, json::Json};
+use crate::script::{self, Script, Source, nearest};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
 
@@ -21,6 +21,7 @@ pub(super) struct Asked {
     /// What was answered beforehand.
     pub(super) policy: Policy,
     pub(super) format: Format,
+    pub(super) loudness: Loudness,
     /// The record goes away with a rehearsal that is not kept.
     pub(super) passing: bool,
     /// The servers go away with the command: there is nothing to resume afterwards.
@@ -41,9 +42,36 @@ pub(super) struct Ready {
 /// A runbook that is there at all; looked for before anything takes its time.
 pub(super) fn runbook_file(path: &Path) -> Result<Source<'_>, CliError> {
     if path.try_exists().is_ok_and(|there| !there) {
-        return Err(CliError::NoRunbook { path: path.to_owned() });
+        return Err(CliError::NoRunbook { path: path.to_owned(), help: other_runbook(path) });
     }
     Ok(Source::Path(path))
+}
+
+/// Where a runbook that is not there may be: the name without its ending, in `runbooks`, or another one spelt nearly so.
+fn other_runbook(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let named = path.with_extension("rhai");
+    let mut looked = vec![folder.unwrap_or(Path::new(".")).to_owned()];
+    if folder.is_none() {
+        looked.push("runbooks".into());
+    }
+    let there: Vec<PathBuf> = looked
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rhai"))
+        .collect();
+    let name_of = |file: &Path| file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let wanted = name_of(&named);
+    let names: Vec<String> = there.iter().map(|file| name_of(file)).collect();
+    let meant = nearest(&wanted, names.iter().map(String::as_str));
+    let meant = meant.and_then(|meant| there.iter().find(|file| name_of(file) == meant));
+    let looked: Vec<String> = looked.iter().map(|folder| format!("`{}`", folder.display())).collect();
+    let looked = looked.join(" and ");
+    match meant.map(|file| file.strip_prefix(".").unwrap_or(file)) {
+        Some(file) => format!("did you mean `{}`? Else give the path of a `.rhai` file; looked in {looked}", file.display()),
+        None => format!("give the path of a `.rhai` file; looked in {looked}"),
+    }
 }
 
 /// Reads a site file with its overrides.
@@ -78,9 +106,11 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
     let servers = Servers::new(site.sql.values().map(|server| target(server, &begun.connection())));
     // the site file's word counts only if the servers say so too
     let lab = site.lab && runtime.block_on(is_lab(site, &servers));
-    let style = Style::of_stderr();
+    let style = Style { loudness: asked.loudness, ..Style::of_stderr() };
     let policy = Policy { lab, ..asked.policy.clone() };
-    let operator = Operator::new(policy, style.colour, asked.format == Format::Human);
+    // what nobody is asked is drawn for the story's sake
+    let aloud = asked.format == Format::Human && asked.loudness > Loudness::Quiet;
+    let operator = Operator::new(policy, style.colour, aloud);
     let human = Arc::new(Human::new(style, asked.passing));
     let cancel = Cancel::default();
     let listener: Arc<OnceLock<Weak<Run>>> = Arc::default();
@@ -92,43 +122,32 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         }
     });
     let locks = Arc::new(Locks::new(servers.clone(), site.database.clone(), begun.connection(), record::who()));
-    let (heard, again, progressed, format) = (human.clone(), human.clone(), human.clone(), asked.format);
+    let json = (asked.format == Format::Json).then(|| Arc::new(Json::default()));
+    let (heard, again, progressed) = ((human.clone(), json.clone()), (human.clone(), json.clone()), (human.clone(), json));
     let effects = Effects::new(Setup {
         journal,
         operator,
         runtime: runtime.handle().clone(),
         cancel,
         steps: begun.steps.clone(),
-        on_event: Box::new(move |event, at| match format {
-            Format::Human => heard.event(event),
-            Format::Json => report::json::event(event, at),
-        }),
-        on_replay: Box::new(move |replayed| match format {
-            Format::Human => again.replayed(replayed),
-            Format::Json => report::json::replayed(replayed),
-        }),
-        on_progress: Arc::new(move |progress| {
-            if format == Format::Human {
-                progressed.progress(&progress);
+        on_event: Box::new(move |event, at| {
+            log(event, at);
+            match &heard {
+                (_, Some(json)) => json.event(event, at),
+                (human, None) => human.event(event),
             }
+        }),
+        on_replay: Box::new(move |replayed| match &again {
+            (_, Some(json)) => json.replayed(replayed),
+            (human, None) => human.replayed(replayed),
+        }),
+        on_progress: Arc::new(move |progress| match &progressed {
+            (_, Some(json)) => json.progress(progress),
+            (human, None) => human.progress(&progress),
         }),
         guard: locks.clone(),
     });
-    let run = Arc::new(Run {
-        effects,
-        servers: servers.clone(),
-        shell: site.powershell.as_ref().map(|shell| Shell {
-            session: Arc::new(Session::new(Program {
-                program: shell.program.clone(),
-                arguments: shell.arguments.clone(),
-                module: shell.module.clone(),
-                folder: Some(folder.clone()),
-                hello_limit: None,
-            })),
-            allow: shell.allow.clone(),
-        }),
-        headers: Default::default(),
-    });
+    let run = Arc::new(Run { effects, servers: servers.clone(), shell: shell(site, &folder), headers: Default::default() });
     let _ = listener.set(Arc::downgrade(&run));
     run.effects.begin_attempt(attempt);
     let ended = match run.effects.run_started(&begun.event(&folder, lab, asked.policy.yes, site)) {
@@ -162,11 +181,40 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         ending.why = Some(why);
     }
     run.effects.run_finished(ending, |kept| if asked.rehearsal { kept } else { with_command(kept, site) });
-    if outcome != RunOutcome::Done && !asked.rehearsal && format == Format::Human {
-        report::talk(&style.wrapped(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string()))));
+    if outcome != RunOutcome::Done && !asked.rehearsal && asked.format == Format::Human {
+        // in one line, so that it can be copied
+        report::talk(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string())));
     }
     drop(lock);
     Ok(code)
+}
+
+/// What an event says in few words, for the log: the record has it whole.
+fn log(event: &Event, at: jiff::Timestamp) {
+    const SHORT: &[&str] = &[
+        "event",
+        "run",
+        "effect",
+        "step",
+        "primitive",
+        "server",
+        "title",
+        "message",
+        "code",
+        "ms",
+        "outcome",
+        "exit",
+        "replays",
+        "differs",
+    ];
+    if tracing::enabled!(tracing::Level::INFO) {
+        let mut event = event.to_json(at);
+        if let Some(fields) = event.as_object_mut() {
+            // an outcome is a word at a run's end, and all of an answer at an effect's
+            fields.retain(|name, value| SHORT.contains(&name.as_str()) && (name != "outcome" || value.is_string()));
+        }
+        tracing::info!(%event, "recorded");
+    }
 }
 
 /// Evaluates the script, again and again as long as somebody at the terminal wants a failure tried once more.
@@ -196,8 +244,8 @@ fn evaluate(script: &Arc<Script>, run: &Arc<Run>, site: &Site, human: &Human, st
 fn failed(error: &RunError, run: &Run, human: &Human, style: &Style) {
     human.draws(error.failure.as_ref().map(|failure| failure.effect));
     let step = error.failure.as_ref().and_then(|f| f.step.clone()).or_else(|| run.effects.ended_in());
-    report::talk(&step.map_or_else(String::new, |step| format!("\nfailed in the step `{step}`")));
-    report::explained(error, &error.words(), style);
+    report::talk(&step.map_or_else(String::new, |step| style.wrapped(&format!("\nfailed in the step `{step}`"))));
+    report::explained(error, &error.words(), super::codes::page(error), style);
 }
 
 fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {
@@ -214,7 +262,7 @@ fn outcome_of(ended: &Ended) -> (RunOutcome, u8) {
 }
 
 /// Why a run stopped, and the next act.
-fn stopped(stop: &Stop, half_done: bool) -> String {
+pub(super) fn stopped(stop: &Stop, half_done: bool) -> String {
     match stop {
         Stop::Refused(what) => format!("stopped: the answer to `{what}` was no"),
         Stop::NoAnswer(what) => format!("stopped: nobody answered. {what}"),
@@ -262,8 +310,23 @@ pub(super) fn shell_word(text: &str) -> String {
     if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
+/// The site's management shell, whose script is written into the run's folder.
+pub(super) fn shell(site: &Site, folder: &Path) -> Option<Shell> {
+    site.powershell.as_ref().map(|shell| Shell {
+        session: Arc::new(Session::new(Program {
+            program: shell.program.clone(),
+            arguments: shell.arguments.clone(),
+            module: shell.module.clone(),
+            cmdlets: shell.allow.clone(),
+            folder: Some(folder.to_owned()),
+            hello_limit: None,
+        })),
+        allow: shell.allow.clone(),
+    })
+}
+
 /// One server of the site as the back end connects to it.
-fn target(server: &SqlServer, run: &str) -> Target {
+pub(super) fn target(server: &SqlServer, run: &str) -> Target {
     let (account, user, password) = match &server.auth {
         Auth::Sql { user, password } => (Account::Sql, user.as_str(), Some(password.clone())),
         Auth::Windows { user, password, .. } => (Account::Windows, user.as_str(), Some(password.clone())),

@@ -19,3 +19,8 @@ pub const TABLE: &[(u8, &str)] = &[
     (STOPPED, "stopped by the operator or for want of an answer"),
     (IN_DOUBT, "in doubt: something may have happened that the record cannot tell"),
 ];
+
+/// A line each, as `--help` has them.
+pub fn lines() -> String {
+    TABLE.iter().map(|(code, meaning)| format!("  {code}  {meaning}\n")).collect()
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::effect::{Cause, Guard, Later, Report, Unheld};
+use crate::journal::Progress;
 use crate::sqlserver::{AppLock, Holder, Servers, Taken, orphans};
 
 /// The server whose database is failed over; every site has it.
@@ -128,7 +129,7 @@ impl Guard for Locks {
         Box::pin(async move {
             let hear = move |orphan: &orphans::Orphan| {
                 let text = format!("the server still carries out {} of session {}: waiting for it", orphan.command, orphan.session);
-                report(text, Some(orphan.percent / 100.0).filter(|fraction| *fraction > 0.0));
+                report(Progress::new(text, Some(orphan.percent / 100.0).filter(|fraction| *fraction > 0.0)));
             };
             let waited = orphans::wait_out(&self.servers, server, &self.run, stop, &hear).await;
             waited.map(|_| ()).map_err(|failure| Cause::new(failure).diagnostic.to_string())

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{CliError, exit};
 use crate::lab::{Lab, LabOptions, Scenario};
-use crate::report;
+use crate::report::{self, Loudness};
 
 /// Which lab, besides its scenario.
 #[derive(Args)]
@@ -24,7 +24,7 @@ pub(super) const QUIET: &str = "quiet";
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  cutover lab --keep /tmp/lab\n  cutover run runbooks/pchat-failover.rhai --site /tmp/lab/site.toml   # in another terminal"
+    after_help = "Examples:\n  cutover lab --keep /tmp/lab\n  cutover run runbooks/pchat-failover.rhai --site /tmp/lab/site.toml   # in another terminal\n  cutover lab --scenario missing-log --pace 0"
 )]
 pub struct LabArgs {
     /// The scene: the name of a built-in scenario, or a TOML file.
@@ -95,11 +95,16 @@ pub(super) async fn start(scenario: Scenario, choice: &LabChoice, dir: &Path, li
     Ok(Lab::start(LabOptions { scenario, seed: choice.seed, pace: choice.pace.unwrap_or(1.0), dir, listen, shell_program }).await?)
 }
 
-pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
+pub fn main(arguments: &LabArgs, loudness: Loudness) -> Result<u8, CliError> {
     let listen = arguments.address()?;
     let runtime = super::runtime()?;
     let folder = Folder::of(arguments.keep.as_deref())?;
     let dir = folder.path();
+    let aside = |text: &str| {
+        if loudness > Loudness::Quiet {
+            report::talk(text);
+        }
+    };
     runtime.block_on(async {
         // from the start on, so that an impatient Ctrl-C leaves nothing behind either
         let mut signals = super::Signals::listen().map_err(CliError::Runtime)?;
@@ -107,14 +112,14 @@ pub fn main(arguments: &LabArgs) -> Result<u8, CliError> {
         if !listen.is_loopback() {
             report::talk(&format!("warning: the lab listens on {listen}: who has its password may do everything in it"));
         }
-        report::talk(&format!(
+        aside(&format!(
             "the lab serves until Ctrl-C; in another terminal:\n  cutover run runbooks/pchat-failover.rhai --site {}",
             lab.site_file().display()
         ));
         signals.next().await;
         lab.stop().await?;
         if arguments.keep.is_some() {
-            report::talk(&format!("the lab's end: {}", dir.join("world.json").display()));
+            aside(&format!("the lab's end: {}", dir.join("world.json").display()));
         }
         Ok(exit::DONE)
     })

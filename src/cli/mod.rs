@@ -1,15 +1,21 @@
 //! The command line: one file a subcommand. Wires the rooms together and turns what comes of a run into an exit code.
 
 mod check;
+mod codes;
+mod completions;
 mod divergence;
 mod docs;
+mod doctor;
 mod error;
+mod everywhere;
 mod execute;
 pub mod exit;
 mod explain;
 mod guard;
+mod init;
 #[cfg_attr(not(feature = "lab"), path = "without_lab.rs")]
 mod lab;
+mod man;
 mod options;
 mod record;
 #[cfg(feature = "lab")]
@@ -20,10 +26,13 @@ mod run;
 mod runs;
 #[cfg(feature = "lab")]
 mod scenarios;
+mod version;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use miette::Diagnostic;
 
 use crate::report::{self, Style};
 
@@ -35,10 +44,13 @@ use lab as rehearse;
 
 /// Carries out documented disaster-recovery procedures, written as runbooks that a site can edit.
 #[derive(Parser)]
-#[command(name = "cutover", version, about, after_help = after_help(), max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "cutover", version = version::SHORT, long_version = version::LONG, max_term_width = 100)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES, after_long_help = long_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    everywhere: everywhere::Everywhere,
 }
 
 #[derive(Subcommand)]
@@ -53,12 +65,20 @@ enum Command {
     Rehearse(rehearse::RehearseArgs),
     /// Serve the lab for any client until Ctrl-C.
     Lab(lab::LabArgs),
+    /// Look at everything that a failover needs, and change nothing.
+    Doctor(doctor::DoctorArgs),
+    /// Make a folder for a site: runbooks and modules to edit, a site file, a CI file.
+    Init(init::InitArgs),
     /// Find what is wrong or dangerous in runbooks, without running anything.
     Check(check::CheckArgs),
-    /// Explain a rule of `check`, or an error number of SQL Server.
+    /// Explain an error code, an error number of SQL Server, a rule of `check`, or a cmdlet.
     Explain(explain::ExplainArgs),
     /// Print the reference of what a runbook may call.
     Docs(docs::DocsArgs),
+    /// Print a script that completes this command line in a shell.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual pages, or write them into a folder.
+    Man(man::ManArgs),
     /// The lab's management shell: relays standard input and output to a lab.
     #[command(hide = true)]
     LabShell {
@@ -77,13 +97,16 @@ pub enum Format {
     Json,
 }
 
-fn after_help() -> String {
-    let mut text = "Exit codes:\n".to_owned();
-    for (code, meaning) in exit::TABLE {
-        text.push_str(&format!("  {code}  {meaning}\n"));
-    }
-    text.push_str("\nExamples:\n  cutover rehearse --yes\n  cutover run runbooks/pchat-failover.rhai --site site.toml");
-    text
+const EXAMPLES: &str = "Examples:\n  cutover rehearse --yes\n  cutover check runbooks --site site.toml\n  \
+                        cutover run runbooks/pchat-failover.rhai --site site.toml\n  cutover resume";
+
+fn long_help() -> String {
+    format!("Exit codes:\n{}\n{EXAMPLES}", exit::lines())
+}
+
+/// The description of the command line.
+fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line; returns the exit code.
@@ -91,40 +114,47 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let text = error.render();
+            let in_colour = |style: Style| if style.colour { text.ansi().to_string() } else { text.to_string() };
             // --help and --version are data, mistakes are talk; clap knows which
-            let _ = error.print();
-            return if error.use_stderr() { exit::USAGE } else { exit::DONE };
+            if error.use_stderr() {
+                report::talk(in_colour(Style::of_stderr()).trim_end());
+                return exit::USAGE;
+            }
+            report::data(in_colour(Style::of_stdout_in_colour()).trim_end());
+            return exit::DONE;
         }
     };
-    log_to_stderr(match &cli.command {
+    let Cli { command, everywhere } = cli;
+    let log = everywhere.begin_log(match &command {
         // what its clients do wrong is nowhere else
         Command::Lab(_) => Some("cutover::lab=warn"),
         _ => None,
     });
-    let done = match cli.command {
-        Command::Run(arguments) => run::main(&arguments),
-        Command::Resume(arguments) => resume::main(&arguments),
+    tracing::info!(version = version::SHORT, process = std::process::id(), arguments = ?everywhere::arguments(), "begins");
+    let loudness = everywhere.loudness();
+    let done = log.and_then(|()| match command {
+        Command::Run(arguments) => run::main(&arguments, loudness),
+        Command::Resume(arguments) => resume::main(&arguments, loudness),
         Command::Runs(arguments) => runs::main(&arguments),
-        Command::Rehearse(arguments) => rehearse::main(&arguments),
-        Command::Lab(arguments) => lab::main(&arguments),
-        Command::Check(arguments) => check::main(&arguments),
+        Command::Rehearse(arguments) => rehearse::main(&arguments, loudness),
+        Command::Lab(arguments) => lab::main(&arguments, loudness),
+        Command::Check(arguments) => check::main(&arguments, loudness),
+        Command::Doctor(arguments) => doctor::main(&arguments),
+        Command::Init(arguments) => init::main(&arguments),
         Command::Explain(arguments) => explain::main(&arguments),
         Command::Docs(arguments) => docs::main(&arguments),
+        Command::Completions(arguments) => completions::main(&arguments),
+        Command::Man(arguments) => man::main(&arguments),
         Command::LabShell { address } => lab::shell(address),
-    };
-    done.unwrap_or_else(|error| {
+    });
+    let code = done.unwrap_or_else(|error| {
+        tracing::error!(code = error.code().map(|code| code.to_string()), %error, "refused");
         report::error(&error, &Style::of_stderr());
         error.exit()
-    })
-}
-
-/// Tracing to standard error, as `CUTOVER_LOG` asks for it or else as the command does; off by default, so that people see
-/// reports alone.
-fn log_to_stderr(otherwise: Option<&str>) {
-    let Some(filter) = std::env::var("CUTOVER_LOG").ok().or(otherwise.map(str::to_owned)) else { return };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    // set already when several commands run in one process, as tests do
-    let _ = subscriber.try_init();
+    });
+    tracing::info!(code, "the end");
+    code
 }
 
 /// The runtime of a run: several threads, since the script blocks on its own.

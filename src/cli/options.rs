@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use miette::{NamedSource, SourceSpan};
 
+use super::error::WrongAnswers;
 use super::{CliError, Format};
 use crate::operator::{By, Policy};
 use crate::script::Script;
@@ -36,7 +37,8 @@ impl Options {
     /// # Errors
     /// The file of answers cannot be read, or an id is that of no question.
     pub(super) fn policy(&self, script: &Script, rehearsed: &BTreeMap<String, String>) -> Result<Policy, CliError> {
-        let ids = script.question_ids();
+        // asked for only when an id was given
+        let ids = std::cell::LazyCell::new(|| script.question_ids());
         let known = |id: &str| ids.others || ids.written.contains(id);
         let help = |id: &str| {
             let meant = crate::primitives::did_you_mean(id, ids.written.iter().map(String::as_str));
@@ -80,5 +82,5 @@ fn read(path: &Path, text: &str) -> Result<Vec<(String, String, Span)>, CliError
 
 fn wrong(path: &Path, text: &str, why: String, span: Span, help: String) -> CliError {
     let text = NamedSource::new(path.display().to_string(), Arc::<str>::from(text));
-    CliError::Answers { why, text, span: SourceSpan::from(span), help }
+    CliError::Answers(Box::new(WrongAnswers { why, text, span: SourceSpan::from(span), help }))
 }

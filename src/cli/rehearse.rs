@@ -10,7 +10,7 @@ use super::lab::{Folder, LabChoice, QUIET, start};
 use super::options::Options;
 use super::{CliError, Format, record, scenarios};
 use crate::lab::Scenario;
-use crate::report;
+use crate::report::{self, Loudness};
 use crate::script::{Source, stdlib};
 
 #[derive(Args)]
@@ -40,7 +40,7 @@ pub struct RehearseArgs {
     pub options: Options,
 }
 
-pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
+pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError> {
     if arguments.all || arguments.scenario.len() > 1 {
         return scenarios::main(arguments);
     }
@@ -62,13 +62,15 @@ pub fn main(arguments: &RehearseArgs) -> Result<u8, CliError> {
         let script = load_script(&site, source)?;
         let policy = arguments.options.policy(&script, &answers)?;
         let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
-        let asked = Asked { policy, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
+        let asked = Asked { policy, loudness, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
         execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know
     runtime.block_on(lab.stop())?;
     let code = done?;
-    if let (Some(keep), Format::Human) = (&arguments.keep, arguments.options.format) {
+    if let (Some(keep), Format::Human) = (&arguments.keep, arguments.options.format)
+        && loudness > Loudness::Quiet
+    {
         report::talk(&format!("the lab's end: {}", keep.join("world.json").display()));
     }
     Ok(code)

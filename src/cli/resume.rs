@@ -9,12 +9,13 @@ use super::execute::{Asked, execute, load_script, load_site, runs_in};
 use super::options::Options;
 use super::{CliError, record};
 use crate::journal::{self, Event, FILE, Journal, Lock, Phase, Read, RunOutcome, Source as Copied, Summary};
+use crate::report::Loudness;
 use crate::script::Source;
 use crate::site::Site;
 
 #[derive(Args)]
 #[command(
-    after_help = "What the record has is not done again: it is shown, dimmed, and the run goes on where it was. A change of which the record\n\
+    after_help = "What the record has is not done again: it is shown, dimmed, and the run goes on where it was. A change of which the record \
                   cannot tell whether it was made is settled by its `done_when`, or by you.\n\n\
                   Examples:\n  cutover resume\n  cutover resume 2026-01-02T03-04-05Z-pchat-failover --yes --approve bring-online\n  \
                   cutover resume /mnt/handover/2026-01-02T03-04-05Z-pchat-failover --site site.toml"
@@ -117,7 +118,7 @@ fn start_of(folder: &Path, read: &Read) -> Result<Start, CliError> {
     })
 }
 
-pub fn main(arguments: &ResumeArgs) -> Result<u8, CliError> {
+pub fn main(arguments: &ResumeArgs, loudness: Loudness) -> Result<u8, CliError> {
     let folder = match &arguments.run {
         Some(run) => find(run, arguments.journal.as_ref(), arguments.site.as_ref())?,
         None => newest(arguments)?,
@@ -155,7 +156,7 @@ pub fn main(arguments: &ResumeArgs) -> Result<u8, CliError> {
     let journal = Journal::open(&folder, read)?;
     let ready = record::resume(script, journal, lock, (start.run, start.id), start.sources, (differs, cut));
     let runtime = super::runtime()?;
-    let asked = Asked { policy, format: arguments.options.format, passing: false, rehearsal: false };
+    let asked = Asked { policy, loudness, format: arguments.options.format, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

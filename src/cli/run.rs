@@ -8,9 +8,13 @@ use clap::Args;
 use super::execute::{Asked, execute, load_script, load_site, runbook_file};
 use super::options::Options;
 use super::{CliError, check, record};
+use crate::report::Loudness;
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'")]
+#[command(after_help = "Examples:\n  cutover run runbooks/pchat-failover.rhai --site site.toml\n  \
+                        cutover run runbooks/pchat-failover.rhai --site site.toml --set vars.ticket='\"INC-7\"'\n  \
+                        cutover run runbooks/pchat-failover.rhai --site site.toml --yes --approve bring-online\n  \
+                        cutover run runbooks/pchat-failover.rhai --site site.toml --verbose --log run.log")]
 pub struct RunArgs {
     /// The runbook.
     pub runbook: PathBuf,
@@ -33,7 +37,7 @@ pub struct RunArgs {
     pub options: Options,
 }
 
-pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
+pub fn main(arguments: &RunArgs, loudness: Loudness) -> Result<u8, CliError> {
     let runbook = runbook_file(&arguments.runbook)?;
     let site_file = match &arguments.site {
         Some(file) => file.clone(),
@@ -48,7 +52,7 @@ pub fn main(arguments: &RunArgs) -> Result<u8, CliError> {
     let policy = arguments.options.policy(&script, &BTreeMap::new())?;
     let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
-    let asked = Asked { policy, format: arguments.options.format, passing: false, rehearsal: false };
+    let asked = Asked { policy, loudness, format: arguments.options.format, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

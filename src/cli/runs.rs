@@ -30,8 +30,13 @@ pub struct RunsArgs {
 #[derive(Subcommand)]
 pub enum RunsCommand {
     /// List the runs: when, runbook, site, outcome, duration, resumable.
+    #[command(
+        after_help = "Examples:\n  cutover runs list\n  cutover runs list --journal /srv/cutover/runs\n  cutover runs list --format json"
+    )]
     List,
     /// Show one run: its steps, changes, questions and failures, and what was lost.
+    #[command(after_help = "Examples:\n  cutover runs show 2026-01-02T03-04-05Z-pchat-failover\n  \
+                            cutover runs show /mnt/handover/2026-01-02T03-04-05Z-pchat-failover --format json")]
     Show {
         /// Name of the run, or its folder.
         run: String,
@@ -51,6 +56,8 @@ pub enum RunsCommand {
         markdown: Option<PathBuf>,
     },
     /// Prove that a record is as it was written; names the first line that is not. Exit 1 if there is one.
+    #[command(after_help = "Examples:\n  cutover runs verify 2026-01-02T03-04-05Z-pchat-failover\n  \
+                            cutover runs verify /mnt/handover/2026-01-02T03-04-05Z-pchat-failover --format json")]
     Verify {
         /// Name of the run, or its folder.
         run: String,

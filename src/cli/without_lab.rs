@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::CliError;
+use crate::report::Loudness;
 
 /// Whatever the command would have taken.
 #[derive(Args)]
@@ -16,7 +17,7 @@ pub struct LabArgs {
 
 pub use LabArgs as RehearseArgs;
 
-pub fn main(_: &LabArgs) -> Result<u8, CliError> {
+pub fn main(_: &LabArgs, _: Loudness) -> Result<u8, CliError> {
     Err(CliError::NoLab)
 }
 

@@ -100,8 +100,8 @@ pub enum Ended {
     Script(Box<EvalAltResult>),
 }
 
-/// What the work of an effect says how far it is with: words, and a fraction where it is known.
-pub type Report = Arc<dyn Fn(String, Option<f64>) + Send + Sync>;
+/// What the work of an effect says how far it is with; the effect's number is filled in.
+pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// What the work of an effect is given.
 #[derive(Clone)]
@@ -141,6 +141,8 @@ pub struct Effects {
     pub(super) on_replay: OnReplay,
     pub(super) on_progress: Arc<dyn Fn(Progress) + Send + Sync>,
     pub(super) guard: Arc<dyn Guard>,
+    /// changes and questions are refused
+    pub(super) only_looks: bool,
     state: Mutex<State>,
     /// how many requests to stop are recorded
     pub(super) interrupted: Mutex<u8>,
@@ -240,10 +242,17 @@ impl Effects {
             on_replay: setup.on_replay,
             on_progress: setup.on_progress,
             guard: setup.guard,
+            only_looks: false,
             state: Mutex::default(),
             interrupted: Mutex::default(),
             began: Instant::now(),
         }
+    }
+
+    /// A run that changes nothing and asks nobody: what would is refused before anything is sent.
+    #[must_use]
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -451,9 +460,9 @@ impl Effects {
     {
         let last = Arc::new(Mutex::new(None));
         let (noted, told) = (last.clone(), self.reporter(begun.id));
-        let report: Report = Arc::new(move |text: String, fraction| {
-            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
-            told(text, fraction);
+        let report: Report = Arc::new(move |progress: Progress| {
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress.text.clone());
+            told(progress);
         });
         let cut = CancellationToken::new();
         let done = self.runtime.block_on(async {
@@ -485,7 +494,7 @@ impl Effects {
     /// Tells how far an effect is.
     pub(super) fn reporter(&self, effect: u64) -> Report {
         let on_progress = self.on_progress.clone();
-        Arc::new(move |text: String, fraction| on_progress(Progress { effect, text, fraction }))
+        Arc::new(move |progress| on_progress(Progress { effect, ..progress }))
     }
 
     /// Finds out what a failed change left behind: waits until the server is through with it, and asks its test once more,
@@ -614,7 +623,8 @@ impl Effects {
                 let error = EffectError::WaitedInVain { what: what.to_owned(), limit: format!("{limit:?}") };
                 return Err(self.failed(effect, &begun, Cause::new(error).standing(last_read(&reads)), None, Left::Known));
             }
-            report(format!("waiting for {what}, {} s left", left.as_secs()), None);
+            let waited = 1.0 - left.as_secs_f64() / limit.as_secs_f64();
+            report(Progress::new(format!("waiting for {what}, {} s left", left.as_secs()), Some(waited)));
             self.pause(every.min(left))?;
         }
     }

@@ -96,6 +96,7 @@ impl Effects {
         if !self.operator.asks_steps() {
             return Ok(());
         }
+        self.emit(&Event::StepQuestion { step: title.to_owned() })?;
         let question = Question::Step { title: title.to_owned() };
         let (answer, by) =
             self.operator.ask(&question, &self.to_come(), &|| self.cancel.requested()).map_err(|why| self.nobody(title, &why))?;

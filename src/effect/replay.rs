@@ -8,7 +8,7 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use serde_json::Value;
 
 use super::perform::{Effect, Outcome};
-use super::{Effects, Ended, Failure, Place, Stop, Story};
+use super::{Cause, Class, EffectError, Effects, Ended, Failure, Place, Stop, Story};
 use crate::journal::{self, Attempt, Failed, How, Item, Level, RaisedInstead, Recorded, Replayed};
 
 /// Told of what is replayed, in its order.
@@ -132,6 +132,10 @@ impl Effects {
     pub(super) fn turn(&self, effect: &Effect) -> Result<Turn, Ended> {
         if let Some(stop) = self.stopped() {
             return Err(Ended::Stop(stop));
+        }
+        if self.only_looks && matches!(effect.class, Class::Changes | Class::Asks) {
+            let cause = Cause::new(EffectError::OnlyLooks { summary: effect.summary.clone() });
+            return Err(self.refused(0, effect.primitive, cause, &effect.place));
         }
         let turn = {
             let mut state = self.state();

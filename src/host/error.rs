@@ -8,6 +8,7 @@ use miette::{Diagnostic, LabeledSpan, SourceCode};
 use rhai::EvalAltResult;
 
 use super::arguments::WrongArgument;
+use super::messages::Kind;
 use super::{frames, messages};
 use crate::effect::{Failure, Place, innermost};
 use crate::script::Script;
@@ -75,7 +76,7 @@ impl RunError {
             if let Some(wrong) = value.read_lock::<WrongArgument>() {
                 return Self {
                     message: wrong.message.clone(),
-                    code: "cutover::host::wrong_argument".to_owned(),
+                    code: Kind::WrongArgument.code().to_owned(),
                     help: Some(wrong.help.clone()),
                     label: "here".to_owned(),
                     place: wrong.place.clone(),
@@ -89,7 +90,7 @@ impl RunError {
         let message = messages::translate(&script, inner);
         Self {
             message: message.text,
-            code: format!("cutover::host::{}", message.slug),
+            code: message.kind.code().to_owned(),
             help: Some(message.help).filter(|h| !h.is_empty()),
             label: message.label.to_owned(),
             place,
@@ -103,7 +104,7 @@ impl RunError {
     fn of_failure(script: Arc<Script>, failure: Failure, caught: Place) -> Self {
         Self {
             message: failure.story.title.clone().unwrap_or_else(|| failure.cause.to_string()),
-            code: failure.cause.code().map_or_else(|| "cutover::host::failed".to_owned(), |c| c.to_string()),
+            code: failure.cause.code().map_or_else(|| Kind::Failed.code().to_owned(), |c| c.to_string()),
             help: failure.story.act.clone().or_else(|| failure.cause.help().map(|h| h.to_string())),
             label: if failure.primitive == "fail" {
                 "the runbook gives up here".to_owned()
@@ -130,7 +131,7 @@ impl RunError {
     pub(super) fn exhausted(script: Arc<Script>, place: Place, most: u64) -> Self {
         Self {
             message: format!("over the limit: {most} operations in one run"),
-            code: "cutover::host::limit".to_owned(),
+            code: Kind::Limit.code().to_owned(),
             help: Some("look for a loop that never ends; wait with `wait_until`".to_owned()),
             label: "in here".to_owned(),
             place,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rhai::Engine;
 
 pub use error::RunError;
-pub use run::{Ended, evaluate};
+pub use run::{Ended, OnFailedStep, evaluate, examine};
 
 use crate::primitives::{Primitive, values};
 use crate::script::{Names, engine};

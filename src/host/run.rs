@@ -16,6 +16,9 @@ use crate::primitives::arguments::Closure;
 use crate::primitives::{ArgumentError, Call, Primitive, Raised, Run};
 use crate::script::{Script, engine, limits};
 
+/// The primitive whose failures an examination tells.
+const STEP: &str = "step";
+
 /// How a script ends.
 #[derive(Debug)]
 pub enum Ended {
@@ -33,7 +36,12 @@ struct Host {
     operations: AtomicU64,
     exhausted: AtomicBool,
     stopped_at: Mutex<Option<Place>>,
+    /// told of a step that failed, after which the script goes on
+    on_failed_step: Option<OnFailedStep>,
 }
+
+/// Told of a step that failed.
+pub type OnFailedStep = Box<dyn Fn(RunError) + Send + Sync>;
 
 /// Runs a script to its end. Blocks; call it from a thread that may wait.
 ///
@@ -43,12 +51,27 @@ struct Host {
 /// # Panics
 /// When the script's thread cannot be started, and when a primitive panics: a bug.
 pub fn evaluate(script: &Arc<Script>, run: Arc<Run>, site: serde_json::Value, primitives: &'static [&'static Primitive]) -> Ended {
-    evaluate_within(limits::OPERATIONS, script, run, site, primitives)
+    evaluate_within(limits::OPERATIONS, None, script, run, site, primitives)
+}
+
+/// As [`evaluate`], but a step that fails is told, returns `()`, and the script goes on: each step is a check by itself.
+///
+/// # Panics
+/// As [`evaluate`].
+pub fn examine(
+    script: &Arc<Script>,
+    run: Arc<Run>,
+    site: serde_json::Value,
+    primitives: &'static [&'static Primitive],
+    on_failed_step: OnFailedStep,
+) -> Ended {
+    evaluate_within(limits::OPERATIONS, Some(on_failed_step), script, run, site, primitives)
 }
 
 /// As [`evaluate`], with a limit of its own for the operations.
 pub(super) fn evaluate_within(
     most_operations: u64,
+    on_failed_step: Option<OnFailedStep>,
     script: &Arc<Script>,
     run: Arc<Run>,
     site: serde_json::Value,
@@ -61,6 +84,7 @@ pub(super) fn evaluate_within(
         operations: AtomicU64::new(0),
         exhausted: AtomicBool::new(false),
         stopped_at: Mutex::default(),
+        on_failed_step,
     });
     let own = host.clone();
     let thread = std::thread::Builder::new()
@@ -143,7 +167,13 @@ impl Host {
                 self.run.effects.stop(stop);
                 Err(self.stop(place))
             }
-            Err(Raised::Script(error)) => Err(error),
+            Err(Raised::Script(error)) => match &self.on_failed_step {
+                Some(tell) if primitive.name == STEP && self.run.effects.stopped().is_none() => {
+                    tell(RunError::new(self.script.clone(), &error));
+                    Ok(Dynamic::UNIT)
+                }
+                _ => Err(error),
+            },
             Err(Raised::Argument(error)) => Err(self.wrong(primitive, error, position, place)),
         }
     }

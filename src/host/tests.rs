@@ -151,7 +151,7 @@ impl World {
             "name": "lab", "pool": "pool.contoso.com", "active_servers": ["a", "b"],
             "sql": { "backup": { "fqdn": "sql2.contoso.com" } }, "vars": { "limit": 3 },
         });
-        evaluate_within(1_000_000, &Arc::new(script), setup(self.folder.path()), site, FAKES)
+        evaluate_within(1_000_000, None, &Arc::new(script), setup(self.folder.path()), site, FAKES)
     }
 
     /// What loading and running the first file shows.

@@ -1,11 +1,12 @@
 //! What is written down, and what every report is made from. Version 1; a field is added, never renamed or reused. A record
 //! without the fields that a resume needs (the copies of its scripts) can be read and shown, not resumed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
     Done,
@@ -29,7 +30,7 @@ impl RunOutcome {
 }
 
 /// How loud a note is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Note,
@@ -37,7 +38,7 @@ pub enum Level {
 }
 
 /// What kind of answer a question wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionKind {
     Confirm,
@@ -50,7 +51,7 @@ pub enum QuestionKind {
 }
 
 /// What the operator chose when the run failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Chosen {
     /// The effect is performed again; without one, what was read since the last change is read again.
@@ -72,7 +73,7 @@ impl Chosen {
 }
 
 /// What a failed change left behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Left {
     /// What is known to be changed is all that is.
@@ -85,7 +86,7 @@ pub enum Left {
 }
 
 /// How a change whose end was not known came to be taken as made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolved {
     /// its `done_when` is true
@@ -97,7 +98,7 @@ pub enum Resolved {
 }
 
 /// A failed test's own error, as the script saw it instead of the effect's failure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RaisedInstead {
     /// the failure of this effect, a read of the test
@@ -107,7 +108,7 @@ pub enum RaisedInstead {
 }
 
 /// A text that the run was begun with: its runbook, a module, the site file. The copy lies in the run folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// as it was shown to people
     pub name: String,
@@ -121,7 +122,7 @@ pub struct Source {
 }
 
 /// One message or error record of a server or shell: as its own tools print it, and its parts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Said {
     pub shown: String,
     #[serde(flatten)]
@@ -129,7 +130,7 @@ pub struct Said {
 }
 
 /// One change that a run made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     pub step: Option<String>,
     pub server: Option<String>,
@@ -137,7 +138,7 @@ pub struct Change {
 }
 
 /// A file in the run folder that a runbook kept for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Kept {
     pub path: String,
     /// what it is for
@@ -157,7 +158,7 @@ pub struct Kept {
 }
 
 /// A step that the runbook's text has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepAhead {
     pub title: String,
     /// it stands under a condition, in a loop or in a function: it may not come
@@ -166,7 +167,7 @@ pub struct StepAhead {
 }
 
 /// One event of a run. `effect` numbers the effects of a run from 1; `ms` are milliseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     RunStarted {
@@ -250,7 +251,10 @@ pub enum Event {
         replays: usize,
         taken_up: Option<u64>,
     },
-    /// The operator was asked before a step (`--step`).
+    /// The operator is asked before a step (`--step`).
+    StepQuestion {
+        step: String,
+    },
     StepAnswer {
         step: String,
         /// `yes` or `no`
@@ -417,26 +421,34 @@ impl Event {
             | Self::StepAnswer { .. }
             | Self::EffectTested { .. }
             | Self::RunFinished { .. } => true,
-            Self::StepStarted { .. } | Self::StepFinished { .. } | Self::Question { .. } | Self::Note { .. } | Self::Interrupted { .. } => {
-                false
-            }
+            Self::StepStarted { .. }
+            | Self::StepFinished { .. }
+            | Self::Question { .. }
+            | Self::StepQuestion { .. }
+            | Self::Note { .. }
+            | Self::Interrupted { .. } => false,
         }
     }
 
     /// The event as one versioned JSON object, as the record and `--format json` carry it.
     pub fn to_json(&self, at: jiff::Timestamp) -> Value {
-        let mut object = serde_json::Map::new();
-        object.insert("v".into(), 1.into());
-        let fields = serde_json::to_value(self).expect("an event is plain data");
-        let Value::Object(mut fields) = fields else { return Value::Object(object) };
-        object.insert("event".into(), fields.shift_remove("event").unwrap_or_default());
-        object.insert("at".into(), Value::String(format!("{at:.3}")));
-        object.extend(fields);
-        Value::Object(object)
+        line(self, at)
     }
 }
 
-/// How far the effect in flight is; shown, never recorded.
+/// What is told as one versioned JSON object: its version, its word and its time first.
+pub fn line(told: &impl Serialize, at: jiff::Timestamp) -> Value {
+    let mut object = serde_json::Map::new();
+    object.insert("v".into(), 1.into());
+    let fields = serde_json::to_value(told).expect("what is told is plain data");
+    let Value::Object(mut fields) = fields else { return Value::Object(object) };
+    object.insert("event".into(), fields.shift_remove("event").unwrap_or_default());
+    object.insert("at".into(), Value::String(format!("{at:.3}")));
+    object.extend(fields);
+    Value::Object(object)
+}
+
+/// How far the effect in flight is; told to reports, never recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     pub effect: u64,
@@ -444,4 +456,13 @@ pub struct Progress {
     pub text: String,
     /// 0 to 1, where it is known
     pub fraction: Option<f64>,
+    /// bytes that are through, and all of them, where bytes are what takes the time
+    pub bytes: Option<(u64, u64)>,
+}
+
+impl Progress {
+    /// Of an effect that the hearer knows.
+    pub fn new(text: impl Into<String>, fraction: Option<f64>) -> Self {
+        Self { effect: 0, text: text.into(), fraction, bytes: None }
+    }
 }

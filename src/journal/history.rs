@@ -278,6 +278,7 @@ impl History {
                 };
             }
             Event::RunStarted { .. }
+            | Event::StepQuestion { .. }
             | Event::StepAnswer { .. }
             | Event::StepStarted { .. }
             | Event::StepFinished { .. }

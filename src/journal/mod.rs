@@ -15,7 +15,7 @@ mod tests;
 
 pub use error::JournalError;
 pub use event::{
-    Change, Chosen, Event, Kept, Left, Level, Progress, QuestionKind, RaisedInstead, Resolved, RunOutcome, Said, Source, StepAhead,
+    Change, Chosen, Event, Kept, Left, Level, Progress, QuestionKind, RaisedInstead, Resolved, RunOutcome, Said, Source, StepAhead, line,
 };
 pub use file::{FILE, Journal, LARGE, runs_folder};
 pub use history::{Attempt, Ended, Failed, History, How, Item, Recorded, Replayed, STALE};

@@ -79,7 +79,7 @@ pub fn next(state: &State, event: &Event) -> Result<State, Illegal> {
             innermost.is_some_and(|flight| flight.effect == *effect && flight.asked)
         }
         (Phase::Running, Event::Note { .. } | Event::Interrupted { .. }) => true,
-        (Phase::Running, Event::StepAnswer { .. }) => state.flight.is_empty(),
+        (Phase::Running, Event::StepQuestion { .. } | Event::StepAnswer { .. }) => state.flight.is_empty(),
         (Phase::Running, Event::Choice { chosen, .. }) => {
             if *chosen != Chosen::Stop {
                 rewind(&mut after);

@@ -383,9 +383,11 @@ impl Fault {
 /// Why a scenario cannot be had.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ScenarioError {
+    /// A scenario is one that is built in, by its name, or a TOML file, by its path. The lab was not started.
     #[error("there is no scenario `{name}`")]
-    #[diagnostic(code(cutover::lab::unknown_scenario), help("name one of {known}, or a .toml file"))]
-    Unknown { name: String, known: String },
+    #[diagnostic(code(cutover::lab::unknown_scenario), help("{meant}name one of {known}, or a .toml file"))]
+    Unknown { name: String, meant: String, known: String },
+    /// The scenario's file is not there, or cannot be read. The lab was not started.
     #[error("cannot read the scenario `{name}`")]
     #[diagnostic(code(cutover::lab::unreadable_scenario), help("give the path of a .toml file that can be read"))]
     Unreadable {
@@ -393,6 +395,8 @@ pub enum ScenarioError {
         #[source]
         source: std::io::Error,
     },
+    /// The file is not valid TOML, or has a key or a value that scenarios do not have; docs/lab.md lists them. The lab was not
+    /// started.
     #[error("the scenario `{name}` is not understood: {message}")]
     #[diagnostic(code(cutover::lab::bad_scenario), help("correct the marked place"))]
     Malformed {
@@ -403,6 +407,7 @@ pub enum ScenarioError {
         #[label("here")]
         span: Option<miette::SourceSpan>,
     },
+    /// Each key is right by itself, and together they describe a world that cannot be. The lab was not started.
     #[error("the scenario `{name}` contradicts itself: {problem}")]
     #[diagnostic(code(cutover::lab::impossible_scenario), help("change the numbers so that they fit together"))]
     Impossible { name: String, problem: String },
@@ -426,7 +431,12 @@ impl Scenario {
         }
         match EMBEDDED.get_file(format!("{name}.toml")).and_then(|file| file.contents_utf8()) {
             Some(text) => Self::parse(name, text),
-            None => Err(ScenarioError::Unknown { name: name.to_owned(), known: Self::names().join(", ") }),
+            None => {
+                let names = Self::names();
+                let meant = crate::facts::nearest(name, names.iter().map(String::as_str));
+                let meant = meant.map(|near| format!("did you mean `{near}`? Else ")).unwrap_or_default();
+                Err(ScenarioError::Unknown { name: name.to_owned(), meant, known: names.join(", ") })
+            }
         }
     }
 

@@ -43,6 +43,7 @@ pub struct LabOptions {
 /// Why a lab cannot start or end properly.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum LabError {
+    /// The lab's folder, its share or its end state cannot be written.
     #[error("cannot write `{}`", path.display())]
     #[diagnostic(code(cutover::lab::folder), help("choose a folder that is empty or new, on a disk with room"))]
     Folder {
@@ -50,9 +51,11 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// A lab keeps its certificates and its site file in its folder; a second one there would overwrite them. It was not started.
     #[error("the folder `{}` holds a lab already", path.display())]
     #[diagnostic(code(cutover::lab::occupied), help("choose another folder, or remove this one"))]
     Occupied { path: PathBuf },
+    /// The address is not this machine's, or its port is taken. The lab was not started.
     #[error("cannot listen on {address}")]
     #[diagnostic(code(cutover::lab::listen), help("give an address of this machine"))]
     Listen {
@@ -60,12 +63,14 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// The lab keeps its servers' tables in SQLite, in memory, and that could not be set up. It was not started.
     #[error("cannot make the lab's catalogue")]
     #[diagnostic(code(cutover::lab::catalogue), help("report this with the platform you run on"))]
     Catalogue(#[source] rusqlite::Error),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Start(#[from] StartError),
+    /// The pace stretches simulated work: 0 waits for nothing, 1 takes as long as a small site. The lab was not started.
     #[error("the pace must be a number from 0 up, not {pace}")]
     #[diagnostic(code(cutover::lab::pace), help("give 0 for no waiting, 1 for the simulated time"))]
     Pace { pace: f64 },

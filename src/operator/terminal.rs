@@ -199,8 +199,10 @@ fn draw_evidence(out: &mut String, evidence: &Evidence, width: usize, colour: bo
     if let Some(table) = &evidence.table {
         draw_table(out, table, width);
     }
+    // one of several hangs, so that it is seen where the next begins
+    let hanging = if evidence.text.len() > 1 { "  " } else { "" };
     for text in &evidence.text {
-        out.push_str(&paragraph(text, width));
+        out.push_str(&broken(text, breaking(width).subsequent_indent(hanging)));
     }
     out.push('\n');
 }
@@ -263,9 +265,13 @@ fn facts(out: &mut String, pairs: impl Iterator<Item = (String, String)>, width:
 
 /// Text broken to the width at blanks, ending a line. A path is not broken: the terminal does that, and it can be copied.
 pub(super) fn paragraph(text: &str, width: usize) -> String {
+    broken(text, breaking(width))
+}
+
+fn broken(text: &str, options: textwrap::Options<'_>) -> String {
     let mut out = String::new();
     for line in clean(text).lines() {
-        for part in textwrap::wrap(line, breaking(width)) {
+        for part in textwrap::wrap(line, &options) {
             out.push_str(part.trim_end());
             out.push('\n');
         }

@@ -4,7 +4,7 @@
 # One JSON object a line in each direction, ASCII only (everything else as \uXXXX), because a console reads and writes
 # in a code page. The messages are described in the program's src/wire/bridge.rs.
 #
-#   in   {"type":"hello","module":"Lync"}
+#   in   {"type":"hello","module":"Lync","cmdlets":["Get-CsPool"]}
 #   out  {"type":"hello","ps_version":"5.1...","language_mode":"FullLanguage",...}   {"type":"done","id":0,"ok":true}
 #   in   {"type":"invoke","id":1,"cmdlet":"Get-CsPool","parameters":{"Identity":"=fqdn"},"depth":4}
 #   out  {"type":"output","value":{...}}   {"type":"done","id":1,"ok":true}
@@ -181,9 +181,9 @@ function Test-Elevated {
     catch { return $null }
 }
 
-# Imports the module and tells what this shell is.
+# Imports the module and tells what this shell is, and which of the cmdlets it does not know.
 function Send-Hello {
-    param([string]$Module)
+    param([string]$Module, $Cmdlets)
     $ok = $true
     $version = ''
     if ($Module -ne '') {
@@ -200,6 +200,10 @@ function Send-Hello {
         $policies = @()
         try { $policies = @(Get-ExecutionPolicy -List | ForEach-Object { "$($_.Scope): $($_.ExecutionPolicy)" }) }
         catch { $policies = @() }
+        $missing = @()
+        foreach ($cmdlet in @($Cmdlets)) {
+            if ("$cmdlet" -ne '' -and -not (Get-Command -Name "$cmdlet" -ErrorAction SilentlyContinue)) { $missing += "$cmdlet" }
+        }
         Send-Message ([ordered]@{
                 type               = 'hello'
                 ps_version         = "$($PSVersionTable.PSVersion)"
@@ -211,6 +215,7 @@ function Send-Hello {
                 elevated           = (Test-Elevated)
                 user               = "$env:USERDOMAIN\$env:USERNAME"
                 host               = "$env:COMPUTERNAME"
+                missing            = $missing
             })
     }
     Send-Message ([ordered]@{ type = 'done'; id = 0; ok = $ok })
@@ -247,7 +252,7 @@ $input | ForEach-Object {
         if ($request.type -eq 'invoke' -and "$($request.cmdlet)" -match '^[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9]+$') {
             Send-Answer $request
         }
-        elseif ($request.type -eq 'hello') { Send-Hello "$($request.module)" }
+        elseif ($request.type -eq 'hello') { Send-Hello "$($request.module)" $request.cmdlets }
         else { Send-Message ([ordered]@{ type = 'refused'; message = "no such request, or not the name of a cmdlet" }) }
     }
 }

@@ -5,12 +5,14 @@ use std::io;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::facts::records;
 use crate::wire::bridge::{ErrorRecord, Unsendable};
 
 /// A shell that could not be used, or a cmdlet that failed in it.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ShellFailure {
-    /// The program is not there or may not be run.
+    /// The program that the site file names for the management shell is not there, or this account may not run it. No cmdlet was
+    /// called.
     #[error("cannot start the management shell `{program}`")]
     #[diagnostic(
         code(cutover::powershell::cannot_start),
@@ -21,7 +23,7 @@ pub enum ShellFailure {
         #[source]
         source: io::Error,
     },
-    /// The script that the shell runs could not be written.
+    /// The script that the shell runs is written into the run folder first, and could not be. No cmdlet was called.
     #[error("cannot write the bridge script `{path}`")]
     #[diagnostic(code(cutover::powershell::no_bridge), help("make room in that folder, or let this account write there"))]
     NoBridge {
@@ -29,7 +31,8 @@ pub enum ShellFailure {
         #[source]
         source: io::Error,
     },
-    /// The shell started but did not get ready: most often the module is not installed here.
+    /// The shell started, and the module that has the cmdlets did not load: most often the management tools are not installed on
+    /// this machine, or the module is that of the other version. No cmdlet was called.
     #[error("the management shell could not load module `{module}`: {}", records_in_words(.records))]
     #[diagnostic(
         code(cutover::powershell::module),
@@ -38,11 +41,13 @@ pub enum ShellFailure {
         )
     )]
     Module { module: String, records: Vec<ErrorRecord> },
-    /// The cmdlet reported errors, terminating or not.
+    /// The cmdlet reported errors, terminating or not: one that went on may have done part of its work. `cutover explain` knows the
+    /// cmdlet by its name and common error ids, such as `CommandNotFoundException`.
     #[error("`{cmdlet}` failed: {}", records_in_words(.records))]
     #[diagnostic(code(cutover::powershell::cmdlet), help("{}", advice(.records)))]
     Cmdlet { cmdlet: String, records: Vec<ErrorRecord> },
-    /// The time limit passed; the shell was ended with whatever it was doing.
+    /// The time limit passed, and the shell was ended with whatever it was doing. A read did no harm. A change may have happened or
+    /// still be under way on the servers: a cmdlet that is ended here does not end its work there.
     #[error("`{doing}` was not done after {limit}; the management shell was ended{}", doubt(*.in_doubt))]
     #[diagnostic(
         code(cutover::powershell::time_limit),
@@ -51,22 +56,23 @@ pub enum ShellFailure {
         )
     )]
     TimeLimit { doing: String, limit: String, in_doubt: bool },
-    /// The shell ended by itself while it was being used.
+    /// The shell ended by itself while it was used. If that was during a change, the change may have happened.
     #[error("the management shell ended during `{doing}` ({status}){}{}", tail(.stderr), doubt(*.in_doubt))]
     #[diagnostic(code(cutover::powershell::died), help("{}", death_advice(.stderr)))]
     Died { doing: String, status: String, stderr: String, in_doubt: bool },
-    /// A line came that is not one of the bridge's messages.
+    /// A line came from the shell that is not one of the bridge's messages: a profile or a program writes to the same output. The
+    /// shell was ended; if that was during a change, the change may have happened.
     #[error("the management shell answered `{doing}` with something that is no message: {why}: `{line}`{}", doubt(*.in_doubt))]
     #[diagnostic(
         code(cutover::powershell::protocol),
         help("look for a profile or a program that writes to this shell's output; the shell was ended and the next call starts a new one")
     )]
     Protocol { doing: String, why: String, line: String, in_doubt: bool },
-    /// The name is a path or not `Verb-Noun`.
+    /// The name is a path, or not of the form `Verb-Noun`. Nothing was called: only cmdlets that the site file allows by name are.
     #[error("`{name}` is not the name of a cmdlet")]
     #[diagnostic(code(cutover::powershell::name), help("give the name alone, as in `Get-CsPool`, and its parameters in the map"))]
     Name { name: String },
-    /// A value would lose something on the way.
+    /// A value would lose something on its way to the shell, such as a number that is too large. Nothing was called.
     #[error("a parameter of `{cmdlet}` cannot be sent: {why}")]
     #[diagnostic(code(cutover::powershell::unsendable), help("give the value as text"))]
     Unsendable {
@@ -143,20 +149,15 @@ fn records_in_words(records: &[ErrorRecord]) -> String {
     records.iter().map(words).collect::<Vec<_>>().join(" · ")
 }
 
-/// What to do after an error record, by the part of its id before the comma.
+/// What to do after an error record.
 fn advice(records: &[ErrorRecord]) -> &'static str {
-    let id = records.first().map_or("", |r| r.error_id.split(',').next().unwrap_or(""));
-    match id {
-        "CommandNotFoundException" => "check the name and that `module` under [powershell] in the site file is the one that has it",
-        "NamedParameterNotFound"
-        | "AmbiguousParameter"
-        | "AmbiguousParameterSet"
-        | "MissingMandatoryParameter"
-        | "CannotConvertArgumentNoMessage" => "correct the parameters in the runbook; nothing was changed",
-        "InvalidOperation" if records.iter().any(|r| r.message.contains("NonInteractive")) => {
+    let id = records.first().map_or("", |r| r.error_id.as_str());
+    match records::find(id) {
+        Some(fact) => fact.act,
+        None if id.split(',').next() == Some("InvalidOperation") && records.iter().any(|r| r.message.contains("NonInteractive")) => {
             "the cmdlet asked a question: give `Confirm: false` in its parameters after your own `confirm`"
         }
-        _ => {
+        None => {
             "read the state back with the matching Get- cmdlet, remove the cause, and go on from here: by hand, or with a runbook of the steps that are left"
         }
     }

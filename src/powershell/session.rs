@@ -38,6 +38,8 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// The module that holds the cmdlets; empty: none is imported.
     pub module: String,
+    /// Cmdlets to look for at the start; [`Hello::missing`] tells those that are not there.
+    pub cmdlets: Vec<String>,
     /// Where the bridge script is written; absent: a temporary folder.
     pub folder: Option<PathBuf>,
     /// How long start and import may take; absent: two minutes.
@@ -165,11 +167,15 @@ impl Session {
                 Answer::Hello(_) | Answer::Done { .. } | Answer::Refused { .. } => {}
             }
         };
+        // names alone: a value may be anything
+        let parameters: Vec<&str> = call.parameters.keys().map(String::as_str).collect();
+        tracing::debug!(cmdlet = call.cmdlet, ?parameters, id, "called");
         let in_doubt = cmdlets::find(&call.cmdlet).is_none_or(|known| known.class == Class::Changes);
         let ended = timeout(call.time_limit, running.exchange(&request, id, &mut collect)).await;
         let ok = self.conclude(ended, &mut running, &call.cmdlet, call.time_limit, in_doubt).await?;
         state.running = Some(running);
 
+        tracing::debug!(cmdlet = call.cmdlet, id, ok, objects = reply.objects.len(), errors = reply.errors.len(), "came back");
         let failed =
             !ok || reply.errors.iter().any(|record| record.terminating) || (call.errors == Errors::Fail && !reply.errors.is_empty());
         if failed {
@@ -194,6 +200,7 @@ impl Session {
 
     async fn start(&self, state: &mut State) -> Result<Running, ShellFailure> {
         let arguments = self.arguments(state)?;
+        tracing::info!(program = self.program.program, module = self.program.module, "the shell starts");
         let mut command = Command::new(&self.program.program);
         command.args(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C at our terminal means "finish the effect in flight" and must not reach the shell.
@@ -227,7 +234,7 @@ impl Session {
             Answer::Warning { message } => tracing::info!(%message, "the management shell warns"),
             _ => {}
         };
-        let request = Request::Hello { module: module.clone() };
+        let request = Request::Hello { module: module.clone(), cmdlets: self.program.cmdlets.clone() };
         let ended = timeout(limit, running.exchange(&request, 0, &mut collect)).await;
         let ok = self.conclude(ended, &mut running, &doing, limit, false).await?;
         match hello {
@@ -446,6 +453,7 @@ mod tests {
             program: program.to_owned(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             module: "Lync".to_owned(),
+            cmdlets: Vec::new(),
             folder: None,
             hello_limit: None,
         })
@@ -622,6 +630,7 @@ mod tests {
             program: r"C:\Windows\System32\WindowsPowerShell\v1.0\PowerShell.EXE".to_owned(),
             arguments: Vec::new(),
             module: String::new(),
+            cmdlets: Vec::new(),
             folder: Some(folder.path().to_owned()),
             hello_limit: None,
         });

@@ -18,7 +18,7 @@ pub static BACKUPS: Primitive = Primitive {
     parameters: &[FOLDER, Parameter::optional("matching", Type::Text, "file names, with `*` and `?`; `*.trn` unless given")],
     options: &[],
     class: Class::Reads,
-    returns: "`.files`: rows of `name`, `bytes`, `modified` (UTC), oldest first; `.free_bytes`, `()` if the volume does not say",
+    returns: "`.files`: rows of `name`, `bytes`, `modified` (UTC), oldest first; `.free_bytes`, `()` if the volume does not say; `.writable`, whether the system says that this account may write there",
     doc: "Lists the backup files in a folder, by the time in their names, then by name.",
     examples: &[r#"let share = backups(site.backups.share); note(`${share.files.len()} log backups, ${share.free_bytes} bytes free`);"#],
     run,
@@ -31,7 +31,7 @@ impl Outcome for Listing {
     fn record(&self) -> Value {
         let files: Vec<Value> =
             self.files.iter().map(|f| json!({ "name": f.name, "bytes": f.bytes, "modified": time(f.modified).to_string() })).collect();
-        json!({ "files": files, "free_bytes": self.free_bytes })
+        json!({ "files": files, "free_bytes": self.free_bytes, "writable": self.writable })
     }
     fn replay(record: Value) -> Result<Self, String> {
         let file = |file: &Value| {
@@ -41,7 +41,12 @@ impl Outcome for Listing {
         };
         let files = record["files"].as_array().and_then(|files| files.iter().map(file).collect());
         let files = files.ok_or("its outcome is not a listing")?;
-        Ok(Self { folder: PathBuf::new(), files, free_bytes: record["free_bytes"].as_u64() })
+        Ok(Self {
+            folder: PathBuf::new(),
+            files,
+            free_bytes: record["free_bytes"].as_u64(),
+            writable: record["writable"].as_bool().unwrap_or(true),
+        })
     }
 }
 
@@ -71,7 +76,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     if files.rows.is_empty() {
         files.columns = std::sync::Arc::new(["name", "bytes", "modified"].map(ImmutableString::from).to_vec());
     }
-    Ok(Dynamic::from(row([("files", Dynamic::from(files)), ("free_bytes", listing.free_bytes.map_or(Dynamic::UNIT, count))])))
+    Ok(Dynamic::from(row([
+        ("files", Dynamic::from(files)),
+        ("free_bytes", listing.free_bytes.map_or(Dynamic::UNIT, count)),
+        ("writable", listing.writable.into()),
+    ])))
 }
 
 /// Runs what blocks on a thread where that is allowed.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ArgumentError, Raised, closure, duration, values};
-use crate::effect::{Class, Effect, Effects, Place, Test};
+use crate::effect::{Class, Effect, Effects, Outcome, Place, Test};
 use crate::powershell::Session;
 use crate::sqlserver::Servers;
 use crate::sqlserver::headers::HeaderCache;
@@ -23,6 +23,21 @@ pub(super) fn plain_record<T: Serialize>(outcome: &T) -> Value {
 /// Such an outcome again.
 pub(super) fn plain_replay<T: DeserializeOwned>(record: Value) -> Result<T, String> {
     serde_json::from_value(record).map_err(|error| format!("its outcome is not understood: {error}"))
+}
+
+/// An outcome that is plain data as a whole, and its default where the change was in force already.
+pub(super) trait Plain: Serialize + DeserializeOwned + Default {}
+
+impl<T: Plain> Outcome for T {
+    fn already() -> Self {
+        Self::default()
+    }
+    fn record(&self) -> Value {
+        plain_record(self)
+    }
+    fn replay(record: Value) -> Result<Self, String> {
+        plain_replay(record)
+    }
 }
 
 /// What all calls of one run share.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhai::Dynamic;
-use serde_json::Value;
 
 use super::backups::{blocking, count, row};
-use super::call::{plain_record, plain_replay};
+use super::call::Plain;
 use super::sql::{ALREADY, DONE_WHEN, WITHIN};
 use super::values::Rows;
 use super::{Call, Class, Parameter, Primitive, Raised, Type};
 use crate::backups::{Copied, CopyOptions, DEFAULT_WORKERS, copy};
-use crate::effect::{self, Effect, Outcome, Work};
+use crate::effect::{self, Effect, Work};
+use crate::journal::Progress;
 
 pub static COPY_BACKUPS: Primitive = Primitive {
     name: "copy_backups",
@@ -49,17 +49,7 @@ pub static COPY_BACKUPS: Primitive = Primitive {
     run,
 };
 
-impl Outcome for Copied {
-    fn already() -> Self {
-        Self::default()
-    }
-    fn record(&self) -> Value {
-        plain_record(self)
-    }
-    fn replay(record: Value) -> Result<Self, String> {
-        plain_replay(record)
-    }
-}
+impl Plain for Copied {}
 
 fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let workers = call.integer_option("workers").unwrap_or(DEFAULT_WORKERS as i64);
@@ -87,7 +77,8 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                 }
                 let progress = move |p: crate::backups::CopyProgress| {
                     let fraction = (p.bytes_total > 0).then(|| p.bytes as f64 / p.bytes_total as f64);
-                    report(format!("copying {} ({} of {} files)", p.name, p.files, p.files_total), fraction);
+                    let text = format!("copying {} ({} of {} files)", p.name, p.files, p.files_total);
+                    report(Progress { bytes: Some((p.bytes, p.bytes_total)), ..Progress::new(text, fraction) });
                 };
                 copy(&options, &progress, &stopped)
             });

@@ -113,7 +113,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
     let (instance, headers, asked) = (request.instance(call), call.run.headers.clone(), request.clone());
     let chain = call.run.effects.perform(&effect, None, |Work { report, .. }| async move {
         let files = asked.files().await?;
-        let progress = |at: Progress<'_>| report(in_words(&at), None);
+        let progress = |at: Progress<'_>| report(crate::journal::Progress::new(in_words(&at), None));
         plan(&instance, &asked.order(&files), &headers, Hooks { stop: &|| false, progress: &progress }).await.map_err(cause)
     })?;
     Ok(Dynamic::from(row([
@@ -162,7 +162,9 @@ pub(super) fn cause(failure: ChainFailure) -> Cause {
 pub(super) fn in_words(progress: &Progress<'_>) -> String {
     match progress {
         Progress::Header { asked, file } => format!("reading header {asked}: {file}"),
-        Progress::Restoring { number, of, set, .. } => format!("restoring {number} of {of}: {}", set.title()),
+        Progress::Restoring { number, of, set, percent } => {
+            format!("restoring {number} of {of}, {percent:.0} % of {} to LSN {}", set.title(), set.last_lsn)
+        }
         Progress::Applied { number, of, redo, .. } => format!("restored {number} of {of}, redo point {redo}"),
         Progress::Waiting { session, program } => format!("session {session} ({program}) still restores: waiting for it"),
     }

@@ -22,8 +22,10 @@ mod note;
 mod ps;
 mod query;
 mod restore_logs;
+mod shell;
 mod sql;
 mod step;
+mod utc_now;
 pub mod values;
 mod wait_until;
 mod warn;
@@ -139,6 +141,8 @@ pub static PRIMITIVES: &[&Primitive] = &[
     &log_chain::LOG_CHAIN,
     &restore_logs::RESTORE_LOGS,
     &ps::PS,
+    &shell::SHELL,
+    &utc_now::UTC_NOW,
     &confirm::CONFIRM,
     &ask::ASK,
     &manual::MANUAL,

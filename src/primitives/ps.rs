@@ -11,7 +11,7 @@ use super::values::{Row, Rows, from_json, to_json};
 use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
 use crate::effect::{self, Cause, EffectError, Outcome, Story, Work};
 use crate::facts::cmdlets;
-use crate::journal::Said;
+use crate::journal::{Progress, Said};
 use crate::powershell::{self, Known, ShellFailure, check_parameters, shown};
 use crate::wire::bridge::{Answer, ErrorRecord};
 
@@ -116,7 +116,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                     heard.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
                 }
                 if let Answer::Warning { message } | Answer::Verbose { message } = record {
-                    report(message.clone(), None);
+                    report(Progress::new(message.clone(), None));
                 }
             };
             let invoke = session.invoke(&request, &mut hear);
@@ -141,7 +141,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
 }
 
 /// A failure of the shell as an effect's.
-fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
+pub(super) fn cause(failure: ShellFailure, class: effect::Class) -> Cause {
     let said = |record: &ErrorRecord| {
         let parts = match serde_json::to_value(record) {
             Ok(Value::Object(parts)) => parts,

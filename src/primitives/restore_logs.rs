@@ -79,7 +79,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<Dynamic, Raised> {
                     Progress::Restoring { number, of, percent, .. } => Some((*number as f64 - 1.0 + percent / 100.0) / *of as f64),
                     _ => None,
                 };
-                report(in_words(&at), fraction);
+                report(crate::journal::Progress::new(in_words(&at), fraction));
             };
             // a request to stop is heeded between two files: each file is whole or not begun
             let stop = || run.effects.stop_requested();

@@ -7,7 +7,7 @@ use rhai::{Dynamic, Map};
 use super::values::{SqlResult, to_json, to_sql};
 use super::{ArgumentError, Call, Class, Parameter, Primitive, Raised, Type};
 use crate::effect::{self, Cause, Story, Work};
-use crate::journal::Said;
+use crate::journal::{Progress, Said};
 use crate::sqlserver::errors::{deciding, meaning};
 use crate::sqlserver::{Batch, Failure, Message, TimeLimit, Value};
 use crate::tsql::classify::{self, NoReturn, classify, is_restore_or_backup, points_of_no_return};
@@ -143,8 +143,8 @@ pub(super) fn perform(
             let batch = if long {
                 let hear = report.clone();
                 batch
-                    .on_progress(move |progress| report(progress.command.clone(), Some(progress.percent / 100.0)))
-                    .on_message(move |message| hear(format!("{}: {}", message.number, message.text), None))
+                    .on_progress(move |progress| report(Progress::new(&progress.command, Some(progress.percent / 100.0))))
+                    .on_message(move |message| hear(Progress::new(format!("{}: {}", message.number, message.text), None)))
             } else {
                 batch
             };

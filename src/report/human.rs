@@ -1,14 +1,16 @@
 //! A run as a person reads it: a heading for each step, a line for each effect that the runbook itself made, notes and
-//! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed.
+//! warnings where they fell. Reads made by a `done_when` are counted in their change ("verified"), not listed unless more is to be
+//! told. What is told at which loudness is said in [`Human::tells`].
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use super::Style;
+use super::live::{Live, cut};
+use super::moving::Screen;
+use super::{Loudness, Seldom, Style};
 use crate::journal::{Change, Ended, Event, Level, Progress, Replayed, RunOutcome};
 
 /// Prints the events of one run to standard error.
@@ -16,106 +18,97 @@ pub struct Human {
     style: Style,
     /// the record goes away when the program ends
     passing: bool,
+    /// at a terminal only
+    screen: Option<Screen<Live>>,
+    progress: Seldom,
     state: Mutex<State>,
 }
 
 struct State {
     /// effects under way, by number
     summaries: HashMap<u64, String>,
-    bar: Option<ProgressBar>,
-    last_progress: Instant,
     folder: String,
+    /// steps that are not begun, as far as the runbook's text has them
+    to_come: Vec<String>,
     /// why the last effect failed: told as soon as the run goes on, else the run's end draws it whole
     why: Option<(u64, String)>,
 }
 
+/// What took less milliseconds is not timed.
+const WORTH_TELLING: u64 = 100;
+/// Columns that are kept for the time, so that a statement is cut at the same place however long it took.
+const TIME: usize = 8;
 /// Off a terminal, progress is a line at most this often.
 const PROGRESS_LINES: Duration = Duration::from_secs(1);
-/// At a terminal, how often the moving line is drawn anew.
-const TICK: Duration = Duration::from_millis(100);
 
 impl Human {
     pub fn new(style: Style, passing: bool) -> Self {
-        let bar = style.live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(super::moving::Narrow), 10));
-            bar.set_style(
-                ProgressStyle::with_template("     {spinner} {elapsed} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar.finish_and_clear();
-            bar
-        });
-        let state = State { summaries: HashMap::new(), bar, last_progress: Instant::now(), folder: String::new(), why: None };
-        Self { style, passing, state: Mutex::new(state) }
+        let screen = (style.live && style.loudness > Loudness::Quiet).then(|| Screen::new(Live::new(Instant::now()), style));
+        let state = State { summaries: HashMap::new(), folder: String::new(), to_come: Vec::new(), why: None };
+        Self { style, passing, screen, progress: Seldom::new(PROGRESS_LINES), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As wide as the window is now.
+    fn style(&self) -> Style {
+        if self.style.live { Style { width: Style::of_stderr().width, ..self.style } } else { self.style }
     }
 
     /// How far the effect in flight is.
     pub fn progress(&self, progress: &Progress) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
-        let text = format!("{}{percent}", progress.text);
-        if let Some(bar) = &state.bar {
-            bar.set_message(self.one_line(&text));
-        } else if state.last_progress.elapsed() >= PROGRESS_LINES {
-            state.last_progress = Instant::now();
-            super::talk(&format!("       … {text}"));
+        if let Some(screen) = &self.screen {
+            screen.change(|live| live.progress(progress, Instant::now()));
+            return;
+        }
+        if self.style.loudness > Loudness::Quiet && self.progress.lets() {
+            let percent = progress.fraction.map(|f| format!(" {:>3.0} %", f * 100.0)).unwrap_or_default();
+            super::talk(&format!("       … {}{percent}", progress.text));
         }
     }
 
-    /// Takes the moving line away, so that a question or an error stands alone.
+    /// Takes the moving lines away, so that a question or an error stands alone.
     pub fn pause(&self) {
-        Self::rest(&self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn rest(state: &State) {
-        if let Some(bar) = &state.bar {
-            bar.finish_and_clear();
+        if let Some(screen) = &self.screen {
+            screen.rest();
         }
     }
 
     /// The end of the run draws the failure of this effect: what else failed before is told now.
     pub fn draws(&self, effect: Option<u64>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.why.take() {
-            Some((failed, why)) if Some(failed) != effect => Self::say(&state, &self.failed(&why)),
+        match self.state().why.take() {
+            Some((failed, why)) if Some(failed) != effect => self.aside(&self.failed(&why)),
             _ => {}
         }
     }
 
     fn failed(&self, why: &str) -> String {
-        wrap(&format!("{} {why}", self.style.paint("31;1", "failed: ")), "   ", self.style.width)
-    }
-
-    /// Shows the moving line, and keeps it moving while a server or a share takes its time.
-    fn move_on(&self, state: &State, text: &str) {
-        if let Some(bar) = &state.bar {
-            bar.reset();
-            bar.set_message(self.one_line(text));
-            bar.enable_steady_tick(TICK);
-        }
-    }
-
-    /// The moving line keeps clear of the window's edge, so that an echoed `^C` does not break it.
-    fn one_line(&self, text: &str) -> String {
-        cut(text, self.style.width.saturating_sub(20))
+        let style = self.style();
+        wrap(&format!("{} {why}", style.paint("31;1", "failed: ")), "   ", style.width)
     }
 
     /// Says something that does not come from an event, such as that a signal was heard.
     pub fn aside(&self, text: &str) {
-        Self::say(&self.state.lock().unwrap_or_else(PoisonError::into_inner), text);
-    }
-
-    fn say(state: &State, text: &str) {
-        match &state.bar {
-            Some(bar) => bar.suspend(|| super::talk(text)),
+        match &self.screen {
+            Some(screen) => screen.say(text),
             None => super::talk(text),
         }
     }
 
     /// Prints one event.
     pub fn event(&self, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(event, Event::Question { .. } | Event::EffectFinished { parent: None, .. } | Event::EffectFailed { parent: None, .. }) {
-            Self::rest(&state);
+        let mut state = self.state();
+        match event {
+            Event::RunStarted { steps, .. } | Event::Resumed { steps, .. } => {
+                state.to_come = steps.iter().filter(|step| !step.perhaps).map(|step| step.title.clone()).collect();
+            }
+            Event::StepStarted { step } => state.to_come.retain(|title| title != step),
+            _ => {}
+        }
+        if let Some(screen) = &self.screen {
+            screen.change(|live| live.hear(event, Instant::now()));
         }
         match event {
             Event::StepFinished { ok: false, .. } => {}
@@ -124,78 +117,116 @@ impl Human {
             Event::Note { text, .. } if state.why.as_ref().is_some_and(|(_, why)| text.contains(why.as_str())) => state.why = None,
             _ => {
                 if let Some((_, why)) = state.why.take() {
-                    Self::say(&state, &self.failed(&why));
+                    self.aside(&self.failed(&why));
                 }
             }
         }
-        if let Some(text) = self.line(&mut state, event) {
-            Self::say(&state, &text);
+        if let Some(text) = self.line(&mut state, event).filter(|_| self.tells(event)) {
+            self.aside(&text);
         }
+        match (&self.screen, event) {
+            (Some(screen), Event::Question { .. } | Event::StepQuestion { .. } | Event::RunFinished { .. }) => screen.rest(),
+            (Some(screen), _) => screen.show(),
+            (None, _) => {}
+        }
+    }
+
+    /// Quiet: warnings, failures and the end; questions are drawn by whoever asks. Verbose: also what belongs to another effect, as
+    /// the reads of a `done_when` do.
+    fn tells(&self, event: &Event) -> bool {
+        match event {
+            Event::Note { level: Level::Warn, .. } | Event::EffectFailed { parent: None, .. } | Event::RunFinished { .. } => true,
+            // of these the warnings alone are quiet
+            Event::RunStarted { .. } | Event::Resumed { .. } => true,
+            Event::EffectFinished { parent: Some(_), .. } | Event::EffectFailed { parent: Some(_), .. } | Event::EffectTested { .. } => {
+                self.style.loudness == Loudness::Verbose
+            }
+            _ => self.style.loudness > Loudness::Quiet,
+        }
+    }
+
+    /// How long an effect took, if that is worth telling.
+    fn took(&self, ms: u64) -> Option<String> {
+        (ms >= WORTH_TELLING || self.style.loudness == Loudness::Verbose).then(|| seconds(ms))
     }
 
     /// Prints what the record has and is not done again: dimmed.
     pub fn replayed(&self, replayed: &Replayed<'_>) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Replayed::Step(title) = replayed {
+            self.state().to_come.retain(|to_come| to_come != title);
+            if let Some(screen) = &self.screen {
+                screen.change(|live| live.before(title));
+            }
+        }
+        if self.style.loudness == Loudness::Quiet {
+            return;
+        }
+        let width = self.style().width;
         let text = match replayed {
-            Replayed::Step(title) => format!("\n{}", wrap(title, "", self.style.width)),
+            Replayed::Step(title) => format!("\n{}", wrap(title, "", width)),
             Replayed::Note(level, text) => {
                 let word = if *level == Level::Warn { "warning" } else { "note   " };
-                wrap(&format!("{word} {text}"), "   ", self.style.width)
+                wrap(&format!("{word} {text}"), "   ", width)
             }
             Replayed::Effect(recorded) => match (&recorded.ended, recorded.class.as_str()) {
                 (Some(Ended::Finished { outcome, .. }), "asks") => {
-                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", self.style.width)
+                    wrap(&format!("answer  {} (before)", outcome.as_str().unwrap_or_default()), "   ", width)
                 }
                 (Some(Ended::Failed(_)), class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "failed, before"),
                 (_, class) => self.plain_line(class, recorded.server.as_deref(), &recorded.summary, "before"),
             },
         };
-        Self::say(&state, &self.style.paint("2", &text));
+        self.aside(&self.style.paint("2", &text));
     }
 
     /// An effect's line without colours of its own, as it is dimmed whole.
     fn plain_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&Style { colour: false, ..self.style }, class, server, summary, tail)
+        effect_line(&Style { colour: false, ..self.style() }, class, server, summary, tail, "")
     }
 
     fn line(&self, state: &mut State, event: &Event) -> Option<String> {
-        let style = &self.style;
+        let style = &self.style();
         match event {
             Event::RunStarted { folder, runbook, site, program, operator, host, lab, unattended, weak, .. } => {
                 state.folder.clone_from(folder);
                 let lab = if *lab { " (a lab: nothing real is touched)" } else { "" };
                 let alone = if *unattended { ", unattended (--yes)" } else { "" };
                 let title = format!("cutover {program}: {} on site `{site}`{lab}", style.paint("1", runbook));
-                let mut text = format!("{}\nby {operator} on {host}{alone}\nrecord: {folder}", wrap(&title, "", style.width));
-                for weak in weak {
-                    text.push_str(&format!("\n{}", wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width)));
-                }
-                Some(text)
+                let title = format!("{}\nby {operator} on {host}{alone}\nrecord: {folder}", wrap(&title, "", style.width));
+                let weak = weak.iter().map(|weak| wrap(&format!("{} {weak}", style.paint("33;1", "warning:")), "", style.width));
+                self.headed(title, weak)
             }
             Event::Resumed { folder, program, operator, host, unattended, differs, cut, .. } => {
                 state.folder.clone_from(folder);
                 let alone = if *unattended { ", unattended (--yes)" } else { "" };
-                let mut text = format!("cutover {program}: {}", style.paint("1", "going on with a run"));
-                text.push_str(&format!("\nby {operator} on {host}{alone}\nrecord: {folder}"));
-                for differs in differs {
-                    text.push_str(&format!("\n{}", wrap(&format!("{} {differs}", style.paint("33;1", "differs:")), "", style.width)));
-                }
-                if *cut > 0 {
-                    let torn = format!("the record ended in the middle of a line, as a crash leaves it: {cut} bytes were cut");
-                    text.push_str(&format!("\n{}", wrap(&torn, "", style.width)));
-                }
-                Some(text)
+                let title = format!("cutover {program}: {}", style.paint("1", "going on with a run"));
+                let title = format!("{title}\nby {operator} on {host}{alone}\nrecord: {folder}");
+                let differs = differs.iter().map(|differs| format!("{} {differs}", style.paint("33;1", "differs:")));
+                let torn = format!("the record ended in the middle of a line, as a crash leaves it: {cut} bytes were cut");
+                let warnings = differs.chain((*cut > 0).then_some(torn));
+                self.headed(title, warnings.map(|warning| wrap(&warning, "", style.width)))
             }
             // said when the signal was heard
-            Event::Interrupted { .. } | Event::EffectTested { .. } => None,
+            Event::Interrupted { .. } => None,
+            Event::EffectTested { done, .. } => {
+                let text = if *done { "in force: its test is true" } else { "not in force: its test is not true" };
+                Some(style.paint("2", &format!("     {text}")))
+            }
             Event::Choice { chosen, by, .. } => Some(format!("   {} {} ({by})", style.paint("36", "choice "), chosen.word())),
             Event::StepStarted { step } => Some(format!("\n{}", style.paint("1", &wrap(step, "", style.width)))),
-            Event::EffectStarted { effect, class, summary, parent: None, .. } => {
+            Event::EffectStarted { effect, class, summary, .. } => {
                 if class != "asks" {
-                    self.move_on(state, summary);
                     state.summaries.insert(*effect, summary.clone());
                 }
                 None
+            }
+            Event::EffectFinished { effect, primitive, class, server, ms, outcome, parent: Some(_), .. } => {
+                let mut tail = outcome_in_words(primitive, outcome);
+                tail.push(seconds(*ms));
+                Some(self.of_another(state, *effect, class, server.as_deref(), &tail.join(", ")))
+            }
+            Event::EffectFailed { effect, class, server, message, parent: Some(_), .. } => {
+                Some(self.of_another(state, *effect, class, server.as_deref(), &format!("failed: {message}")))
             }
             Event::EffectFinished { effect, primitive, class, server, ms, already_done, verified, outcome, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
@@ -208,27 +239,21 @@ impl Human {
                 } else if *verified {
                     tail.push("verified".to_owned());
                 }
-                if *ms >= 100 {
-                    tail.push(seconds(*ms));
-                }
-                Some(self.effect_line(class, server.as_deref(), &summary, &tail.join(", ")))
+                let took = self.took(*ms).map(|took| if tail.is_empty() { took } else { format!(", {took}") });
+                let line = effect_line(style, class, server.as_deref(), &summary, &tail.join(", "), &took.unwrap_or_default());
+                Some(format!("{line}{}", self.said(outcome)))
             }
             Event::EffectFailed { effect, class, server, ms, message, parent: None, .. } => {
                 let summary = state.summaries.remove(effect).unwrap_or_default();
                 state.why = Some((*effect, message.clone()));
-                let after = if *ms >= 100 { format!("failed after {}", seconds(*ms)) } else { "failed".to_owned() };
-                Some(self.effect_line(class, server.as_deref(), &summary, &style.paint("31;1", &after)))
+                let after = self.took(*ms).map(|took| format!(" after {took}")).unwrap_or_default();
+                Some(effect_line(style, class, server.as_deref(), &summary, &style.paint("31;1", "failed"), &style.paint("31;1", &after)))
             }
-            Event::Answer { effect, answer, by, .. } => {
-                // a question about a change that goes on now
-                if let Some(summary) = state.summaries.get(effect) {
-                    self.move_on(state, summary);
-                }
+            Event::Answer { answer, by, .. } | Event::StepAnswer { answer, by, .. } => {
                 Some(format!("   {} {answer} ({by})", style.paint("36", "answer ")))
             }
-            Event::StepAnswer { answer, by, .. } => Some(format!("   {} {answer} ({by})", style.paint("36", "answer "))),
             // drawn with its evidence by whoever asks
-            Event::Question { .. } => None,
+            Event::Question { .. } | Event::StepQuestion { .. } => None,
             Event::Note { level, text, .. } => {
                 let word = match level {
                     Level::Note => style.paint("34", "note   "),
@@ -241,16 +266,14 @@ impl Human {
                 Some(format!("   {word} {}", seconds(*ms)))
             }
             Event::RunFinished { outcome, exit, ms, loss, changed, in_doubt, perhaps, kept, .. } => {
-                if let Some(bar) = state.bar.take() {
-                    bar.finish_and_clear();
-                }
                 let paint = match outcome {
                     RunOutcome::Done => "32;1",
                     RunOutcome::Stopped => "33;1",
                     RunOutcome::Failed | RunOutcome::InDoubt => "31;1",
                 };
                 let word = style.paint(paint, outcome.word());
-                let mut text = format!("\n{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                let ended = format!("{word} after {} with {} (exit {exit})", seconds(*ms), plural(changed.len(), "change"));
+                let mut text = format!("\n{}", wrap(&ended, "", style.width));
                 if *outcome != RunOutcome::Done {
                     if changed.is_empty() {
                         let certain = if in_doubt.is_empty() && perhaps.is_empty() {
@@ -269,6 +292,11 @@ impl Human {
                 if !perhaps.is_empty() {
                     text.push_str(&self.list("failed, and may be changed in part", perhaps));
                 }
+                if *outcome != RunOutcome::Done && !state.to_come.is_empty() {
+                    text.push_str("\nnot begun:");
+                    let titles = state.to_come.iter().map(|title| wrap_hanging(title, "   ", "     ", style.width));
+                    text.extend(titles.map(|title| format!("\n{title}")));
+                }
                 for line in loss.iter().flat_map(|l| l["lines"].as_array()).flatten().filter_map(Value::as_str) {
                     text.push_str(&format!("\n{}", wrap(line, "", style.width)));
                 }
@@ -285,13 +313,40 @@ impl Human {
                     }
                 }
                 text.push_str(&match self.passing {
-                    true => "\nthe rehearsal's record and lab are removed now; `--keep DIR` keeps them".to_owned(),
+                    true => {
+                        format!("\n{}", wrap("the rehearsal's record and lab are removed now; `--keep DIR` keeps them", "", style.width))
+                    }
                     false => format!("\nrecord: {}", state.folder),
                 });
                 Some(text)
             }
-            Event::EffectStarted { .. } | Event::EffectFinished { .. } | Event::EffectFailed { .. } => None,
         }
+    }
+
+    /// The first lines of a run, and what warns under them.
+    fn headed(&self, title: String, warnings: impl Iterator<Item = String>) -> Option<String> {
+        let title = Some(title).filter(|_| self.style.loudness > Loudness::Quiet);
+        let lines: Vec<String> = title.into_iter().chain(warnings).collect();
+        Some(lines.join("\n")).filter(|text| !text.is_empty())
+    }
+
+    /// An effect that belongs to another one: under it, and dimmed.
+    fn of_another(&self, state: &mut State, effect: u64, class: &str, server: Option<&str>, tail: &str) -> String {
+        let summary = state.summaries.remove(&effect).unwrap_or_default();
+        let line = self.plain_line(class, server, &summary, tail);
+        let lines: Vec<String> = line.lines().map(|line| format!("  {line}")).collect();
+        self.style.paint("2", &lines.join("\n"))
+    }
+
+    /// What a server said besides its answer.
+    fn said(&self, outcome: &Value) -> String {
+        let messages = outcome["messages"].as_array().filter(|_| self.style.loudness == Loudness::Verbose);
+        let said = |message: &Value| {
+            let number = message["number"].as_i64().filter(|number| *number != 0).map(|number| format!(" {number}")).unwrap_or_default();
+            let text = message["text"].as_str().unwrap_or_default();
+            format!("\n{}", wrap_hanging(&format!("message{number}: {text}"), "           ", "             ", self.style().width))
+        };
+        messages.into_iter().flatten().map(said).collect()
     }
 
     /// Changes under the titles of their steps.
@@ -301,34 +356,31 @@ impl Human {
         for change in changes {
             if step != Some(&change.step) {
                 let heading = change.step.as_deref().unwrap_or("outside of the steps");
-                text.push_str(&format!("\n{}", wrap(heading, "   ", self.style.width)));
+                text.push_str(&format!("\n{}", wrap_hanging(heading, "   ", "     ", self.style().width)));
             }
             step = Some(&change.step);
             let server = change.server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
-            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style.width)));
+            text.push_str(&format!("\n{}", wrap_hanging(&format!("{server}{}", change.summary), "     ", "       ", self.style().width)));
         }
         text
-    }
-
-    fn effect_line(&self, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
-        effect_line(&self.style, class, server, summary, tail)
     }
 }
 
 /// One line an effect, long statements cut: the record has them whole.
-fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str) -> String {
+fn effect_line(style: &Style, class: &str, server: Option<&str>, summary: &str, tail: &str, took: &str) -> String {
     let word = match class {
         "changes" => style.paint("35;1", "CHANGE "),
         "tells" => style.paint("34", "keep   "),
         _ => style.paint("2", "read   "),
     };
     let server = server.map(|s| format!("{s}: ")).unwrap_or_default();
-    let tail = if tail.is_empty() { String::new() } else { format!(" ({tail})") };
-    let room = style.width.saturating_sub(12 + server.chars().count() + tail.chars().count()).max(24);
+    let room = style.width.saturating_sub(15 + TIME + server.chars().count() + visible(tail)).max(24);
+    let tail = if tail.is_empty() && took.is_empty() { String::new() } else { format!(" ({tail}{took})") };
     let summary = match class {
         "changes" => summary.to_owned(),
         // the word says it already
         "tells" => summary.trim_start_matches("keep ").to_owned(),
+        _ if style.loudness == Loudness::Verbose => summary.to_owned(),
         _ => cut(summary, room),
     };
     wrap(&format!("{word} {server}{summary}{tail}"), "   ", style.width)
@@ -371,14 +423,6 @@ pub(super) fn bytes(bytes: u64) -> String {
         1000..1_000_000 => format!("{:.1} KB", bytes as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-fn cut(text: &str, room: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(room) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line,
     }
 }
 
@@ -438,10 +482,5 @@ mod tests {
     fn long_lines_are_broken_at_spaces_and_hang_under_their_text() {
         assert_eq!(wrap("note    one two three four", "   ", 20), "   note    one two\n           three\n           four");
         assert_eq!(wrap("short", "", 20), "short");
-    }
-
-    #[test]
-    fn a_statement_over_several_lines_becomes_one_cut_line() {
-        assert_eq!(cut("SELECT name,\n       state FROM sys.databases", 20), "SELECT name, state F…");
     }
 }

@@ -3,9 +3,11 @@
 
 pub mod account;
 pub mod check;
+pub mod doctor;
 pub mod html;
 pub mod human;
 pub mod json;
+mod live;
 pub mod markdown;
 mod moving;
 mod picture;
@@ -13,9 +15,11 @@ pub mod rehearsals;
 pub mod runs;
 mod style;
 
-pub use style::Style;
+pub use style::{Loudness, Style};
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 
@@ -37,7 +41,28 @@ pub fn error(diagnostic: &dyn Diagnostic, style: &Style) {
     talk(style.render(diagnostic).trim_end());
 }
 
-/// As [`error`], with more words on it above the help: a title and a text each.
-pub fn explained(diagnostic: &dyn Diagnostic, words: &[(&str, String)], style: &Style) {
-    talk(style.render_explained(diagnostic, words).trim_end());
+/// As [`error`], with more words on it above the help, a title and a text each, and the command that tells more below it.
+pub fn explained(diagnostic: &dyn Diagnostic, words: &[(&str, String)], page: Option<String>, style: &Style) {
+    talk(style.render_explained(diagnostic, words, page).trim_end());
+}
+
+/// Lets through what comes at least so long after the last.
+struct Seldom {
+    apart: Duration,
+    last: Mutex<Instant>,
+}
+
+impl Seldom {
+    fn new(apart: Duration) -> Self {
+        Self { apart, last: Mutex::new(Instant::now()) }
+    }
+
+    fn lets(&self) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let lets = last.elapsed() >= self.apart;
+        if lets {
+            *last = Instant::now();
+        }
+        lets
+    }
 }

@@ -4,6 +4,17 @@ use std::io::IsTerminal;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, ThemeStyles};
 
+/// How much is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// of a run: its warnings, questions, failures and end
+    Quiet,
+    #[default]
+    Usual,
+    /// of a run also whole statements, all times, the reads of its tests, and what servers say besides
+    Verbose,
+}
+
 /// What standard error can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -12,22 +23,23 @@ pub struct Style {
     pub width: usize,
     /// a person may be looking: lines may be redrawn
     pub live: bool,
+    pub loudness: Loudness,
 }
 
 impl Style {
     /// No colour and 100 columns, whatever the terminal.
-    pub const PLAIN: Self = Self { colour: false, width: 100, live: false };
+    pub const PLAIN: Self = Self { colour: false, width: 100, live: false, loudness: Loudness::Usual };
 
     /// As standard error is: redrawn only at a terminal that can, colour as the environment wants it.
     pub fn of_stderr() -> Self {
         let at_terminal = std::io::stderr().is_terminal();
-        let live = at_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let live = at_terminal && takes_codes();
         let colour = wants_colour(live, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         if !at_terminal {
             return Self { colour, ..Self::PLAIN };
         }
         let width = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0);
-        Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live }
+        Self { colour, width: width.map_or(80, usize::from).clamp(40, 200), live, ..Self::PLAIN }
     }
 
     /// As standard output is: data is never coloured, and at a terminal as wide as that.
@@ -41,10 +53,10 @@ impl Style {
 
     /// As standard output is where people read there what was found: colour as the environment wants it.
     pub fn of_stdout_in_colour() -> Self {
-        let can = std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let can = std::io::stdout().is_terminal() && takes_codes();
         let colour = wants_colour(can, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         let width = Self::of_stdout().width.min(200);
-        Self { colour, width, live: false }
+        Self { colour, width, ..Self::PLAIN }
     }
 
     /// A diagnostic drawn on its source text.
@@ -66,15 +78,16 @@ impl Style {
         self.fit(&text)
     }
 
-    /// A diagnostic with more words on it, each under a title as `help` has it, and the help last.
-    pub fn render_explained(&self, diagnostic: &dyn Diagnostic, words: &[(&str, String)]) -> String {
+    /// A diagnostic with more words on it, each under a title as `help` has it, then the help, and last the command that tells more.
+    pub fn render_explained(&self, diagnostic: &dyn Diagnostic, words: &[(&str, String)], page: Option<String>) -> String {
         let mut text = self.render(&WithoutHelp(diagnostic));
-        let help = diagnostic.help().map(|help| ("help", help.to_string()));
+        let words = words.iter().map(|(title, words)| (*title, words.clone()));
+        let words = words.chain(diagnostic.help().map(|help| ("help", help.to_string()))).chain(page.map(|page| ("page", page)));
         // what is related has a help of its own
         if diagnostic.related().is_some() {
             text.push('\n');
         }
-        for (title, words) in words.iter().map(|(title, words)| (*title, words)).chain(help.iter().map(|(title, words)| (*title, words))) {
+        for (title, words) in words {
             let titled = format!("{title:>6}:");
             // as wide and as painted as miette's own
             let first = format!("{} ", self.paint("36", &titled));
@@ -83,7 +96,7 @@ impl Style {
                 .subsequent_indent("        ")
                 .word_separator(textwrap::WordSeparator::AsciiSpace)
                 .word_splitter(textwrap::WordSplitter::NoHyphenation);
-            text.push_str(&textwrap::fill(words, options));
+            text.push_str(&textwrap::fill(&words, options));
             text.push('\n');
         }
         text
@@ -136,6 +149,11 @@ impl Style {
     pub fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// True if the terminal takes ANSI codes: all but dumb ones do, and consoles of Windows once they are told to.
+fn takes_codes() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb") && anstyle_query::windows::enable_ansi_colors().unwrap_or(true)
 }
 
 /// `NO_COLOR` first (no-color.org), then `CLICOLOR_FORCE`, then `CLICOLOR` (bixense.com/clicolors), then the terminal.

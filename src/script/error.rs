@@ -12,22 +12,26 @@ use super::SourceFile;
 /// What is wrong.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Problem {
-    /// The runbook's file cannot be read.
+    /// The runbook's file cannot be opened, or is no text in UTF-8. Nothing was begun.
     #[error("cannot read `{}`", path.display())]
     Unreadable { path: PathBuf, source: Arc<std::io::Error> },
-    /// Rhai's parser refuses the text.
+    /// Rhai's parser refuses the text. Everything is compiled before anything runs, so nothing was begun.
     #[error("{message}")]
     Syntax { message: String, help: String },
-    /// A character that word processors put in place of the one that counts.
+    /// A character that word processors put in place of the one that counts, such as a long dash or a curly quotation mark. Nothing
+    /// was begun.
     #[error("{} means nothing in a runbook", if written == "\u{a0}" { "a no-break space".to_owned() } else { format!("`{written}`") })]
     Typographic { written: String, plain: &'static str },
-    /// Rhai itself would silently drop the rest of the file.
+    /// A comment is opened and never closed: Rhai itself would silently drop the rest of the file, and its steps with it. Nothing
+    /// was begun.
     #[error("a comment is opened here and never closed")]
     UnclosedComment,
-    /// A word that would get around what can be checked.
+    /// A word that would get around what can be checked and recorded, such as `eval`, or a clock that a resume could not tell
+    /// again. Nothing was begun.
     #[error("`{word}` cannot be used in a runbook")]
     ForbiddenWord { word: String, help: String },
-    /// Nothing of that name may be called.
+    /// Nothing of that name, with that number of arguments, may be called here: it is no primitive, no function of the file or of a
+    /// module that it imports. Nothing was begun.
     #[error("no function `{name}`{}", if *.arity == usize::MAX { String::new() } else { format!(" with {}", count(*.arity)) })]
     UnknownCall {
         name: String,
@@ -36,10 +40,12 @@ pub enum Problem {
         /// What was probably meant, to be written where the name stands.
         near: Option<String>,
     },
-    /// A primitive reached other than by a call written out.
+    /// A primitive runs only from a call that is written out, so that everything a runbook can do is seen in its text. Nothing was
+    /// begun.
     #[error("`{name}` must be called by a call written out: `{name}(…)`")]
     IndirectCall { name: String },
-    /// A variable that is nowhere defined.
+    /// A name that is not defined where it is used. A function sees its parameters, `site` and `global::NAME`, not the variables
+    /// around it. Nothing was begun.
     #[error("no variable `{name}`")]
     UnknownVariable {
         name: String,
@@ -47,28 +53,34 @@ pub enum Problem {
         /// What was probably meant.
         near: Option<String>,
     },
-    /// A name defined twice, or one that belongs to the program.
+    /// Function names are unique over a runbook and all its modules, and never a primitive's or a method's, so that a name says
+    /// what runs. Nothing was begun.
     #[error("the function name `{name}` is taken: {by}")]
     TakenName { name: String, by: String },
-    /// `site` bound to something else.
+    /// `site` holds the site's facts everywhere in a runbook; a second one would hide them. Nothing was begun.
     #[error("`site` holds the site's facts and cannot be bound again")]
     ShadowedSite,
-    /// No module of that name.
+    /// A module is looked for beside the runbook, then in the site's own `stdlib`, then among those built in. Nothing was begun.
     #[error("no module `{name}`")]
     UnknownImport { name: String, help: String },
-    /// An import that is computed, nested, circular or without a name.
+    /// Imports are literal names at the top of a file, each once and never in a circle, so that what runs is known before it runs.
+    /// Nothing was begun.
     #[error("{message}")]
     Import { message: String, help: String },
-    /// A module holds something that would run.
+    /// A module holds only functions, constants and imports: what stands outside of them would run at the import, before any step.
+    /// Nothing was begun.
     #[error("a module holds only `fn`, `const` and `import`")]
     ModuleBody { help: String },
-    /// A closure crosses from one file to another, where it would see the other file's functions.
+    /// A closure sees the functions of the file that wrote it; called from another file it would find others of the same name.
+    /// Nothing was begun.
     #[error("a closure cannot be given to a module's function")]
     ClosureToModule,
-    /// An array method works on the very value that its closure mentions: Rhai refuses it when it runs.
+    /// An array's method holds the array while it works, and Rhai refuses a closure that mentions it meanwhile, when it runs.
+    /// Nothing was begun.
     #[error("the closure mentions `{name}`, which the method around it is working on")]
     CapturedReceiver { name: String },
-    /// Too long, too deep, too many.
+    /// The text is longer, deeper or larger than a runbook may be. The limits keep a mistake from taking the machine down; no
+    /// procedure comes near them.
     #[error("over the limit: {limit}")]
     Limit { limit: String },
 }
@@ -82,25 +94,29 @@ fn count(arity: usize) -> String {
 }
 
 impl Problem {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "cutover::script::unreadable",
+            Self::Syntax { .. } | Self::Typographic { .. } => "cutover::script::syntax",
+            Self::UnclosedComment => "cutover::script::unclosed_comment",
+            Self::ForbiddenWord { .. } => "cutover::script::forbidden_word",
+            Self::UnknownCall { .. } => "cutover::script::unknown_call",
+            Self::IndirectCall { .. } => "cutover::script::indirect_call",
+            Self::UnknownVariable { .. } => "cutover::script::unknown_variable",
+            Self::TakenName { .. } => "cutover::script::taken_name",
+            Self::ShadowedSite => "cutover::script::shadowed_site",
+            Self::UnknownImport { .. } => "cutover::script::unknown_import",
+            Self::Import { .. } => "cutover::script::import",
+            Self::ModuleBody { .. } => "cutover::script::module_body",
+            Self::ClosureToModule => "cutover::script::closure_to_module",
+            Self::CapturedReceiver { .. } => "cutover::script::captured_receiver",
+            Self::Limit { .. } => "cutover::script::limit",
+        }
+    }
+
     /// The last part of its code.
     pub fn slug(&self) -> &'static str {
-        match self {
-            Self::Unreadable { .. } => "unreadable",
-            Self::Syntax { .. } | Self::Typographic { .. } => "syntax",
-            Self::UnclosedComment => "unclosed_comment",
-            Self::ForbiddenWord { .. } => "forbidden_word",
-            Self::UnknownCall { .. } => "unknown_call",
-            Self::IndirectCall { .. } => "indirect_call",
-            Self::UnknownVariable { .. } => "unknown_variable",
-            Self::TakenName { .. } => "taken_name",
-            Self::ShadowedSite => "shadowed_site",
-            Self::UnknownImport { .. } => "unknown_import",
-            Self::Import { .. } => "import",
-            Self::ModuleBody { .. } => "module_body",
-            Self::ClosureToModule => "closure_to_module",
-            Self::CapturedReceiver { .. } => "captured_receiver",
-            Self::Limit { .. } => "limit",
-        }
+        self.code().trim_start_matches("cutover::script::")
     }
 
     /// What to do now.
@@ -175,7 +191,7 @@ impl std::error::Error for ScriptError {
 
 impl Diagnostic for ScriptError {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(format!("cutover::script::{}", self.problem.slug())))
+        Some(Box::new(self.problem.code()))
     }
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let advice = self.problem.advice();

@@ -44,6 +44,18 @@ pub struct Options {
     pub names: Arc<Names>,
 }
 
+impl Options {
+    /// A module as an import finds it: its file, none for one that is built in, and its text.
+    pub fn module(&self, folder: Option<&Path>, module: &str) -> Option<(Option<PathBuf>, String)> {
+        let (place, _, text) = Library::new(self.clone()).find(folder, module).ok()?;
+        let file = match place {
+            Place::File(file) => Some(file),
+            Place::Embedded(_) => None,
+        };
+        Some((file, text))
+    }
+}
+
 /// Where the modules begin in the space of bytes: behind the runbook, so that it is shown first.
 const MODULES: usize = usize::MAX / 2;
 
@@ -126,11 +138,7 @@ impl Script {
     /// # Errors
     /// Everything found, over all files.
     pub fn load(source: Source<'_>, options: &Options) -> Result<Script, ScriptErrors> {
-        // read once, so that the modules are those of the text that is compiled
-        let text = read(source)?;
-        let mut library = Library::new(options.clone());
-        library.take_in(&[(folder_of(text.path.as_deref()), &text.text)]);
-        let Loaded { script, errors } = library.load_text(text);
+        let Loaded { script, errors } = Library::new(options.clone()).load_first(source)?;
         if errors.is_empty() { Ok(script) } else { Err(ScriptErrors(errors)) }
     }
 }
@@ -189,14 +197,36 @@ impl Library {
     /// Compiles every module that the runbooks of these folders import, and what those import. What cannot be read is told by
     /// [`Library::load`].
     pub fn take_in(&mut self, runbooks: &[(Option<PathBuf>, &str)]) {
+        let found = self.find_modules(runbooks);
+        let compiled = parallel::map(&found, |(_, module), (): &mut ()| self.compile(module));
+        self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
+    }
+
+    /// Compiles and checks one runbook, and beside it every module that it imports.
+    ///
+    /// # Errors
+    /// The runbook cannot be read.
+    pub fn load_first(&mut self, source: Source<'_>) -> Result<Loaded, ScriptErrors> {
+        // read once, so that the modules are those of the text that is compiled
+        let text = read(source)?;
+        let found = self.find_modules(&[(folder_of(text.path.as_deref()), &text.text)]);
+        let text = Text { first_line: self.lines, ..text };
+        let texts: Vec<&Text> = std::iter::once(&text).chain(found.iter().map(|(_, module)| module)).collect();
+        let mut compiled = parallel::map(&texts, |text, (): &mut ()| self.compile(text));
+        let runbook = compiled.remove(0);
+        self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
+        Ok(self.put_together(&runbook))
+    }
+
+    /// The modules of these runbooks that are new, each in its place.
+    fn find_modules(&mut self, runbooks: &[(Option<PathBuf>, &str)]) -> Vec<(Place, Text)> {
         let mut found = Vec::new();
         for (folder, text) in runbooks {
             for name in mentioned(text) {
                 self.find_module(folder.as_deref(), name, &mut found);
             }
         }
-        let compiled = parallel::map(&found, |(_, module), (): &mut ()| self.compile(module));
-        self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
+        found
     }
 
     /// Finds a module and what it imports; those that are new are put where they belong in the space of lines and bytes.
@@ -238,15 +268,15 @@ impl Library {
     /// # Errors
     /// The runbook cannot be read.
     pub fn load(&self, source: Source<'_>) -> Result<Loaded, ScriptErrors> {
-        Ok(self.load_text(read(source)?))
+        let text = read(source)?;
+        Ok(self.put_together(&self.compile(&Text { first_line: self.lines, ..text })))
     }
 
-    fn load_text(&self, text: Text) -> Loaded {
-        let text = Text { first_line: self.lines, ..text };
-        let folder = folder_of(text.path.as_deref());
-        let runbook = self.compile(&text);
+    /// A runbook with its modules.
+    fn put_together(&self, runbook: &Compiled) -> Loaded {
+        let folder = folder_of(runbook.file.path.as_deref());
         let mut loading = Loading { library: self, folder, files: Vec::new(), imports: Vec::new(), errors: Vec::new() };
-        loading.add(&runbook, &mut Vec::new());
+        loading.add(runbook, &mut Vec::new());
         let Loading { files, imports, mut errors, .. } = loading;
         let mut astray = HashMap::new();
         checks::names(&files, &self.options.names, &mut errors);

@@ -5,6 +5,9 @@ use include_dir::{Dir, include_dir};
 /// Name and text of the runbook that `rehearse` runs when none is named.
 pub const STOCK_RUNBOOK: (&str, &str) = ("pchat-failover.rhai", include_str!("../../runbooks/pchat-failover.rhai"));
 
+/// Name and text of the runbook that `doctor` runs when the site has none of its own.
+pub const STOCK_DOCTOR: (&str, &str) = ("doctor.rhai", include_str!("../../runbooks/doctor.rhai"));
+
 static STDLIB: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
 
 /// The text of the embedded module of that name, as an import writes it.

@@ -23,7 +23,8 @@ impl At {
     }
 }
 
-/// Everything that is wrong with one site file.
+/// The site file has mistakes, which are drawn one by one below it with their own codes. Nothing was begun: no server was asked.
+/// `runbooks/site.example.toml` shows every key.
 #[derive(Debug)]
 pub struct SiteErrors {
     path: PathBuf,
@@ -77,31 +78,44 @@ pub struct Problem {
 /// What the mistake is. Keys are given in full: `sql.backup.port`.
 #[derive(Debug, thiserror::Error)]
 pub enum ProblemKind {
-    /// the file is not there, or may not be read
+    /// The site file is not there, or this account may not read it. Nothing was begun.
     #[error("the site file cannot be read: {0}")]
     Unreadable(#[source] std::io::Error),
+    /// The site file, or what follows `--set KEY=`, is not valid TOML. Text needs quotation marks; so a shell wants `--set
+    /// vars.ticket='"INC-7"'`. Nothing was begun.
     #[error("this is not valid TOML: {0}")]
     Syntax(String),
+    /// A key that the site file does not have: most often a slip, and a slip that is ignored would be found at the worst time. What
+    /// a site's runbooks want besides goes under `[vars]`. Nothing was begun.
     #[error("the key `{key}` is unknown")]
     UnknownKey { key: String },
+    /// A key that the site file must have. Nothing was begun.
     #[error("the key `{key}` is missing")]
     MissingKey { key: String },
+    /// The key has a value of another type, such as a number where text is wanted. Nothing was begun.
     #[error("`{key}` must be {wanted}, not {found}")]
     WrongType { key: String, wanted: &'static str, found: &'static str },
-    /// a value of the right type that says nothing this program knows
+    /// The value has the right type and says nothing that this program knows. Nothing was begun.
     #[error("`{key}` must be {wanted}")]
     BadValue { key: String, wanted: String },
+    /// Certificates, Kerberos and the topology name machines in full, such as `dr-sql-01.litwareinc.com`. Nothing was begun.
     #[error("`{key}` must be a fully qualified name: {why}")]
     BadName { key: String, why: String },
+    /// Shares and folders are written in full: a relative path would mean another folder on each machine and for each account.
+    /// Nothing was begun.
     #[error("`{key}` must be an absolute path")]
     NotAbsolute { key: String },
-    /// needs another system or another build of this program
+    /// The value needs another operating system, or another build of this program. Nothing was begun.
     #[error("`{key}` cannot be used here: {why}")]
     NotHere { key: String, why: String },
+    /// What the site file asks for would send a password in clear, or trust anybody. Nothing was begun.
     #[error("{0}")]
     Unsafe(String),
+    /// The password is a reference (an environment variable, a file, the platform's store, a prompt), and what it refers to is not
+    /// there. Nothing was begun. The message never holds a secret.
     #[error("the password of `{server}` cannot be had: {why}")]
     Secret { server: String, why: String },
+    /// `--set` takes a key of the site file and a value in TOML. Nothing was begun.
     #[error("`--set {0}` is not KEY=VALUE")]
     BadOverride(String),
 }

@@ -93,7 +93,9 @@ pub struct Holder {
 /// The lock is not ours any more, or nobody can say that it is. Somebody else may work on the database now.
 #[derive(Clone, Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Lost {
-    /// The connection that held it did not answer: the server frees the lock with the session.
+    /// The run holds an application lock on the server so that two operators do not fail the same database over. The connection
+    /// that held it did not answer, and a server frees a lock with its session: somebody else may work on the database now. The
+    /// next change was not begun.
     #[error("the lock `{resource}` on `{server}` is lost: {source}")]
     #[diagnostic(
         code(cutover::sqlserver::lock_lost),
@@ -106,7 +108,7 @@ pub enum Lost {
         source: Box<Failure>,
     },
 
-    /// The session is there, the lock is not.
+    /// The server says that the lock is not ours any more, although the session still is.
     #[error("the lock `{resource}` on `{server}` is lost: the server says `{mode}` of it, not `Exclusive`")]
     #[diagnostic(
         code(cutover::sqlserver::lock_lost),

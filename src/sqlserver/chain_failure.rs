@@ -48,7 +48,9 @@ impl fmt::Display for World {
 /// Why no log, or no further log, was applied.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ChainFailure {
-    /// The server or the connection failed us, not a file.
+    /// The server or the connection failed, not a backup file. What was applied before stays applied; where the database stands is
+    /// in the message. If a RESTORE was under way, it may have been applied: the next run reads the redo point and goes on from
+    /// there.
     #[error("{doing} failed: {failure}; {}", doubt(.failure, .world))]
     #[diagnostic(
         code(cutover::sqlserver::chain_server),
@@ -56,7 +58,8 @@ pub enum ChainFailure {
     )]
     Server { doing: String, world: Box<World>, failure: Box<Failure> },
 
-    /// No row in sys.databases.
+    /// No row in sys.databases has that name, so this is another instance, or the database is named differently there. Nothing was
+    /// changed.
     #[error("there is no database `{database}` on `{server}`; nothing was changed")]
     #[diagnostic(
         code(cutover::sqlserver::no_database),
@@ -64,7 +67,8 @@ pub enum ChainFailure {
     )]
     NoDatabase { server: String, database: String },
 
-    /// ONLINE and not in STANDBY: roll forward is over for good.
+    /// The database is ONLINE and not in STANDBY: its recovery has ended roll forward for good. No further log backup can be
+    /// applied to this copy, see `4305` and `3117` for what the server says then.
     #[error("`{database}` on `{server}` is already recovered: no further log can ever be applied to it{lost}; {applied}")]
     #[diagnostic(
         code(cutover::sqlserver::already_recovered),
@@ -74,12 +78,14 @@ pub enum ChainFailure {
     )]
     AlreadyRecovered { server: String, database: String, applied: String, lost: String },
 
-    /// RECOVERING, RECOVERY_PENDING, SUSPECT, EMERGENCY, OFFLINE.
+    /// The database is in a state in which no log backup can be applied (RECOVERING, RECOVERY_PENDING, SUSPECT, EMERGENCY or
+    /// OFFLINE). Nothing was applied by this step.
     #[error("`{database}` on `{server}` is {state}, not RESTORING: no log backup can be applied now")]
     #[diagnostic(code(cutover::sqlserver::not_restoring), help("{act}"))]
     NotRestoring { server: String, database: String, state: String, act: &'static str },
 
-    /// No single redo point to start from.
+    /// There is no single redo point to start from: a restore was interrupted, or the data files stand at different places. Nothing
+    /// was applied.
     #[error("where `{database}` on `{server}` stands is not clear: {why}; nothing was applied")]
     #[diagnostic(
         code(cutover::sqlserver::unclear_redo_point),
@@ -89,12 +95,16 @@ pub enum ChainFailure {
     )]
     UnclearRedo { server: String, database: String, why: String },
 
-    /// Log is missing in the middle.
+    /// The log chain has a hole: the backup that would come next is not in the folder, or cannot serve. Nothing after the hole can
+    /// be applied, and the server would refuse it with `4305`. Looked at before the first RESTORE, so what the folder has before
+    /// the hole is untouched unless the message says otherwise. Look for the missing file on the share, on the old primary and
+    /// wherever backups are archived.
     #[error("the log chain has a gap: {gap}{}; {world}", causes(.gap))]
     #[diagnostic(code(cutover::sqlserver::gap), help("{}", .gap.advice().join("; ")))]
     Gap { gap: Box<Gap>, world: Box<World> },
 
-    /// Newer log on a fork that this chain does not take.
+    /// Newer log backups belong to another recovery fork: the database was recovered or restored somewhere, and from then on there
+    /// are two histories. Applying the wrong one loses the other. Nothing of the other fork was applied.
     #[error("newer log backups belong to another recovery fork: {}; {world}", describe(.branch))]
     #[diagnostic(
         code(cutover::sqlserver::fork),
@@ -104,12 +114,14 @@ pub enum ChainFailure {
     )]
     Fork { branch: Box<Branch>, world: Box<World> },
 
-    /// A file that may hold the newest log cannot be read.
+    /// A file that may hold the newest log cannot be read by the SQL Server. Leaving it out could lose what it holds, so nothing
+    /// goes on by itself. See `3241`, `3242` and `3203` for what servers say of damaged files.
     #[error("`{file}` may hold newer log than all others, and {trouble}; {world}")]
     #[diagnostic(code(cutover::sqlserver::unreadable_backup), help("{}", .trouble.act()))]
     Unreadable { file: String, trouble: Trouble, world: Box<World> },
 
-    /// The database moved without us.
+    /// The database moved although this run did not move it: the restore job of log shipping, a colleague, or another tool applies
+    /// log backups, too. What is applied stays applied.
     #[error("somebody else is restoring `{}` on `{}`: {sign}; {world}", .world.database, .world.server)]
     #[diagnostic(
         code(cutover::sqlserver::somebody_else),
@@ -119,7 +131,8 @@ pub enum ChainFailure {
     )]
     SomebodyElse { sign: String, world: Box<World>, failure: Option<Box<Failure>> },
 
-    /// RESTORE succeeded, but the redo point is not where the header says.
+    /// RESTORE reported success, but the redo point is not where the backup's header says it should be. What was applied stays;
+    /// nothing more was tried.
     #[error("the server accepted `{file}`, but its redo point is {redo}, short of LSN {expected}; {world}")]
     #[diagnostic(
         code(cutover::sqlserver::redo_did_not_advance),
@@ -127,12 +140,13 @@ pub enum ChainFailure {
     )]
     NotAdvanced { file: String, redo: Lsn, expected: Lsn, world: Box<World> },
 
-    /// RESTORE LOG failed on a set that was proven to be next.
+    /// RESTORE LOG failed on a set that was proven to be next. What was applied before stays applied; the message says at which LSN
+    /// the database stands. The number in it has a page of its own: `cutover explain NUMBER`.
     #[error("RESTORE LOG from `{file}` failed: {failure}; {world}")]
     #[diagnostic(code(cutover::sqlserver::restore_refused), help("{act}"))]
     Refused { file: String, act: String, world: Box<World>, failure: Box<Failure> },
 
-    /// The operator stopped it between two files.
+    /// The operator stopped it between two files: each is applied whole or not at all. Going on applies the next one.
     #[error("stopped on request; {world}")]
     #[diagnostic(code(cutover::sqlserver::restore_stopped), help("run the runbook again to go on with the next log backup"))]
     Stopped { world: Box<World> },

@@ -203,6 +203,17 @@ enum Cut {
 impl Connection {
     /// Connects, secures, logs in and sets the session up.
     pub async fn open(target: &Arc<Target>) -> Result<Self, Failure> {
+        let (server, tls) = (target.key.as_str(), target.security.word());
+        tracing::info!(server, host = target.host, port = target.port, tls, minimum = ?target.tls_minimum, "connecting");
+        let opened = Self::connect_and_log_in(target).await;
+        match &opened {
+            Ok(connection) => tracing::info!(server, session = connection.session, hello = ?connection.hello, "logged in"),
+            Err(error) => tracing::warn!(server, %error, "no connection"),
+        }
+        opened
+    }
+
+    async fn connect_and_log_in(target: &Arc<Target>) -> Result<Self, Failure> {
         let server = || target.key.clone();
         if target.security == Security::Off && target.account == Account::Sql && !tls::is_loopback_name(&target.host) {
             return Err(Tls::OffButRemote { server: server(), host: target.host.clone() }.into());
@@ -343,6 +354,29 @@ impl Connection {
     /// Runs one batch and reads its whole answer. Any end but an answer of the server closes the connection; a future that
     /// is dropped before its end closes it too.
     pub async fn run(&mut self, batch: &Batch) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let ended = self.exchange_whole(batch).await;
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            // its first words and which text it is; never a parameter's value
+            let words: String = batch.text.split_whitespace().take(6).collect::<Vec<_>>().join(" ").chars().take(60).collect();
+            let digest = blake3::hash(batch.text.as_bytes()).to_hex();
+            let (digest, ms) = (&digest[..12], u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let (server, session, changes, parameters) = (self.server(), self.session, batch.changes, batch.parameters.len());
+            match &ended {
+                Ok(answer) => {
+                    let rows: usize = answer.sets.iter().map(|set| set.rows.len()).sum();
+                    tracing::debug!(server, session, words, digest, changes, parameters, ms, rows, "answered");
+                }
+                Err(error) => {
+                    let number = error.number();
+                    tracing::debug!(server, session, words, digest, changes, parameters, ms, number, %error, "not answered");
+                }
+            }
+        }
+        ended
+    }
+
+    async fn exchange_whole(&mut self, batch: &Batch) -> Result<Answer, Failure> {
         let server = self.target.key.clone();
         let bound = batch::bind(&server, batch)?;
         // taken out: whatever does not come to the end of this function leaves the connection closed

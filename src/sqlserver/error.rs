@@ -13,7 +13,7 @@ use super::value::{Answer, Message};
 /// No TCP connection, or nothing at its end that speaks TDS. Nothing was sent that could change anything.
 #[derive(Clone, Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Unreachable {
-    /// The name does not resolve.
+    /// The name does not resolve from here. Nothing was sent. A name that DNS served from the lost data centre may fail everywhere.
     #[error("`{server}` is unknown from here: `{host}` does not resolve")]
     #[diagnostic(
         code(cutover::sqlserver::unknown_host),
@@ -26,7 +26,8 @@ pub enum Unreachable {
         source: Arc<io::Error>,
     },
 
-    /// The machine answers, the port does not.
+    /// The machine answers, and says that nothing listens on that port: the SQL Server service does not run, or it listens on
+    /// another port. Nothing was sent.
     #[error("`{server}` refused the connection to `{address}`")]
     #[diagnostic(
         code(cutover::sqlserver::refused),
@@ -39,7 +40,8 @@ pub enum Unreachable {
         source: Arc<io::Error>,
     },
 
-    /// Nothing came back at all.
+    /// Nothing came back at all within the time limit: the machine is off, cut off, or a firewall drops what is sent. From here
+    /// these cannot be told apart, so the server is unknown, not dead. Nothing was sent.
     #[error("`{server}` did not answer at `{address}` within {}", seconds(limit))]
     #[diagnostic(
         code(cutover::sqlserver::no_answer),
@@ -47,7 +49,7 @@ pub enum Unreachable {
     )]
     NoAnswer { server: String, address: String, limit: Duration },
 
-    /// Any other refusal of the network.
+    /// The network refused in another way: no route, an unreachable host, a reset. Nothing was sent.
     #[error("`{server}` cannot be reached at `{address}`: {source}")]
     #[diagnostic(code(cutover::sqlserver::no_route), help("look at the route and the firewall between here and `{address}`"))]
     NoRoute {
@@ -57,7 +59,8 @@ pub enum Unreachable {
         source: Arc<io::Error>,
     },
 
-    /// The SQL Server Browser did not say which port the instance has.
+    /// The site file names an instance without a port, and the SQL Server Browser (UDP 1434) did not say which port the instance
+    /// has. Nothing was sent to the server itself.
     #[error("the port of the instance `{instance}` of `{server}` is unknown: {why}")]
     #[diagnostic(
         code(cutover::sqlserver::browser),
@@ -67,7 +70,7 @@ pub enum Unreachable {
     )]
     Browser { server: String, instance: String, why: String, advice: &'static str },
 
-    /// Connected, but the other side does not speak TDS.
+    /// Something listens there that does not answer like a SQL Server. No password was sent.
     #[error("what listens at `{address}` for `{server}` does not answer like a SQL Server: {what}")]
     #[diagnostic(
         code(cutover::sqlserver::not_sql_server),
@@ -75,7 +78,7 @@ pub enum Unreachable {
     )]
     NotSqlServer { server: String, address: String, what: String },
 
-    /// Connected, then silent, or closed, before the login was answered.
+    /// The connection was accepted and then left silent, or closed, before the login was answered. Nothing was changed.
     #[error("`{server}` at `{address}` accepted the connection and then {what}")]
     #[diagnostic(
         code(cutover::sqlserver::login_silent),
@@ -87,7 +90,7 @@ pub enum Unreachable {
 /// The connection could not be made safe. No password was sent.
 #[derive(Clone, Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Tls {
-    /// PRELOGIN answered "not supported" to a client that wants TLS.
+    /// The server answered that it has no encryption, and the site wants it. No password was sent.
     #[error("`{server}` offers no encryption")]
     #[diagnostic(
         code(cutover::sqlserver::tls_not_offered),
@@ -95,7 +98,7 @@ pub enum Tls {
     )]
     NotOffered { server: String },
 
-    /// PRELOGIN answered "login only" to a client that wants TLS throughout.
+    /// The server offers to encrypt the login alone: all that follows would go in clear. No password was sent.
     #[error("`{server}` offers encryption for the login only")]
     #[diagnostic(
         code(cutover::sqlserver::tls_login_only),
@@ -105,7 +108,7 @@ pub enum Tls {
     )]
     LoginOnly { server: String },
 
-    /// PRELOGIN answered "required" to a client that is told not to use TLS.
+    /// The server insists on encryption, and the site file says `tls = "off"`. No password was sent.
     #[error("`{server}` insists on encryption, and the site says `tls = \"off\"`")]
     #[diagnostic(
         code(cutover::sqlserver::tls_required),
@@ -113,13 +116,13 @@ pub enum Tls {
     )]
     Required { server: String },
 
-    /// `tls = "off"` would send a password in clear over the network.
+    /// `tls = "off"` would send a password in clear over the network, so it is taken for this machine alone. No password was sent.
     #[error("`{server}` is not on this machine (`{host}`), so its connection may not go without TLS")]
     #[diagnostic(code(cutover::sqlserver::tls_off_remote), help("remove `tls = \"off\"` under `[sql.{server}]`"))]
     OffButRemote { server: String, host: String },
 
-    /// A second connection found what the server takes, and it is older than the site allows. `what` reads on after the
-    /// server's name.
+    /// A second connection found what the server takes, and it is older than the site allows. No password was sent. Servers of 2008
+    /// to 2014 without their update for TLS 1.2 speak TLS 1.0 only.
     #[error("`{server}` {what}")]
     #[diagnostic(
         code(cutover::sqlserver::tls_too_old),
@@ -129,7 +132,8 @@ pub enum Tls {
     )]
     TooOld { server: String, what: String },
 
-    /// The peer closed in the middle of the handshake, or left it unanswered; `how` reads on after the server's name.
+    /// The other side closed in the middle of the handshake, or left it unanswered. Schannel does this instead of saying what it
+    /// dislikes. No password was sent.
     #[error("`{server}` {how}")]
     #[diagnostic(
         code(cutover::sqlserver::tls_ended_early),
@@ -139,7 +143,8 @@ pub enum Tls {
     )]
     EndedEarly { server: String, how: String },
 
-    /// The chain ends at nobody that we trust.
+    /// The certificate's chain ends at nobody that this machine or the site file trusts: a certificate that SQL Server made for
+    /// itself, or an issuer whose own certificate is missing here. No password was sent.
     #[error("the certificate of `{server}` is not trusted: {detail} (it is for {subject}, issued by {issuer}, {fingerprint})")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_untrusted),
@@ -149,7 +154,8 @@ pub enum Tls {
     )]
     Untrusted { server: String, detail: String, subject: String, issuer: String, fingerprint: String },
 
-    /// The certificate is for another name.
+    /// The certificate is for another name than the one that the site file connects to: an alias, a short name, or another machine.
+    /// No password was sent.
     #[error("the certificate of `{server}` is not for `{host}`: it names {names}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_name),
@@ -159,7 +165,7 @@ pub enum Tls {
     )]
     WrongName { server: String, host: String, names: String, fingerprint: String },
 
-    /// Before its time or after it.
+    /// The certificate is not valid yet or not any more, by the clock of this machine. No password was sent.
     #[error("the certificate of `{server}` is not valid now: {detail}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_time),
@@ -169,7 +175,8 @@ pub enum Tls {
     )]
     NotNow { server: String, detail: String, fingerprint: String },
 
-    /// Not the certificate that the site names. `shown` says which it is.
+    /// The server shows another certificate than the one that the site file names. SQL Server makes a new one at each start if it
+    /// has none of its own; else somebody may stand in between. No password was sent.
     #[error("`{server}` shows another certificate than the one that the site names: {shown}")]
     #[diagnostic(
         code(cutover::sqlserver::certificate_not_pinned),
@@ -179,7 +186,7 @@ pub enum Tls {
     )]
     NotPinned { server: String, shown: String },
 
-    /// The file that `ca` names cannot serve.
+    /// The file that `ca` names cannot be read or holds no certificate. Nothing was sent.
     #[error("the certificates in `{}` cannot be used for `{server}`: {detail}", path.display())]
     #[diagnostic(
         code(cutover::sqlserver::ca_file),
@@ -187,7 +194,7 @@ pub enum Tls {
     )]
     CaFile { server: String, path: PathBuf, detail: String },
 
-    /// Anything else that OpenSSL says.
+    /// OpenSSL refused the handshake for another reason. No password was sent.
     #[error("the TLS handshake with `{server}` failed: {detail}")]
     #[diagnostic(
         code(cutover::sqlserver::tls_handshake),
@@ -200,29 +207,36 @@ pub enum Tls {
 /// sent, and whether it took effect cannot be told from here.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// No server of that key in this run.
+    /// The runbook names a server that the site file does not have. Nothing was sent.
     UnknownServer { server: String, known: Vec<String> },
     /// See [`Unreachable`].
     Unreachable(Unreachable),
     /// See [`Tls`].
     Tls(Tls),
-    /// The password could not be had, or this build cannot log in so; `why` never holds a secret.
+    /// The password could not be had from where the site file says, or this build cannot log in so. Nothing was sent. The message
+    /// never holds a secret.
     Password { server: String, why: String },
-    /// The server refused the login: 18456 and its kin, 4060. Never tried again by itself: accounts lock.
+    /// The server refused the login, most often with `18456` or `4060`. It is never tried again by itself: accounts lock. Nothing
+    /// was changed.
     Login { server: String, user: String, messages: Vec<Message> },
-    /// The server said no. Rows and counts that came before are kept.
+    /// The server said no with an error of its own; the number has a page: `cutover explain NUMBER`. A batch of several statements
+    /// may have done those before the one that failed.
     Refused { server: String, answer: Box<Answer> },
-    /// The batch took longer than it may; `stopped`: the server confirmed that it stopped. The connection is closed.
+    /// The batch took longer than it may and was cancelled. A read did no harm. A change may have taken effect or still be running
+    /// if the server did not confirm that it stopped. The connection is closed.
     TimeLimit { server: String, limit: Duration, stopped: bool, in_doubt: bool, messages: Vec<Message> },
-    /// Cancelled by the operator. The connection is closed.
+    /// The operator cut the statement off. A read did no harm. A change may have taken effect if the server did not confirm that it
+    /// stopped. The connection is closed.
     Cancelled { server: String, stopped: bool, in_doubt: bool, messages: Vec<Message> },
-    /// The connection broke while the answer was awaited.
+    /// The connection broke while the answer was awaited. What was sent goes on at the server: a lost connection does not end a
+    /// statement. A run waits until the server is through with it, asks the change's `done_when`, and ends in doubt without one.
     Lost { server: String, detail: String, in_doubt: bool, messages: Vec<Message> },
-    /// The batch was carried out, but a column of its answer has a type or value that we cannot hold.
+    /// The batch was carried out, but a column of its answer has a type or a value that cannot be held without loss.
     Unsupported { server: String, column: String, what: String },
-    /// A parameter cannot be sent; nothing was.
+    /// A value cannot be sent as a typed parameter. Nothing was sent.
     Parameter { server: String, name: String, why: String },
-    /// The answer is not what TDS allows, or our reader cannot read it. The connection is closed.
+    /// The answer is not what TDS allows, or cannot be read here. If it was a change, it may have taken effect. The connection is
+    /// closed.
     Unreadable { server: String, detail: String, in_doubt: bool },
 }
 

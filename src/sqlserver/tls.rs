@@ -48,6 +48,19 @@ pub enum Security {
     Off,
 }
 
+impl Security {
+    /// The site file's word for it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Verify { .. } => "verify",
+            Self::Pin(_) => "pin",
+            Self::TrustAny => "trust-any",
+            Self::LoginOnly => "login-only",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// OpenSSL's own default less what nobody should meet again, and less what has no forward secrecy. Includes the CBC suites
 /// of Schannel before 2016.
 const SUITES: &str = "DEFAULT:!kRSA:!aNULL:!eNULL:!MD5:!RC4:!DES:!SRP:!PSK";

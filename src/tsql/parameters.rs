@@ -309,7 +309,8 @@ pub struct Rendered {
 /// Fills every `{name}`: where T-SQL wants an integer, an integer or text of digits, trimmed; elsewhere a quoted
 /// identifier. Reads the result back and refuses it if a filled hole is not one token of its own.
 pub fn render(text: &str, values: &BTreeMap<String, PlaceholderValue>) -> Result<Rendered, Vec<NameError>> {
-    let holes = names(text).holes;
+    // most texts have none
+    let holes = if text.contains('{') { names(text).holes } else { Vec::new() };
     let mut errors = Vec::new();
     let mut rendered = String::with_capacity(text.len());
     let mut mentioned: Vec<String> = Vec::new();
@@ -331,7 +332,7 @@ pub fn render(text: &str, values: &BTreeMap<String, PlaceholderValue>) -> Result
         }
     }
     rendered.push_str(&text[at..]);
-    if errors.is_empty() {
+    if errors.is_empty() && !filled.is_empty() {
         let tokens = lex(&rendered);
         for (range, hole) in filled {
             let kind = match hole.place {

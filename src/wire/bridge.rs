@@ -17,7 +17,12 @@ pub const DEFAULT_DEPTH: u32 = 4;
 pub enum Request {
     /// Import the module (empty: none) and tell about the shell. Answered by records, then [`Answer::Hello`] when it
     /// worked, then [`Answer::Done`] with id 0.
-    Hello { module: String },
+    Hello {
+        module: String,
+        /// looked for after the import: those that are not there are told
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cmdlets: Vec<String>,
+    },
     /// Call one cmdlet. Answered by records and outputs in the order they came, then [`Answer::Done`] with the same id.
     Invoke {
         id: u64,
@@ -75,6 +80,8 @@ pub struct Hello {
     pub user: String,
     /// the machine's name
     pub host: String,
+    /// of the cmdlets that were asked for, those that the shell does not know
+    pub missing: Vec<String>,
 }
 
 /// A PowerShell error record.
@@ -257,7 +264,7 @@ mod tests {
     fn the_shapes_of_the_messages_are_kept() {
         let invoke = Request::Invoke { id: 7, cmdlet: "Get-CsPool".to_owned(), parameters: map(json!({ "Identity": "=a" })), depth: 4 };
         assert_eq!(to_line(&invoke), r#"{"type":"invoke","id":7,"cmdlet":"Get-CsPool","parameters":{"Identity":"=a"},"depth":4}"#);
-        assert_eq!(to_line(&Request::Hello { module: "Lync".to_owned() }), r#"{"type":"hello","module":"Lync"}"#);
+        assert_eq!(to_line(&Request::Hello { module: "Lync".to_owned(), cmdlets: Vec::new() }), r#"{"type":"hello","module":"Lync"}"#);
         assert_eq!(to_line(&Answer::Done { id: 7, ok: true }), r#"{"type":"done","id":7,"ok":true}"#);
         assert_eq!(to_line(&Answer::Output { value: json!("x") }), r#"{"type":"output","value":"x"}"#);
         let hello: Answer = from_line(r#"{"type":"hello","ps_version":"5.1","elevated":null}"#).unwrap();

@@ -364,5 +364,26 @@ pub fn repository(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
+/// Every command with those below it: the words that name it, and its long help.
+pub fn commands(world: &World) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![String::new()];
+    while let Some(words) = open.pop() {
+        let help = world.cutover(&format!("{words} --help")).exits(0);
+        assert!(help.stderr.is_empty(), "{words}: help that is asked for is data: {}", help.stderr);
+        open.extend(below(&help.stdout).into_iter().map(|name| format!("{words} {name}").trim().to_owned()));
+        found.push((words, help.stdout));
+    }
+    found.sort();
+    found
+}
+
+/// The names under `Commands:`.
+fn below(help: &str) -> Vec<String> {
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = list.filter(|line| line.starts_with("  ") && !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
 /// Called by nobody, so that the expectation above holds also where a test file uses all the rest.
 fn spare() {}

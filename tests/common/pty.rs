@@ -31,6 +31,7 @@ pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     screen: Arc<(Mutex<Screen>, Condvar)>,
+    columns: u16,
     reader: std::thread::JoinHandle<()>,
     /// how much of the squeezed screen was waited for
     read: usize,
@@ -41,6 +42,8 @@ pub struct Left {
     pub code: u32,
     /// the screen, words only
     pub said: String,
+    /// the screen as it is seen, and all that has moved out of it at its top; lines that the window itself has broken are whole
+    pub page: String,
 }
 
 impl Left {
@@ -95,7 +98,7 @@ impl Terminal {
             }
         });
         let keys = master.take_writer().unwrap();
-        Self { child, master, keys, screen, reader, read: 0 }
+        Self { child, master, keys, screen, columns, reader, read: 0 }
     }
 
     pub fn pid(&self) -> u32 {
@@ -121,6 +124,38 @@ impl Terminal {
         }
     }
 
+    /// The screen as it is seen now, and all that has moved out of it.
+    pub fn page(&self) -> String {
+        page(&self.screen.0.lock().unwrap_or_else(PoisonError::into_inner).drawn, self.columns)
+    }
+
+    /// Answers each question with what is made of the page that asks it, until the program ends.
+    #[track_caller]
+    pub fn answers(mut self, answer: impl Fn(&str) -> String) -> Self {
+        let began = Instant::now();
+        let mut seen = 0;
+        loop {
+            let (screen, changed) = &*self.screen;
+            let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+            while screen.drawn.len() == seen && !screen.ended {
+                screen = changed.wait_timeout(screen, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner).0;
+                assert!(began.elapsed() < LIMIT, "it neither asks nor ends:\n{}", page(&screen.drawn, self.columns));
+            }
+            if screen.ended {
+                drop(screen);
+                return self;
+            }
+            seen = screen.drawn.len();
+            // the cursor stands behind it
+            let asks = screen.drawn.ends_with(b"\n> ") || screen.drawn.ends_with(b"?] ");
+            let page = page(&screen.drawn, self.columns);
+            drop(screen);
+            if asks {
+                self.types(&format!("{}\r", answer(&page)));
+            }
+        }
+    }
+
     /// Presses keys.
     pub fn types(&mut self, keys: &str) -> &mut Self {
         self.keys.write_all(keys.as_bytes()).unwrap();
@@ -142,7 +177,7 @@ impl Terminal {
         // whoever still has the terminal open would keep the screen from ending
         self.reader.join().unwrap();
         let screen = self.screen.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Left { code, said: squeezed(&plain(&screen.drawn)) }
+        Left { code, said: squeezed(&plain(&screen.drawn)), page: page(&screen.drawn, self.columns) }
     }
 
     /// Closes the window: the program is told so by the system, and has no terminal any more.
@@ -209,4 +244,21 @@ fn plain(drawn: &[u8]) -> String {
         }
     }
     out
+}
+
+/// What a terminal shows after all that was drawn on it; as tall as need be, as nothing here draws from the top.
+fn page(drawn: &[u8], columns: u16) -> String {
+    let mut terminal = vt100::Parser::new(4000.try_into().unwrap(), columns.try_into().unwrap(), 0);
+    terminal.process(drawn);
+    let screen = terminal.screen();
+    let mut page = String::new();
+    for (n, row) in screen.rows(0, columns).enumerate() {
+        if screen.row_wrapped(n as u16) {
+            page.push_str(&row);
+        } else {
+            page.push_str(row.trim_end());
+            page.push('\n');
+        }
+    }
+    page.trim_end().to_owned()
 }

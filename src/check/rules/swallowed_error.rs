@@ -19,6 +19,7 @@ const EFFECTS: &[&str] = &[
     "sql",
     "query",
     "ps",
+    "shell",
     "backups",
     "copy_backups",
     "log_chain",

@@ -241,7 +241,7 @@ impl Connection {
     async fn run(mut self) {
         while let Ok(Some(line)) = self.line().await {
             let ended = match bridge::from_line::<Request>(&line) {
-                Ok(Request::Hello { module }) => self.hello(&module).await,
+                Ok(Request::Hello { module, cmdlets: asked }) => self.hello(&module, asked).await,
                 Ok(Request::Invoke { id, cmdlet, parameters, depth: _ }) if bridge::is_cmdlet_name(&cmdlet) => {
                     self.invoke(id, &cmdlet, parameters).await
                 }
@@ -292,7 +292,7 @@ impl Connection {
         }
     }
 
-    async fn hello(&mut self, module: &str) -> Result<(), Gone> {
+    async fn hello(&mut self, module: &str, asked: Vec<String>) -> Result<(), Gone> {
         self.wait(self.shell.options.import_seconds).await?;
         let known = module.is_empty() || module.eq_ignore_ascii_case(&self.shell.options.module);
         let missing = fault::module_missing(&self.shell.options.faults) && !module.is_empty();
@@ -308,6 +308,7 @@ impl Connection {
                 elevated: Some(true),
                 user: r"LITWAREINC\lab".to_owned(),
                 host: "LAB".to_owned(),
+                missing: asked.into_iter().filter(|name| crate::facts::cmdlets::find(name).is_none()).collect(),
             };
             self.send(&Answer::Hello(hello)).await?;
         } else {

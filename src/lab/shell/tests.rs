@@ -122,14 +122,14 @@ const POOL: &str = "Service:PersistentChatServer:atl-cs-001.litwareinc.com";
 #[tokio::test]
 async fn hello_tells_what_the_shell_is_and_knows_one_module() {
     let mut lab = Lab::stock().await;
-    let told = lab.ask(&Request::Hello { module: "lync".to_owned() }).await;
+    let told = lab.ask(&Request::Hello { module: "lync".to_owned(), cmdlets: Vec::new() }).await;
     assert!(matches!(&told[0], Answer::Hello(hello) if hello.module == "lync" && hello.elevated == Some(true)));
     assert_eq!(told[1], Answer::Done { id: 0, ok: true });
-    let told = lab.ask(&Request::Hello { module: "SkypeForBusiness".to_owned() }).await;
+    let told = lab.ask(&Request::Hello { module: "SkypeForBusiness".to_owned(), cmdlets: Vec::new() }).await;
     assert!(matches!(&told[0], Answer::Error(r) if r.error_id.starts_with("Modules_ModuleNotFound")));
     assert_eq!(told[1], Answer::Done { id: 0, ok: false });
     let mut lab = Lab::broken(vec![ShellFault::ModuleMissing]).await;
-    assert_eq!(lab.ask(&Request::Hello { module: "Lync".to_owned() }).await.len(), 2);
+    assert_eq!(lab.ask(&Request::Hello { module: "Lync".to_owned(), cmdlets: Vec::new() }).await.len(), 2);
 }
 
 #[tokio::test]

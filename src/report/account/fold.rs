@@ -319,7 +319,8 @@ impl Fold<'_> {
                     self.flight.push(*effect);
                 }
             }
-            Event::EffectTested { .. } => {}
+            // who asks before a step is told with the answer, whose wait begins here
+            Event::StepQuestion { .. } | Event::EffectTested { .. } => {}
             Event::EffectFinished { effect, ms, already_done, verified, resolved, outcome, .. } => {
                 let proof = match (already_done, resolved, verified) {
                     (true, ..) => Proof::InForceBefore,
