@@ -211,6 +211,9 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Report(Box<super::report_file::ReportError>),
+    #[error("a report is of one run, and several scenarios are rehearsed")]
+    #[diagnostic(code(cutover::cli::one_report), help("`--keep DIR` keeps the records; `cutover runs report RUN` makes a report of each"))]
+    OneReport,
     #[error("a report is HTML or Markdown, not JSON")]
     #[diagnostic(code(cutover::cli::no_json), help("`cutover runs show RUN --format json` has everything that a report is made from"))]
     NoJson,
@@ -293,6 +296,7 @@ impl CliError {
             | Self::Answers(_)
             | Self::NoSuchQuestion { .. }
             | Self::Report(_)
+            | Self::OneReport
             | Self::NoJson
             | Self::NoSuchName { .. }
             | Self::SiteIsThere { .. }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::guard::Locks;
+use super::report_file::ReportFile;
 use super::{CliError, Format, exit, record};
 use crate::effect::{Cancel, Effects, Ending, Setup, Stop};
 use crate::host::{self, Ended, RunError};
@@ -11,7 +12,7 @@ use crate::journal::{Attempt, Chosen, Event, Journal, Kept, Lock, RunOutcome, ru
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
-use crate::report::{self, Loudness, Style, human::Human, json::Json};
+use crate::report::{self, Loudness, Style, human::Human, json::Json, shell_word};
 use crate::script::{self, Script, Source, nearest};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
@@ -22,6 +23,8 @@ pub(super) struct Asked {
     pub(super) policy: Policy,
     pub(super) format: Format,
     pub(super) loudness: Loudness,
+    /// Where its report goes.
+    pub(super) report: Option<ReportFile>,
     /// The record goes away with a rehearsal that is not kept.
     pub(super) passing: bool,
     /// The servers go away with the command: there is nothing to resume afterwards.
@@ -186,6 +189,10 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         report::talk(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string())));
     }
     drop(lock);
+    // after the lock is free: a report of a run that is under way says so
+    if let Some(report) = &asked.report {
+        report.write_at_end(&folder, asked, &style);
+    }
     Ok(code)
 }
 
@@ -302,12 +309,6 @@ fn with_command(kept: Kept, site: &Site) -> Kept {
     };
     let command = format!("sqlcmd -S {} {login} -d master -b -i {}", shell_word(&place), shell_word(&kept.path));
     Kept { command: Some(command), ..kept }
-}
-
-/// A word as a shell takes it.
-pub(super) fn shell_word(text: &str) -> String {
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:\\,@+=".contains(c));
-    if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
 /// The site's management shell, whose script is written into the run's folder.

@@ -8,6 +8,7 @@ use clap::Args;
 use miette::{NamedSource, SourceSpan};
 
 use super::error::WrongAnswers;
+use super::report_file::ReportFile;
 use super::{CliError, Format};
 use crate::operator::{By, Policy};
 use crate::script::Script;
@@ -26,12 +27,23 @@ pub struct Options {
     /// Ask before every step whether to begin it.
     #[arg(long, conflicts_with = "yes")]
     pub step: bool,
+    /// Write a report of the run to this file when it ends, however it ends: HTML (`.html`) or Markdown (`.md`).
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
 impl Options {
+    /// Where the report goes; looked at before anything begins.
+    ///
+    /// # Errors
+    /// The file's name does not say which kind it is, or nothing can be written there.
+    pub(super) fn report_file(&self) -> Result<Option<ReportFile>, CliError> {
+        Ok(self.report.as_deref().map(ReportFile::of).transpose()?)
+    }
+
     /// What was said beforehand, once for all questions. `rehearsed`: what a scenario's operator answers; a file goes before it.
     ///
     /// # Errors

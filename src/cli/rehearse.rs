@@ -23,7 +23,7 @@ pub struct RehearseArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub scenario: Vec<String>,
     /// Rehearse every scenario unattended and judge what came of it; exit 1 if one disappoints.
-    #[arg(long, conflicts_with_all = ["step", "answers", "approve"])]
+    #[arg(long, conflicts_with_all = ["step", "answers", "approve", "report"])]
     pub all: bool,
     /// With --all: also the scenarios of this folder, its TOML files.
     #[arg(long, value_name = "DIR", requires = "all", conflicts_with = "scenario")]
@@ -42,6 +42,9 @@ pub struct RehearseArgs {
 
 pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError> {
     if arguments.all || arguments.scenario.len() > 1 {
+        if arguments.options.report.is_some() {
+            return Err(CliError::OneReport);
+        }
         return scenarios::main(arguments);
     }
     let source = match &arguments.runbook {
@@ -51,6 +54,7 @@ pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError
             Source::Text { name, text }
         }
     };
+    let report = arguments.options.report_file()?;
     let folder = Folder::of(arguments.keep.as_deref())?;
     let dir = folder.path();
     let runtime = super::runtime()?;
@@ -62,7 +66,8 @@ pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError
         let script = load_script(&site, source)?;
         let policy = arguments.options.policy(&script, &answers)?;
         let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
-        let asked = Asked { policy, loudness, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
+        let asked =
+            Asked { policy, loudness, format: arguments.options.format, report, passing: arguments.keep.is_none(), rehearsal: true };
         execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know

@@ -8,11 +8,11 @@ use jiff::tz::TimeZone;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::execute::shell_word;
+use super::execute::Asked;
 use super::{CliError, Format};
 use crate::journal;
 use crate::report::account::Account;
-use crate::report::{self, Style, html, markdown};
+use crate::report::{self, Loudness, Style, html, markdown, shell_word};
 
 /// A report cannot be written.
 #[derive(Debug, Error, Diagnostic)]
@@ -21,7 +21,10 @@ pub enum ReportError {
     #[diagnostic(code(cutover::cli::report_kind), help("let it end in `.html` or `.md`: that says which kind it is"))]
     Kind { path: PathBuf },
     #[error("no report can be written to `{}`", path.display())]
-    #[diagnostic(code(cutover::cli::report_unwritable), help("name a file in a folder that is there, that you may write to and that has room"))]
+    #[diagnostic(
+        code(cutover::cli::report_unwritable),
+        help("name a file in a folder that is there, that you may write to and that has room")
+    )]
     Unwritable {
         path: PathBuf,
         #[source]
@@ -85,14 +88,27 @@ impl ReportFile {
     }
 
     /// Writes it at the end of a run. That it cannot be written is told, and changes nothing of how the run ended.
-    pub(super) fn write_at_end(&self, folder: &Path, format: Format, style: &Style) {
-        match account(folder).and_then(|account| write(&self.path, &self.kind.render(&account))) {
-            Ok(()) if format == Format::Human => report::talk(&style.wrapped(&format!("report: {}", self.path.display()))),
+    pub(super) fn write_at_end(&self, folder: &Path, asked: &Asked, style: &Style) {
+        let written = account(folder).and_then(|mut account| {
+            if asked.passing {
+                account.folder = None;
+            }
+            write(&self.path, &self.kind.render(&account))
+        });
+        match written {
+            Ok(()) if asked.format == Format::Human && asked.loudness > Loudness::Quiet => {
+                report::talk(&style.wrapped(&format!("report: {}", self.path.display())));
+            }
             Ok(()) => {}
             Err(error) => {
                 report::error(&error, style);
-                let (folder, path) = (shell_word(&folder.display().to_string()), shell_word(&self.path.display().to_string()));
-                report::talk(&format!("to write it later: cutover runs report {folder} {} {path}", self.kind.option()));
+                if !asked.passing {
+                    let (folder, path) = (shell_word(&folder.display().to_string()), shell_word(&self.path.display().to_string()));
+                    report::talk(&format!(
+                        "the run ended as told above; to write its report later:\ncutover runs report {folder} {} {path}",
+                        self.kind.option()
+                    ));
+                }
             }
         }
     }

@@ -11,8 +11,10 @@ use crate::journal::{self, FILE, Read, Summary};
 use crate::report::{self, Style};
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cutover runs\n  cutover runs report 2026-01-02T03-04-05Z-pchat-failover --html report.html\n  cutover runs show 2026-01-02T03-04-05Z-pchat-failover\n  \
-                  cutover runs verify 2026-01-02T03-04-05Z-pchat-failover --format json")]
+#[command(
+    after_help = "Examples:\n  cutover runs\n  cutover runs report 2026-01-02T03-04-05Z-pchat-failover --html report.html\n  cutover runs show 2026-01-02T03-04-05Z-pchat-failover\n  \
+                  cutover runs verify 2026-01-02T03-04-05Z-pchat-failover --format json"
+)]
 pub struct RunsArgs {
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
@@ -42,9 +44,11 @@ pub enum RunsCommand {
         run: String,
     },
     /// Report on one run for those who were not there: times, changes and their proof, answers, failures, what was lost.
-    #[command(after_help = "Without --html and --markdown the Markdown is printed. An earlier file of that name is replaced.\n\nExamples:\n  \
+    #[command(
+        after_help = "Without --html and --markdown the Markdown is printed. An earlier file of that name is replaced.\n\nExamples:\n  \
                             cutover runs report 2026-01-02T03-04-05Z-pchat-failover\n  \
-                            cutover runs report 2026-01-02T03-04-05Z-pchat-failover --html report.html")]
+                            cutover runs report 2026-01-02T03-04-05Z-pchat-failover --html report.html"
+    )]
     Report {
         /// Name of the run, or its folder.
         run: String,

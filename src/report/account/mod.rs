@@ -1,6 +1,7 @@
 //! What a record tells of a run, in one value: everything that a report says comes from here, and every format says the same.
 //! Made from the record and the files beside it alone, so that it can be made again years later.
 
+mod evidence;
 mod files;
 mod fold;
 mod sentences;
@@ -13,6 +14,7 @@ use jiff::tz::TimeZone;
 
 use crate::journal::{self, Chosen, Left, Level, QuestionKind, Read, Resolved, RunOutcome, Summary};
 
+pub use evidence::Evidence;
 pub use files::{Applied, Copied, CopiedFile, Restored};
 pub(super) use sentences::{promised, utc};
 pub use text::Text;
@@ -227,6 +229,10 @@ pub struct Question {
     pub at: Timestamp,
     /// until the answer, or until the run ended without one
     pub waited_ms: u64,
+    /// what was shown before the answer
+    pub shown: Vec<Evidence>,
+    /// what had to be done by hand
+    pub instructions: Option<Text>,
     /// none: nobody answered
     pub answer: Option<Text>,
     /// who answered, and how
@@ -361,7 +367,8 @@ pub struct Seal {
 #[derive(Clone, Debug)]
 pub struct Account {
     pub run: Text,
-    pub folder: Text,
+    /// where the record is; none: it goes away with the rehearsal
+    pub folder: Option<Text>,
     pub runbook: Text,
     pub site: Text,
     pub lab: bool,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Account, Ending, Fate, Shift, Text};
 use crate::report::human::{plural, seconds};
+use crate::report::shell_word;
 
 /// A time in UTC, to the second.
 pub(in crate::report) fn utc(at: Timestamp) -> String {
@@ -14,9 +15,7 @@ pub(in crate::report) fn utc(at: Timestamp) -> String {
 
 /// The command that goes on with a run.
 pub(super) fn resume(folder: &Path) -> Text {
-    let folder = folder.display().to_string();
-    let plain = folder.chars().all(|c| c.is_alphanumeric() || "-_./:\\,@+=".contains(c));
-    Text::of(&if plain { format!("cutover resume {folder}") } else { format!("cutover resume \"{folder}\"") })
+    Text::of(&format!("cutover resume {}", shell_word(&folder.display().to_string())))
 }
 
 impl Account {
@@ -24,6 +23,12 @@ impl Account {
     pub(in crate::report) fn both(&self, at: Timestamp) -> String {
         let here = at.to_zoned_datetime(self.zone.clone());
         if here.offset().seconds() == 0 { utc(at) } else { format!("{} ({})", utc(at), here.strftime("%Y-%m-%d %H:%M:%S %Z")) }
+    }
+
+    /// The time of day in UTC, with the date where that is another than at the start.
+    pub(in crate::report) fn clock(&self, at: Timestamp) -> String {
+        let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+        at.strftime(if day(at) == day(self.began) { "%H:%M:%S" } else { "%m-%d %H:%M:%S" }).to_string()
     }
 
     /// The heading of the report.
@@ -39,7 +44,8 @@ impl Account {
 
     /// The outcome in words.
     pub(in crate::report) fn outcome(&self) -> String {
-        let step = self.steps.iter().rev().find(|step| step.stand != super::Stand::Done).map(|step| format!(" in the step “{}”", step.title()));
+        let step =
+            self.steps.iter().rev().find(|step| step.stand != super::Stand::Done).map(|step| format!(" in the step “{}”", step.title()));
         let step = step.unwrap_or_default();
         match self.ending {
             Ending::Done => "The run is done.".to_owned(),
@@ -83,7 +89,10 @@ impl Account {
             (n, tested) => format!("{} made, {tested} of them found in force by a test.", were(n, "change")),
         });
         if !self.unsure.is_empty() {
-            said.push(format!("Of {} it is not known whether it was made, or whether in whole.", plural(self.unsure.len(), "further change")));
+            said.push(format!(
+                "Of {} it is not known whether it was made, or whether in whole.",
+                plural(self.unsure.len(), "further change")
+            ));
         }
         said.push(self.duration());
         if let Some(loss) = &self.loss {
