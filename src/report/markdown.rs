@@ -120,11 +120,11 @@ fn plain(text: impl Display) -> String {
         }
     }
     // what would begin a list or a heading
-    if out.starts_with(['-', '+', '='])
-        || out.split_once(['.', ')']).is_some_and(|(n, _)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    {
-        let at = out.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-        out.insert(at, '\\');
+    let digits = out.find(|c: char| !c.is_ascii_digit()).unwrap_or(out.len());
+    if out.starts_with(['-', '+', '=']) {
+        out.insert(0, '\\');
+    } else if digits > 0 && out[digits..].starts_with([ '.', ')' ]) && out[digits + 1..].chars().next().is_none_or(|next| next == ' ') {
+        out.insert(digits, '\\');
     }
     out
 }

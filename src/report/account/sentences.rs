@@ -174,15 +174,10 @@ fn were(n: usize, what: &str) -> String {
     format!("{} {}", plural(n, what), if n == 1 { "was" } else { "were" })
 }
 
-/// A fragment as a sentence: a capital, and an end.
+/// A fragment with an end. Its first word may be a name: it stays as it is written.
 fn sentence(text: &str) -> String {
-    let mut characters = text.trim().chars();
-    let Some(first) = characters.next() else { return String::new() };
-    let mut said: String = first.to_uppercase().chain(characters).collect();
-    if !said.ends_with(['.', '?', '!', ')']) {
-        said.push('.');
-    }
-    said
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '?', '!', ')']) { text.to_owned() } else { format!("{text}.") }
 }
 
 impl Fate {
