@@ -71,6 +71,30 @@ fn what_was_probably_meant_is_told() {
 }
 
 #[test]
+fn a_run_that_was_probably_meant_is_told_and_an_error_ends_with_its_page() {
+    let world = World::new();
+    world.write("one.rhai", "step(\"x\", || note(\"x\"));");
+    world.cutover("rehearse one.rhai --yes --pace 0 --keep @/kept").exits(0);
+    let name = world.run_folder("kept/runs").file_name().unwrap().to_str().unwrap().to_owned();
+    let misspelt = name.replace("-one", "-oen");
+    for command in ["runs show", "runs verify", "resume"] {
+        world.cutover(&format!("{command} {misspelt} --journal kept/runs")).exits(2).says(&format!("did you mean `{name}`?"));
+    }
+    // a port that nothing listens on
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    world.write("password", "x");
+    let init = |password: &str| {
+        let mut command = world.command("init mine");
+        command.args(["--from-server", &format!("sa@127.0.0.1:{port}"), "--password", password]);
+        Ended::from(command.stdin(Stdio::null()).output().unwrap()).exits(1)
+    };
+    let refused = init(&format!("file:{}", world.path("password").display()));
+    assert!(refused.stderr.trim_end().ends_with("\n  page: cutover explain sqlserver::refused"), "{}", refused.stderr);
+    let missing = init("env:NO_SUCH_VARIABLE");
+    missing.says("the password for `backup` cannot be had: the environment variable `NO_SUCH_VARIABLE` is not set");
+}
+
+#[test]
 fn data_is_on_standard_output_and_talk_on_standard_error() {
     let world = World::new();
     world.write("one.rhai", "step(\"x\", || note(\"x\"));");

@@ -67,13 +67,18 @@ pub fn find(word: &str) -> Vec<&'static Code> {
     CODES.iter().filter(|code| code.code == word || code.short() == word || code.name() == word).collect()
 }
 
-/// The command that tells more of a failure than is drawn of it. None where its meaning is drawn, and of what the runbook itself
-/// says or gets wrong: nothing here knows that better than the text it stands on.
+/// The command that tells more of a failure of a run than is drawn of it. None where its meaning is drawn, and of what the runbook
+/// itself says or gets wrong: nothing here knows that better than the text it stands on.
 pub fn page(error: &RunError) -> Option<String> {
-    let code = CODES.iter().find(|code| code.code == error.code)?;
     let drawn = error.words().iter().any(|(title, _)| *title == "means");
-    let own = code.short() == "effect::given_up" || code.short().starts_with("host::");
-    (!drawn && !own).then(|| format!("cutover explain {}", code.short()))
+    let own = error.code == "cutover::effect::given_up" || error.code.starts_with("cutover::host::");
+    page_of(&error.code).filter(|_| !drawn && !own)
+}
+
+/// The command that tells more of a code.
+pub fn page_of(code: &str) -> Option<String> {
+    let known = CODES.iter().find(|known| known.code == code)?;
+    Some(format!("cutover explain {}", known.short()))
 }
 
 #[cfg(test)]

@@ -334,7 +334,7 @@ pub(super) fn target(server: &SqlServer, run: &str) -> Target {
         Auth::Current { .. } => (Account::Current, "", None),
     };
     let password = Password::from_fn(move || match &password {
-        Some(secret) => secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.to_string()),
+        Some(secret) => secret.resolve().map(|secret| secret.expose().to_owned()).map_err(|problem| problem.why()),
         None => Ok(String::new()),
     });
     let mut target = Target::new(&server.key, &server.server, server.port, user, password);

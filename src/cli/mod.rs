@@ -149,8 +149,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::LabShell { address } => lab::shell(address),
     });
     let code = done.unwrap_or_else(|error| {
-        tracing::error!(code = error.code().map(|code| code.to_string()), %error, "refused");
-        report::error(&error, &Style::of_stderr());
+        let code = error.code().map(|code| code.to_string());
+        tracing::error!(code, %error, "refused");
+        // what is wrong with a command line, a site file or a runbook is said in full
+        match code.filter(|_| error.exit() != exit::USAGE).and_then(|code| codes::page_of(&code)) {
+            Some(page) => report::explained(&error, &[], Some(page), &Style::of_stderr()),
+            None => report::error(&error, &Style::of_stderr()),
+        }
         error.exit()
     });
     tracing::info!(code, "the end");

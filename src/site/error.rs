@@ -120,6 +120,16 @@ pub enum ProblemKind {
     BadOverride(String),
 }
 
+impl Problem {
+    /// Its reason alone, for whoever says the rest.
+    pub fn why(&self) -> String {
+        match &self.kind {
+            ProblemKind::Secret { why, .. } => why.clone(),
+            kind => kind.to_string(),
+        }
+    }
+}
+
 impl ProblemKind {
     fn code(&self) -> &'static str {
         match self {
