@@ -81,7 +81,11 @@ fn sections(account: &Account) -> Vec<(&'static str, &'static str, Markup)> {
     if !account.questions.is_empty() {
         sections.push(("questions", "Questions and answers", questions(account)));
     }
-    if !account.failures.is_empty() || account.shifts.len() > 1 || account.moments.iter().any(|moment| moment.what == What::Signal) {
+    if account.ending == Ending::Failed
+        || !account.failures.is_empty()
+        || account.shifts.len() > 1
+        || account.moments.iter().any(|moment| moment.what == What::Signal)
+    {
         sections.push(("failures", "Failures, retries, interruptions", failures(account)));
     }
     if !account.notes.is_empty() || !account.weak.is_empty() {
@@ -197,7 +201,7 @@ fn timeline(account: &Account) -> Markup {
                         }
                     }
                     @for (title, perhaps) in &account.ahead {
-                        tr { th scope="row" { (title) } td colspan="6" .soft { "not begun" @if *perhaps { " (it may not have to come)" } } td {} }
+                        tr { th scope="row" { (title) } td colspan="6" .soft { (not_begun(account, *perhaps)) } td {} }
                     }
                 }
             }
@@ -212,6 +216,15 @@ fn timeline(account: &Account) -> Markup {
                 }
             }))
         }
+    }
+}
+
+/// Of a step that the runbook's text has and the record does not.
+pub(super) fn not_begun(account: &Account, perhaps: bool) -> &'static str {
+    match (account.ending, perhaps) {
+        (Ending::Done, _) => "was not needed",
+        (_, true) => "not begun (it may not have to come)",
+        (_, false) => "not begun",
     }
 }
 
@@ -354,7 +367,10 @@ pub(super) fn left(failure: &Failure) -> Option<&'static str> {
 
 fn failures(account: &Account) -> Markup {
     let signals = account.moments.iter().filter(|moment| moment.what == What::Signal);
+    let why = account.why.as_ref().filter(|_| account.ending != Ending::Done);
     html! {
+        @if let Some(why) = why { p { strong { "What ended the run: " } (why) } }
+        @if let (Some(help), Some(_)) = (&account.help, why) { p { strong { "What to do: " } (help) } }
         @if !account.failures.is_empty() { ol .plain { @for failure in &account.failures { (one_failure(account, failure)) } } }
         @if account.shifts.len() > 1 {
             h3 { "Begun and resumed" }

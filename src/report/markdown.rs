@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::account::{Account, Evidence, Failure, Question, Text, What, promised, utc};
-use super::html::{kind, left};
+use super::html::{kind, left, not_begun};
 use super::human::{bytes, plural, seconds};
 use crate::journal::Level;
 
@@ -123,7 +123,7 @@ fn plain(text: impl Display) -> String {
     let digits = out.find(|c: char| !c.is_ascii_digit()).unwrap_or(out.len());
     if out.starts_with(['-', '+', '=']) {
         out.insert(0, '\\');
-    } else if digits > 0 && out[digits..].starts_with([ '.', ')' ]) && out[digits + 1..].chars().next().is_none_or(|next| next == ' ') {
+    } else if digits > 0 && out[digits..].starts_with(['.', ')']) && out[digits + 1..].chars().next().is_none_or(|next| next == ' ') {
         out.insert(digits, '\\');
     }
     out
@@ -155,7 +155,7 @@ fn timeline(account: &Account, out: &mut Page) {
         [plain(step.title()), seconds(step.began()), seconds(step.ms()), reads, changes, questions, failures, step.stand.word().to_owned()]
     });
     let ahead = account.ahead.iter().map(|(title, perhaps)| {
-        let end = if *perhaps { "not begun (it may not have to come)" } else { "not begun" };
+        let end = not_begun(account, *perhaps);
         [plain(title), String::new(), String::new(), String::new(), String::new(), String::new(), String::new(), end.to_owned()]
     });
     let head = ["Step", "Began after", "Took", "Reads", "Changes", "Questions", "Failures", "End"];
