@@ -208,12 +208,15 @@ pub enum CliError {
     #[error("no question has the id `{id}`")]
     #[diagnostic(code(cutover::cli::no_such_question), help("{help}"))]
     NoSuchQuestion { id: String, help: String },
+    /// The file that a report is to be written into cannot be.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Report(Box<super::report_file::ReportError>),
+    /// A report was asked for with more than one scenario. Nothing was begun.
     #[error("a report is of one run, and several scenarios are rehearsed")]
     #[diagnostic(code(cutover::cli::one_report), help("`--keep DIR` keeps the records; `cutover runs report RUN` makes a report of each"))]
     OneReport,
+    /// A report was asked for as JSON.
     #[error("a report is HTML or Markdown, not JSON")]
     #[diagnostic(code(cutover::cli::no_json), help("`cutover runs show RUN --format json` has everything that a report is made from"))]
     NoJson,

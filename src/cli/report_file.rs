@@ -17,9 +17,12 @@ use crate::report::{self, Loudness, Style, html, markdown, shell_word};
 /// A report cannot be written.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ReportError {
+    /// The end of the name that `--report` gives says neither HTML nor Markdown. Nothing was begun.
     #[error("`{}` is no name of a report", path.display())]
     #[diagnostic(code(cutover::cli::report_kind), help("let it end in `.html` or `.md`: that says which kind it is"))]
     Kind { path: PathBuf },
+    /// No file can be made where the report is to go. Before a run nothing was begun; at its end the run is as it is, and its record has
+    /// everything: `cutover runs report` writes the report again, elsewhere.
     #[error("no report can be written to `{}`", path.display())]
     #[diagnostic(
         code(cutover::cli::report_unwritable),
@@ -30,6 +33,7 @@ pub enum ReportError {
         #[source]
         source: io::Error,
     },
+    /// The run died before its first line was written.
     #[error("there is nothing to report in `{}`: its record has no whole line", folder.display())]
     #[diagnostic(code(cutover::cli::report_empty), help("`cutover runs` lists what there is to report"))]
     Empty { folder: PathBuf },
