@@ -329,12 +329,12 @@ fn evidence(shown: &Evidence) -> Markup {
     let title = if shown.title.is_empty() { "shown" } else { shown.title.as_str() };
     html! {
         @if shown.columns.is_empty() {
-            h4 { (title) }
+            p .head { (title) }
             @if !shown.rows.is_empty() {
                 dl .pairs { @for row in &shown.rows { dt { (row[0]) } dd { @for cell in &row[1..] { (cell) } } } }
             }
         } @else {
-            div .scroll role="region" tabindex="0" aria-label=(title) {
+            div .scroll role="group" tabindex="0" aria-label=(title) {
                 table {
                     caption { (title) }
                     thead { tr { @for column in &shown.columns { th scope="col" { (column) } } } }
