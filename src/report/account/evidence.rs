@@ -14,6 +14,9 @@ pub struct Evidence {
     pub text: Vec<Text>,
 }
 
+/// Columns beyond which a table is too wide for paper and phones.
+const ABREAST: usize = 6;
+
 impl Evidence {
     /// Of text, rows, a map, or a list of `[title, value]` pairs.
     pub(super) fn of(show: &Value) -> Vec<Self> {
@@ -46,6 +49,13 @@ impl Evidence {
             if !columns.contains(&name.as_str()) {
                 columns.push(name);
             }
+        }
+        if let [row] = rows {
+            return Self { title, rows: facts(row), ..Self::default() };
+        }
+        if columns.len() > ABREAST {
+            let line = |row| facts(row).iter().map(|fact| format!("{} {}", fact[0], fact[1])).collect::<Vec<_>>().join(" · ");
+            return Self { title, text: rows.iter().map(line).map(|line| Text::of(&line)).collect(), ..Self::default() };
         }
         let cells = |row: &Map<String, Value>| columns.iter().map(|name| row.get(*name).map(shown).unwrap_or_default()).collect();
         let rows = rows.iter().map(cells).collect();
@@ -95,6 +105,9 @@ mod tests {
         assert_eq!(texts(&shown[0].rows[1]), ["E", "", "–"]);
         assert_eq!((shown[1].columns.len(), texts(&shown[1].rows[0])), (0, vec!["name".into(), "A".into()]));
         assert_eq!(texts(&shown[2].text), ["(none)"]);
+        let wide = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": true});
+        assert_eq!(texts(&Evidence::of(&json!([wide, wide]))[0].text), vec!["a 1 · b 2 · c 3 · d 4 · e 5 · f 6 · g true"; 2]);
+        assert_eq!(Evidence::of(&json!([wide]))[0].rows.len(), 7);
         assert_eq!(texts(&Evidence::of(&json!("one\ntwo"))[0].text), ["one", "two"]);
         assert_eq!(Evidence::of(&Value::Null), []);
     }
