@@ -248,6 +248,10 @@ pub enum CliError {
     #[error("there is nothing to report in `{}`: its record has no whole line", folder.display())]
     #[diagnostic(code(cutover::cli::report_empty), help("`cutover runs` lists what there is to report"))]
     ReportEmpty { folder: PathBuf },
+    /// A report was asked for with more than one scenario. Nothing was begun.
+    #[error("a report is of one run, and several scenarios are rehearsed")]
+    #[diagnostic(code(cutover::cli::one_report), help("`--keep DIR` keeps the records; `cutover runs report RUN` makes a report of each"))]
+    OneReport,
     /// `runs report` was asked for JSON, which is what a report is made from.
     #[error("a report is HTML or Markdown, not JSON")]
     #[diagnostic(code(cutover::cli::no_json), help("`cutover runs show RUN --format json` has everything that a report is made from"))]
@@ -313,6 +317,7 @@ impl CliError {
             | Self::ReportKind { .. }
             | Self::ReportUnwritable { .. }
             | Self::ReportEmpty { .. }
+            | Self::OneReport
             | Self::NoJson
             | Self::NoSuchName { .. }
             | Self::SiteIsThere { .. }

@@ -12,7 +12,7 @@ use crate::journal::{Attempt, Chosen, Event, Journal, Kept, Lock, RunOutcome, ru
 use crate::operator::{Operator, Policy};
 use crate::powershell::{Program, Session};
 use crate::primitives::{PRIMITIVES, Run, Shell};
-use crate::report::{self, Loudness, Style, human::Human, json::Json};
+use crate::report::{self, Loudness, Style, human::Human, json::Json, shell_word};
 use crate::script::{self, Script, Source, nearest};
 use crate::site::{Auth, CommandLimit, Site, SqlServer, Tls};
 use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Servers, Target, Value};
@@ -21,10 +21,10 @@ use crate::sqlserver::{Account, Batch, Failure, Instance, Password, Security, Se
 pub(super) struct Asked {
     /// What was answered beforehand.
     pub(super) policy: Policy,
-    /// Where the report goes.
-    pub(super) report: Option<ReportFile>,
     pub(super) format: Format,
     pub(super) loudness: Loudness,
+    /// Where its report goes.
+    pub(super) report: Option<ReportFile>,
     /// The record goes away with a rehearsal that is not kept.
     pub(super) passing: bool,
     /// The servers go away with the command: there is nothing to resume afterwards.
@@ -189,8 +189,9 @@ pub(super) fn execute(runtime: &tokio::runtime::Runtime, site: &Site, ready: Rea
         report::talk(&format!("to go on: cutover resume {}", shell_word(&folder.display().to_string())));
     }
     drop(lock);
-    if let Some(file) = &asked.report {
-        file.write_at_end(&folder, asked.passing, asked.format, &style);
+    // after the lock is free: a report of a run that is under way says so
+    if let Some(report) = &asked.report {
+        report.write_at_end(&folder, asked, &style);
     }
     Ok(code)
 }
@@ -308,12 +309,6 @@ fn with_command(kept: Kept, site: &Site) -> Kept {
     };
     let command = format!("sqlcmd -S {} {login} -d master -b -i {}", shell_word(&place), shell_word(&kept.path));
     Kept { command: Some(command), ..kept }
-}
-
-/// A word as a shell takes it.
-pub(super) fn shell_word(text: &str) -> String {
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:\\,@+=".contains(c));
-    if plain { text.to_owned() } else { format!("\"{text}\"") }
 }
 
 /// The site's management shell, whose script is written into the run's folder.

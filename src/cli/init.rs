@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
-use super::execute::{shell_word, target};
+use super::execute::target;
 use super::{CliError, exit};
-use crate::report;
+use crate::report::{self, shell_word};
 use crate::script::stdlib;
 use crate::site::Site;
 use crate::sqlserver::{Answer, Batch, Servers, Value};

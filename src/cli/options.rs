@@ -27,8 +27,7 @@ pub struct Options {
     /// Ask before every step whether to begin it.
     #[arg(long, conflicts_with = "yes")]
     pub step: bool,
-    /// Write the report of the run into this file when it ends, however it ends: HTML if its name ends in `.html`, Markdown if
-    /// in `.md`.
+    /// Write a report of the run to this file when it ends, however it ends: HTML (`.html`) or Markdown (`.md`).
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// How to report.
@@ -37,6 +36,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// Where the report goes; looked at before anything begins.
+    ///
+    /// # Errors
+    /// The file's name does not say which kind it is, or nothing can be written there.
+    pub(super) fn report_file(&self) -> Result<Option<ReportFile>, CliError> {
+        self.report.as_deref().map(ReportFile::of).transpose()
+    }
+
     /// What was said beforehand, once for all questions. `rehearsed`: what a scenario's operator answers; a file goes before it.
     ///
     /// # Errors
@@ -65,16 +72,6 @@ impl Options {
             }
         }
         Ok(Policy { yes: self.yes, approved: self.approve.clone(), answers, step: self.step, lab: false })
-    }
-}
-
-impl Options {
-    /// Where the report goes, looked at before anything begins.
-    ///
-    /// # Errors
-    /// Its name says no kind, or no file can be made there.
-    pub(super) fn report(&self) -> Result<Option<ReportFile>, CliError> {
-        self.report.as_deref().map(ReportFile::of).transpose()
     }
 }
 

@@ -42,6 +42,9 @@ pub struct RehearseArgs {
 
 pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError> {
     if arguments.all || arguments.scenario.len() > 1 {
+        if arguments.options.report.is_some() {
+            return Err(CliError::OneReport);
+        }
         return scenarios::main(arguments);
     }
     let source = match &arguments.runbook {
@@ -51,6 +54,7 @@ pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError
             Source::Text { name, text }
         }
     };
+    let report = arguments.options.report_file()?;
     let folder = Folder::of(arguments.keep.as_deref())?;
     let dir = folder.path();
     let runtime = super::runtime()?;
@@ -60,10 +64,10 @@ pub fn main(arguments: &RehearseArgs, loudness: Loudness) -> Result<u8, CliError
     let done = load_site(lab.site_file(), &arguments.set).and_then(|site| {
         site.check_secrets()?;
         let script = load_script(&site, source)?;
-        let (policy, report) = (arguments.options.policy(&script, &answers)?, arguments.options.report()?);
+        let policy = arguments.options.policy(&script, &answers)?;
         let ready = record::create(&site, script, Some(&dir.join("runs")), &arguments.set, false)?;
         let asked =
-            Asked { policy, report, loudness, format: arguments.options.format, passing: arguments.keep.is_none(), rehearsal: true };
+            Asked { policy, loudness, format: arguments.options.format, report, passing: arguments.keep.is_none(), rehearsal: true };
         execute(&runtime, &site, ready, &asked)
     });
     // also after a failure: what the world looks like then is what somebody wants to know

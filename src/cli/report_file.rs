@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::execute::shell_word;
+use super::execute::Asked;
 use super::{CliError, Format};
 use crate::journal;
 use crate::report::account::Account;
-use crate::report::{self, Style, html, markdown};
+use crate::report::{self, Loudness, Style, html, markdown, shell_word};
 
 /// In what form a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,19 +64,28 @@ impl ReportFile {
         Ok(file)
     }
 
-    /// Writes it at the end of a run; `passing`: its record goes away with the command. That it cannot be written is told, and changes nothing of how the run ended.
-    pub(super) fn write_at_end(&self, folder: &Path, passing: bool, format: Format, style: &Style) {
-        let account = account(folder).map(|account| if passing { account.passing() } else { account });
-        match account.and_then(|account| write(&self.path, &self.kind.render(&account))) {
-            Ok(()) if format == Format::Human => report::talk(&style.wrapped(&format!("report: {}", self.path.display()))),
+    /// Writes it at the end of a run. That it cannot be written is told, and changes nothing of how the run ended.
+    pub(super) fn write_at_end(&self, folder: &Path, asked: &Asked, style: &Style) {
+        let written = account(folder).and_then(|mut account| {
+            if asked.passing {
+                account.folder = None;
+            }
+            write(&self.path, &self.kind.render(&account))
+        });
+        match written {
+            Ok(()) if asked.format == Format::Human && asked.loudness > Loudness::Quiet => {
+                report::talk(&style.wrapped(&format!("report: {}", self.path.display())));
+            }
             Ok(()) => {}
             Err(error) => {
                 report::error(&error, style);
-                if passing {
-                    return;
+                if !asked.passing {
+                    let (folder, path) = (shell_word(&folder.display().to_string()), shell_word(&self.path.display().to_string()));
+                    report::talk(&format!(
+                        "the run ended as told above; to write its report later:\ncutover runs report {folder} {} {path}",
+                        self.kind.option()
+                    ));
                 }
-                let (folder, path) = (shell_word(&folder.display().to_string()), shell_word(&self.path.display().to_string()));
-                report::talk(&format!("to write it later: cutover runs report {folder} {} {path}", self.kind.option()));
             }
         }
     }

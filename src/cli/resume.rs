@@ -119,6 +119,7 @@ fn start_of(folder: &Path, read: &Read) -> Result<Start, CliError> {
 }
 
 pub fn main(arguments: &ResumeArgs, loudness: Loudness) -> Result<u8, CliError> {
+    let report = arguments.options.report_file()?;
     let folder = match &arguments.run {
         Some(run) => find(run, arguments.journal.as_ref(), arguments.site.as_ref())?,
         None => newest(arguments)?,
@@ -137,7 +138,7 @@ pub fn main(arguments: &ResumeArgs, loudness: Loudness) -> Result<u8, CliError> 
     let copy = folder.join(start.sources.first().map_or("", |source| source.copy.as_str()));
     let runbook = start.runbook_file.as_deref().filter(|file| file.is_file()).unwrap_or(&copy);
     let script = load_script(&site, Source::Path(runbook))?;
-    let (policy, report) = (arguments.options.policy(&script, &BTreeMap::new())?, arguments.options.report()?);
+    let policy = arguments.options.policy(&script, &BTreeMap::new())?;
     let differs = differs(&start, &script, &site, runbook == copy);
 
     let runs = folder.parent().unwrap_or(&folder).to_owned();
@@ -156,7 +157,7 @@ pub fn main(arguments: &ResumeArgs, loudness: Loudness) -> Result<u8, CliError> 
     let journal = Journal::open(&folder, read)?;
     let ready = record::resume(script, journal, lock, (start.run, start.id), start.sources, (differs, cut));
     let runtime = super::runtime()?;
-    let asked = Asked { policy, report, loudness, format: arguments.options.format, passing: false, rehearsal: false };
+    let asked = Asked { policy, loudness, format: arguments.options.format, report, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

@@ -39,6 +39,7 @@ pub struct RunArgs {
 
 pub fn main(arguments: &RunArgs, loudness: Loudness) -> Result<u8, CliError> {
     let runbook = runbook_file(&arguments.runbook)?;
+    let report = arguments.options.report_file()?;
     let site_file = match &arguments.site {
         Some(file) => file.clone(),
         None => find_site(&arguments.runbook)?,
@@ -49,10 +50,10 @@ pub fn main(arguments: &RunArgs, loudness: Loudness) -> Result<u8, CliError> {
     if !arguments.unchecked {
         check::before_run(&arguments.runbook, &site)?;
     }
-    let (policy, report) = (arguments.options.policy(&script, &BTreeMap::new())?, arguments.options.report()?);
+    let policy = arguments.options.policy(&script, &BTreeMap::new())?;
     let ready = record::create(&site, script, arguments.journal.as_ref(), &arguments.set, arguments.new)?;
     let runtime = super::runtime()?;
-    let asked = Asked { policy, report, loudness, format: arguments.options.format, passing: false, rehearsal: false };
+    let asked = Asked { policy, loudness, format: arguments.options.format, report, passing: false, rehearsal: false };
     execute(&runtime, &site, ready, &asked)
 }
 

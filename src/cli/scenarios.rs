@@ -8,13 +8,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::execute::{runbook_file, shell_word};
+use super::execute::runbook_file;
 use super::lab::Folder;
 use super::rehearse::RehearseArgs;
 use super::{CliError, Format, Signals, exit};
 use crate::lab::{Ended, Scenario, ScenarioError, judge};
 use crate::report::rehearsals::{Rehearsed, judged};
-use crate::report::{self, Style};
+use crate::report::{self, Style, shell_word};
 
 /// Labs that serve at once.
 const AT_ONCE: usize = 3;

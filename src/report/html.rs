@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
-use super::account::{Account, Change, Copied, Ending, Failure, Question, Restored, Text, What, promised, utc};
+use super::account::{Account, Change, Copied, Ending, Evidence, Failure, Question, Restored, Text, What, promised, utc};
 use super::human::{bytes, plural, seconds};
 use super::picture;
 use crate::journal::{Left, Level, QuestionKind};
@@ -16,6 +16,9 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 const STATEMENT: usize = 400;
 /// Changes that follow one another in the list of moments, beyond which they become one line.
 const IN_A_ROW: usize = 30;
+/// Rows of a folded table, beyond which it is printed only if it is open.
+const PRINTED: usize = 200;
+const UNPRINTED: &str = " (printed only if open)";
 
 impl Render for Text {
     fn render_to(&self, out: &mut String) {
@@ -55,7 +58,7 @@ pub fn render(account: &Account) -> String {
                         section aria-labelledby=(id) { h2 id=(id) { (title) } (body) }
                     }
                 }
-                footer { p { "Made from the record " code { (account.run) } " by cutover " (env!("CARGO_PKG_VERSION")) ". The record has more than this report: " code { "cutover runs show" } "." } }
+                footer { p { "Made from the record " code { (account.run) } " by cutover " (env!("CARGO_PKG_VERSION")) "." } }
             }
         }
     }
@@ -78,7 +81,11 @@ fn sections(account: &Account) -> Vec<(&'static str, &'static str, Markup)> {
     if !account.questions.is_empty() {
         sections.push(("questions", "Questions and answers", questions(account)));
     }
-    if !account.failures.is_empty() || account.shifts.len() > 1 || account.moments.iter().any(|moment| moment.what == What::Signal) {
+    if account.ending == Ending::Failed
+        || !account.failures.is_empty()
+        || account.shifts.len() > 1
+        || account.moments.iter().any(|moment| moment.what == What::Signal)
+    {
         sections.push(("failures", "Failures, retries, interruptions", failures(account)));
     }
     if !account.notes.is_empty() || !account.weak.is_empty() {
@@ -181,8 +188,8 @@ fn scroll(labelled: &str, table: Markup) -> Markup {
     html! { div .scroll role="region" tabindex="0" aria-labelledby=(labelled) { (table) } }
 }
 
-fn clock(at: Timestamp) -> Markup {
-    html! { time datetime=(format!("{at:.0}")) title=(utc(at)) { (at.strftime("%H:%M:%S").to_string()) } }
+fn clock(account: &Account, at: Timestamp) -> Markup {
+    html! { time datetime=(format!("{at:.0}")) title=(utc(at)) { (account.clock(at)) } }
 }
 
 fn since(account: &Account, at: Timestamp) -> String {
@@ -207,7 +214,7 @@ fn timeline(account: &Account) -> Markup {
                         }
                     }
                     @for (title, perhaps) in &account.ahead {
-                        tr { th scope="row" { (title) } td colspan="6" .soft { "not begun" @if *perhaps { " (it may not have to come)" } } td {} }
+                        tr { th scope="row" { (title) } td colspan="6" .soft { (not_begun(account, *perhaps)) } td {} }
                     }
                 }
             }
@@ -217,11 +224,20 @@ fn timeline(account: &Account) -> Markup {
             (scroll("moments-caption", html! {
                 table {
                     caption #moments-caption { "What happened, in the order of the record; times in UTC" }
-                    thead { tr { th scope="col" { "Time" } th .n scope="col" { "After" } th scope="col" { "What" } th scope="col" { "" span .w { "Details" } } } }
+                    thead { tr { th scope="col" { "Time" } th .n scope="col" { "After" } th scope="col" { "What" } th .w scope="col" { "Details" } } }
                     tbody { (moments(account)) }
                 }
             }))
         }
+    }
+}
+
+/// Of a step that the runbook's text has and the record does not.
+pub(super) fn not_begun(account: &Account, perhaps: bool) -> &'static str {
+    match (account.ending, perhaps) {
+        (Ending::Done, _) => "was not needed",
+        (_, true) => "not begun (it may not have to come)",
+        (_, false) => "not begun",
     }
 }
 
@@ -248,11 +264,11 @@ fn moments(account: &Account) -> Markup {
     html! {
         @for group in groups {
             @if group.len() > IN_A_ROW {
-                tr { td .t { (clock(group[0].at)) } td .n { (seconds(group[0].since)) } td { "change" } td .w { (plural(group.len(), "change")) ", listed below" } }
+                tr { td .t { (clock(account, group[0].at)) } td .n { (seconds(group[0].since)) } td { "change" } td .w { (plural(group.len(), "change")) ", listed below" } }
             } @else {
                 @for moment in group {
                     tr {
-                        td .t { (clock(moment.at)) } td .n { (seconds(moment.since)) } td .t { (word(moment.what)) }
+                        td .t { (clock(account, moment.at)) } td .n { (seconds(moment.since)) } td .t { (word(moment.what)) }
                         td .w {
                             @match moment.what {
                                 What::Reads(reads) => { (plural(reads, "read")) }
@@ -289,17 +305,17 @@ fn one_change(account: &Account, change: &Change) -> Markup {
             div { code { (change.what.one_line().cut(STATEMENT)) } @if let Some(server) = &change.server { div .soft { "on " (server) } } }
             div {
                 span .tag.(class) { (change.proof.words()) @if !change.proof.is_tested() { ", no test" } }
-                div .soft { (clock(change.at)) ", +" (since(account, change.at)) ", took " (seconds(change.ms)) }
+                div .soft { (clock(account, change.at)) ", +" (since(account, change.at)) ", took " (seconds(change.ms)) }
             }
         }
     }
 }
 
 fn questions(account: &Account) -> Markup {
-    html! { ol .plain { @for question in &account.questions { (one_question(question)) } } }
+    html! { ol .plain { @for question in &account.questions { (one_question(account, question)) } } }
 }
 
-fn one_question(question: &Question) -> Markup {
+fn one_question(account: &Account, question: &Question) -> Markup {
     html! {
         li {
             p { strong { (question.text) } @if question.irreversible { " " span .tag.bad { "cannot be undone" } } }
@@ -307,14 +323,39 @@ fn one_question(question: &Question) -> Markup {
                 dt { "Answer" }
                 dd { @match &question.answer { Some(answer) => { strong { (answer) } } None => { span .tag.care { "nobody answered" } } } }
                 dt { "By" } dd { (question.by) }
-                dt { "Asked" } dd { (clock(question.at)) " UTC, waited " (seconds(question.waited_ms)) }
+                dt { "Asked" } dd { (clock(account, question.at)) " UTC, waited " (seconds(question.waited_ms)) }
                 @if let Some(typed) = &question.typed { dt { "Word to type" } dd { code { (typed) } } }
                 @if !question.choices.is_empty() { dt { "Choices" } dd { @for (n, choice) in question.choices.iter().enumerate() { @if n > 0 { ", " } (choice) } } }
                 @if let Some(id) = &question.id { dt { "Id" } dd { code { (id) } } }
                 @if let Some(step) = &question.step { dt { "Step" } dd { (step) } }
                 @if let Some(kind) = kind(question.kind) { dt { "Kind" } dd { (kind) } }
+                @if let Some(instructions) = &question.instructions { dt { "Instructions" } dd { (instructions) } }
+            }
+            @if !question.shown.is_empty() {
+                details { summary { "What was shown before the answer" } @for shown in &question.shown { (evidence(shown)) } }
             }
         }
+    }
+}
+
+fn evidence(shown: &Evidence) -> Markup {
+    let title = if shown.title.is_empty() { "shown" } else { shown.title.as_str() };
+    html! {
+        @if shown.columns.is_empty() {
+            p .head { (title) }
+            @if !shown.rows.is_empty() {
+                dl .pairs { @for row in &shown.rows { dt { (row[0]) } dd { @for cell in &row[1..] { (cell) } } } }
+            }
+        } @else {
+            div .scroll role="group" tabindex="0" aria-label=(title) {
+                table {
+                    caption { (title) }
+                    thead { tr { @for column in &shown.columns { th scope="col" { (column) } } } }
+                    tbody { @for row in &shown.rows { tr { @for cell in row { td { (cell) } } } } }
+                }
+            }
+        }
+        @for text in &shown.text { p { (text) } }
     }
 }
 
@@ -339,7 +380,10 @@ pub(super) fn left(failure: &Failure) -> Option<&'static str> {
 
 fn failures(account: &Account) -> Markup {
     let signals = account.moments.iter().filter(|moment| moment.what == What::Signal);
+    let why = account.why.as_ref().filter(|_| account.ending != Ending::Done);
     html! {
+        @if let Some(why) = why { p { strong { "What ended the run: " } (prose(why.as_str())) } }
+        @if let (Some(help), Some(_)) = (&account.help, why) { p { strong { "What to do: " } (prose(help.as_str())) } }
         @if !account.failures.is_empty() { ol .plain { @for failure in &account.failures { (one_failure(account, failure)) } } }
         @if account.shifts.len() > 1 {
             h3 { "Begun and resumed" }
@@ -359,7 +403,7 @@ fn failures(account: &Account) -> Markup {
         }
         @if signals.clone().next().is_some() {
             h3 { "Interruptions" }
-            ul .plain { @for signal in signals { li { (clock(signal.at)) " UTC: " (signal.text) } } }
+            ul .plain { @for signal in signals { li { (clock(account, signal.at)) " UTC: " (signal.text) } } }
         }
     }
 }
@@ -383,10 +427,10 @@ fn one_failure(account: &Account, failure: &Failure) -> Markup {
                 @if failure.title.is_some() { dt { "Message" } dd { (prose(failure.message.as_str())) } }
                 @if let Some(number) = failure.number { dt { "Number" } dd { (number) } }
                 @if !failure.said.is_empty() { dt { "It said" } dd { @for said in &failure.said { div { code { (said) } } } } }
-                dt { "When" } dd { (clock(failure.at)) " UTC, +" (since(account, failure.at)) ", after " (seconds(failure.ms)) }
+                dt { "When" } dd { (clock(account, failure.at)) " UTC, +" (since(account, failure.at)) ", after " (seconds(failure.ms)) }
                 @if let Some(left) = left(failure) { dt { "Left behind" } dd { (left) } }
                 @for (name, text) in pairs { @if let Some(text) = text { dt { (name) } dd { (prose(text.as_str())) } } }
-                dt { "Then" } dd { (failure.fate.words()) @if let Some(at) = failure.done_later { "; it came to a good end at " (clock(at)) " UTC" } }
+                dt { "Then" } dd { (failure.fate.words()) @if let Some(at) = failure.done_later { "; it came to a good end at " (clock(account, at)) " UTC" } }
                 @if let Some(step) = &failure.step { dt { "Step" } dd { (step) } }
             }
         }
@@ -401,7 +445,7 @@ fn notes(account: &Account) -> Markup {
                 li {
                     @if note.level == Level::Warn { span .tag.care { "warning" } } @else { span .tag { "note" } }
                     " " (prose(note.text.as_str()))
-                    div .soft { (clock(note.at)) " UTC" @if let Some(step) = &note.step { ", " (step) } }
+                    div .soft { (clock(account, note.at)) " UTC" @if let Some(step) = &note.step { ", " (step) } }
                 }
             }
         }
@@ -422,8 +466,8 @@ fn one_copy(n: usize, copied: &Copied) -> Markup {
         p { (plural(copied.files.len(), "file")) ", " (bytes(copied.bytes)) ", in " (seconds(copied.ms)) "; " (copied.skipped) " were there already." }
         @for (name, why) in &copied.left { p { "Left where it is: " code { (name) } ", " (why) "." } }
         @if !copied.files.is_empty() {
-            details {
-                summary { "The " (plural(copied.files.len(), "file")) }
+            details .long[copied.files.len() > PRINTED] {
+                summary { "The " (plural(copied.files.len(), "file")) @if copied.files.len() > PRINTED { (UNPRINTED) } }
                 (scroll(&id, html! {
                     table {
                         caption id=(id) { "Files copied to " (copied.to) @if let Some(step) = &copied.step { ", in the step: " (step) } }
@@ -445,8 +489,8 @@ fn one_restore(n: usize, restored: &Restored) -> Markup {
         }
         @for (file, why) in &restored.of_no_use { p { "At hand, but of no use: " code { (file) } ", " (why) "." } }
         @if !restored.applied.is_empty() {
-            details {
-                summary { "The " (plural(restored.applied.len(), "log backup")) }
+            details .long[restored.applied.len() > PRINTED] {
+                summary { "The " (plural(restored.applied.len(), "log backup")) @if restored.applied.len() > PRINTED { (UNPRINTED) } }
                 (scroll(&id, html! {
                     table {
                         caption id=(id) { "Log backups in the order of application" @if let Some(step) = &restored.step { ", in the step: " (step) } }
@@ -471,7 +515,12 @@ fn one_restore(n: usize, restored: &Restored) -> Markup {
 
 fn kept(account: &Account) -> Markup {
     html! {
-        p { "In the folder of the record, " code { (account.folder) } ":" }
+        p {
+            @match &account.folder {
+                Some(folder) => { "In the folder of the record, " code { (folder) } ":" }
+                None => { "They went away with the rehearsal; " code { "--keep DIR" } " keeps them." }
+            }
+        }
         ul .plain {
             @for kept in &account.kept {
                 li {
@@ -498,7 +547,7 @@ fn record(account: &Account) -> Markup {
         }
         dl .pairs {
             dt { "Run" } dd { code { (account.run) } }
-            dt { "Folder" } dd { code { (account.folder) } }
+            dt { "Folder" } dd { @match &account.folder { Some(folder) => { code { (folder) } } None => { "gone with the rehearsal, which was not kept" } } }
             dt { "Last digest" } dd { code { (seal.last) } }
             @if let Some(exit) = account.exit { dt { "Exit code" } dd { (exit) } }
             @for (n, shift) in account.shifts.iter().enumerate() { dt { (if n == 0 { "Begun" } else { "Resumed" }) } dd { (account.both(shift.at)) ", " (shift.words(n == 0)) } }

@@ -2,8 +2,8 @@
 
 use std::fmt::{Display, Write};
 
-use super::account::{Account, Failure, Question, Text, What, promised, utc};
-use super::html::{kind, left};
+use super::account::{Account, Evidence, Failure, Question, Text, What, promised, utc};
+use super::html::{kind, left, not_begun};
 use super::human::{bytes, plural, seconds};
 use crate::journal::Level;
 
@@ -48,7 +48,10 @@ pub fn render(account: &Account) -> String {
     files(account, &mut out);
     if !account.kept.is_empty() {
         out.heading("Files kept");
-        out.paragraph(format_args!("In the folder of the record, {}:", code(&account.folder)));
+        match &account.folder {
+            Some(folder) => out.paragraph(format_args!("In the folder of the record, {}:", code(folder))),
+            None => out.paragraph("They went away with the rehearsal; `--keep DIR` keeps them."),
+        }
         out.items(account.kept.iter().map(|kept| {
             let mut text = code(&kept.name);
             let mut say = |what: &str, value: Option<String>| text.extend(value.map(|value| format!("{what}{value}")));
@@ -101,21 +104,27 @@ fn plain(text: impl Display) -> String {
         if n > 0 {
             out.push(' ');
         }
-        // addresses become links even without brackets; an empty comment keeps them apart
-        let word = word.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.");
-        for character in word.chars() {
-            if "\\`*_{}[]<>|#~&!$".contains(character) {
-                out.push('\\');
+        // addresses become links even without brackets, unless what makes them one is written as an entity
+        for (n, part) in word.split("://").enumerate() {
+            if n > 0 {
+                out.push_str("&#58;//");
             }
-            out.push(character);
+            for character in part.replace("www.", "www\0").chars() {
+                match character {
+                    '\0' => out.push_str("&#46;"),
+                    '@' => out.push_str("&#64;"),
+                    _ if "\\`*_{}[]<>|#~&!$".contains(character) => out.extend(['\\', character]),
+                    _ => out.push(character),
+                }
+            }
         }
     }
     // what would begin a list or a heading
-    if out.starts_with(['-', '+', '='])
-        || out.split_once(['.', ')']).is_some_and(|(n, _)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    {
-        let at = out.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-        out.insert(at, '\\');
+    let digits = out.find(|c: char| !c.is_ascii_digit()).unwrap_or(out.len());
+    if out.starts_with(['-', '+', '=']) {
+        out.insert(0, '\\');
+    } else if digits > 0 && out[digits..].starts_with(['.', ')']) && out[digits + 1..].chars().next().is_none_or(|next| next == ' ') {
+        out.insert(digits, '\\');
     }
     out
 }
@@ -146,7 +155,7 @@ fn timeline(account: &Account, out: &mut Page) {
         [plain(step.title()), seconds(step.began()), seconds(step.ms()), reads, changes, questions, failures, step.stand.word().to_owned()]
     });
     let ahead = account.ahead.iter().map(|(title, perhaps)| {
-        let end = if *perhaps { "not begun (it may not have to come)" } else { "not begun" };
+        let end = not_begun(account, *perhaps);
         [plain(title), String::new(), String::new(), String::new(), String::new(), String::new(), String::new(), end.to_owned()]
     });
     let head = ["Step", "Began after", "Took", "Reads", "Changes", "Questions", "Failures", "End"];
@@ -169,7 +178,7 @@ fn timeline(account: &Account, out: &mut Page) {
                 What::Differs => format!("differs: {text}"),
                 What::Signal | What::Resumed | What::End => text,
             };
-            [moment.at.strftime("%H:%M:%S").to_string(), seconds(moment.since), text]
+            [account.clock(moment.at), seconds(moment.since), text]
         }),
     );
 }
@@ -184,7 +193,7 @@ fn changes(account: &Account, out: &mut Page) {
             5..6,
             account.changes.iter().map(|change| {
                 let proof = format!("{}{}", change.proof.words(), if change.proof.is_tested() { "" } else { ", no test" });
-                let at = change.at.strftime("%H:%M:%S").to_string();
+                let at = account.clock(change.at);
                 let text = |text: &Option<Text>| text.as_ref().map(plain).unwrap_or_default();
                 [code(&change.what), text(&change.server), text(&change.step), proof, at, seconds(change.ms)]
             }),
@@ -211,7 +220,26 @@ fn question(question: &Question, out: &mut Page) {
     items.extend(question.id.as_ref().map(|id| format!("id: {}", code(id))));
     items.extend(question.step.as_ref().map(|step| format!("step: {}", plain(step))));
     items.extend(kind(question.kind).map(str::to_owned));
+    items.extend(question.instructions.as_ref().map(|text| format!("instructions: {}", plain(text))));
     out.items(items);
+    folded("What was shown before the answer", out, !question.shown.is_empty(), |out| {
+        question.shown.iter().for_each(|shown| evidence(shown, out))
+    });
+}
+
+fn evidence(shown: &Evidence, out: &mut Page) {
+    let title = if shown.title.is_empty() { String::new() } else { format!("{}:", plain(&shown.title)) };
+    out.paragraph(title);
+    let heads: Vec<String> = shown.columns.iter().map(plain).collect();
+    out.items(shown.rows.iter().map(|row| {
+        let cells = row.iter().map(plain);
+        if heads.is_empty() {
+            cells.collect::<Vec<_>>().join(": ")
+        } else {
+            heads.iter().zip(cells).map(|(head, cell)| format!("{head} {cell}")).collect::<Vec<_>>().join(", ")
+        }
+    }));
+    shown.text.iter().for_each(|text| out.paragraph(plain(text)));
 }
 
 fn failures(account: &Account, out: &mut Page) {
@@ -274,7 +302,7 @@ fn files(account: &Account, out: &mut Page) {
             out.items(copied.left.iter().map(|(name, why)| format!("left where it is: {}, {why}", code(name))));
         }
         let rows = copied.files.iter().map(|file| [plain(&file.name), file.bytes.to_string(), format!("{:.3}", file.seconds)]);
-        folded(&files, out, !copied.files.is_empty(), |out| out.table(["File", "Bytes", "Seconds"], 1..3, rows));
+        folded(&format!("The {files}"), out, !copied.files.is_empty(), |out| out.table(["File", "Bytes", "Seconds"], 1..3, rows));
     }
     for restored in &account.restored {
         let (sets, on) = (plural(restored.applied.len(), "log backup"), restored.server.as_ref().map(plain).unwrap_or_default());
@@ -291,7 +319,7 @@ fn files(account: &Account, out: &mut Page) {
             let size = set.bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
             [plain(&set.file), size, plain(&set.first_lsn), plain(&set.last_lsn), format!("{:.3}", set.seconds)]
         });
-        folded(&sets, out, !restored.applied.is_empty(), |out| {
+        folded(&format!("The {sets}"), out, !restored.applied.is_empty(), |out| {
             out.table(["File", "Bytes", "First LSN", "Last LSN", "Seconds"], 1..5, rows)
         });
     }
@@ -299,7 +327,7 @@ fn files(account: &Account, out: &mut Page) {
 
 fn folded(title: &str, out: &mut Page, there: bool, table: impl FnOnce(&mut Page)) {
     if there {
-        out.paragraph(format_args!("<details><summary>The {title}</summary>"));
+        out.paragraph(format_args!("<details><summary>{title}</summary>"));
         table(out);
         out.paragraph("</details>");
     }
@@ -315,8 +343,11 @@ fn record(account: &Account, out: &mut Page) {
         out.paragraph(format_args!("**Not as it was written**; {} can be believed:", plural(seal.lines, "line")));
         out.items(seal.problems.iter().map(plain));
     }
-    let mut items =
-        vec![format!("run: {}", code(&account.run)), format!("folder: {}", code(&account.folder)), format!("last digest: `{}`", seal.last)];
+    let mut items = vec![
+        format!("run: {}", code(&account.run)),
+        format!("folder: {}", account.folder.as_ref().map_or_else(|| "gone with the rehearsal, which was not kept".to_owned(), code)),
+        format!("last digest: `{}`", seal.last),
+    ];
     items.extend(account.exit.map(|exit| format!("exit code: {exit}")));
     items.extend(
         account.shifts.iter().enumerate().map(|(n, shift)| format!("{}, {}", plain(account.both(shift.at)), plain(shift.words(n == 0)))),

@@ -36,6 +36,12 @@ pub fn data(text: &str) -> bool {
     writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
+/// A word as a shell takes it.
+pub fn shell_word(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:\\,@+=".contains(c));
+    if plain { text.to_owned() } else { format!("\"{text}\"") }
+}
+
 /// An error with its text, labels and help.
 pub fn error(diagnostic: &dyn Diagnostic, style: &Style) {
     talk(style.render(diagnostic).trim_end());

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::{
-    Account, Change, Copied, Ending, Failure, Fate, Kept, Kind, Loss, Moment, Note, Proof, Question, Restored, Seal, Server, Shift, Source,
-    Stand, Step, Stretch, Text, Times, Unsure, What, sentences,
+    Account, Change, Copied, Ending, Evidence, Failure, Fate, Kept, Kind, Loss, Moment, Note, Proof, Question, Restored, Seal, Server,
+    Shift, Source, Stand, Step, Stretch, Text, Times, Unsure, What, sentences,
 };
 use crate::journal::{self, Chosen, Event, Left, Level, Line, Read, StepAhead, Summary};
 use crate::report::human::seconds;
@@ -54,7 +54,7 @@ pub(super) fn fold(folder: &Path, read: &Read, summary: &Summary, zone: &TimeZon
     let began = summary.started;
     let account = Account {
         run: Text::of(&summary.run),
-        folder: Text::of(&folder.display().to_string()),
+        folder: Some(Text::of(&folder.display().to_string())),
         runbook: Text::of(&summary.runbook),
         site: Text::of(&summary.site),
         lab: summary.lab,
@@ -205,7 +205,23 @@ impl Fold<'_> {
     fn line(&mut self, line: &Line) {
         let at = line.at;
         match &line.event {
-            Event::RunStarted { program, operator, host, unattended, weak, sources, recovery_time_target_ms, steps, .. } => {
+            Event::RunStarted {
+                program,
+                operator,
+                host,
+                unattended,
+                weak,
+                sources,
+                recovery_time_target_ms,
+                steps,
+                lab,
+                arguments,
+                ..
+            } => {
+                if *lab && arguments.iter().any(|word| word == "rehearse") {
+                    // its servers are gone
+                    self.account.resume = None;
+                }
                 let shift = Shift {
                     at,
                     operator: Text::of(operator),
@@ -280,6 +296,8 @@ impl Fold<'_> {
                     irreversible: false,
                     at: self.last,
                     waited_ms,
+                    shown: Vec::new(),
+                    instructions: None,
                     answer: Some(Text::of(answer)),
                     by: self.by(by),
                 };
@@ -308,7 +326,7 @@ impl Fold<'_> {
                     class: class.clone(),
                     server: optional(server.as_ref()),
                     what: Text::of(summary),
-                    arguments: if primitive == "keep" { arguments.clone() } else { Value::Null },
+                    arguments: if primitive == "keep" || class == "asks" { arguments.clone() } else { Value::Null },
                     at,
                     child: parent.is_some(),
                 };
@@ -317,7 +335,8 @@ impl Fold<'_> {
                     self.flight.push(*effect);
                 }
             }
-            Event::EffectTested { .. } | Event::StepQuestion { .. } => {}
+            // who asks before a step is told with the answer, whose wait begins here
+            Event::StepQuestion { .. } | Event::EffectTested { .. } => {}
             Event::EffectFinished { effect, ms, already_done, verified, resolved, outcome, .. } => {
                 let proof = match (already_done, resolved, verified) {
                     (true, ..) => Proof::InForceBefore,
@@ -328,10 +347,12 @@ impl Fold<'_> {
                 self.finished(*effect, at, *ms, proof, outcome);
             }
             Event::EffectFailed { effect, .. } => self.failed(*effect, at, &line.event),
-            Event::Question { step, id, kind, text, choices, typed, irreversible, .. } => {
+            Event::Question { effect, step, id, kind, text, choices, typed, irreversible, .. } => {
                 self.moment(at, What::Asked, text);
                 let index = self.step(step.as_ref());
                 self.account.steps[index].questions += 1;
+                let arguments = self.effects.get(effect).map_or(&Value::Null, |begun| &begun.arguments);
+                let (shown, instructions) = (Evidence::of(&arguments["show"]), arguments["instructions"].as_str().map(Text::of));
                 self.asked = Some(self.account.questions.len());
                 self.account.questions.push(Question {
                     step: optional(step.as_ref()),
@@ -343,6 +364,8 @@ impl Fold<'_> {
                     irreversible: *irreversible,
                     at,
                     waited_ms: 0,
+                    shown,
+                    instructions,
                     answer: None,
                     by: Text::of(&self.who()),
                 });

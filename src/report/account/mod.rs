@@ -1,6 +1,7 @@
 //! What a record tells of a run, in one value: everything that a report says comes from here, and every format says the same.
 //! Made from the record and the files beside it alone, so that it can be made again years later.
 
+mod evidence;
 mod files;
 mod fold;
 mod sentences;
@@ -13,6 +14,7 @@ use jiff::tz::TimeZone;
 
 use crate::journal::{self, Chosen, Left, Level, QuestionKind, Read, Resolved, RunOutcome, Summary};
 
+pub use evidence::Evidence;
 pub use files::{Applied, Copied, CopiedFile, Restored};
 pub(super) use sentences::{promised, utc};
 pub use text::Text;
@@ -227,6 +229,10 @@ pub struct Question {
     pub at: Timestamp,
     /// until the answer, or until the run ended without one
     pub waited_ms: u64,
+    /// what was shown before the answer
+    pub shown: Vec<Evidence>,
+    /// what had to be done by hand
+    pub instructions: Option<Text>,
     /// none: nobody answered
     pub answer: Option<Text>,
     /// who answered, and how
@@ -361,7 +367,8 @@ pub struct Seal {
 #[derive(Clone, Debug)]
 pub struct Account {
     pub run: Text,
-    pub folder: Text,
+    /// where the record is; none: it goes away with the rehearsal
+    pub folder: Option<Text>,
     pub runbook: Text,
     pub site: Text,
     pub lab: bool,
@@ -405,12 +412,6 @@ pub struct Account {
 }
 
 impl Account {
-    /// Of a run whose record goes away with the command, as that of a rehearsal which is not kept: nothing goes on from it.
-    #[must_use]
-    pub fn passing(self) -> Self {
-        Self { resume: None, folder: Text::of("(removed with the rehearsal; `--keep` keeps it)"), ..self }
-    }
-
     /// Of a record; none if it has no whole line. `folder` holds it, and the large outcomes beside it.
     pub fn of(folder: &Path, read: &Read, zone: &TimeZone) -> Option<Self> {
         let mut summary = Summary::of(folder, read)?;

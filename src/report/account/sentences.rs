@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Account, Ending, Fate, Shift, Text};
 use crate::report::human::{plural, seconds};
+use crate::report::shell_word;
 
 /// A time in UTC, to the second.
 pub(in crate::report) fn utc(at: Timestamp) -> String {
@@ -14,9 +15,7 @@ pub(in crate::report) fn utc(at: Timestamp) -> String {
 
 /// The command that goes on with a run.
 pub(super) fn resume(folder: &Path) -> Text {
-    let folder = folder.display().to_string();
-    let plain = folder.chars().all(|c| c.is_alphanumeric() || "-_./:\\,@+=".contains(c));
-    Text::of(&if plain { format!("cutover resume {folder}") } else { format!("cutover resume \"{folder}\"") })
+    Text::of(&format!("cutover resume {}", shell_word(&folder.display().to_string())))
 }
 
 impl Account {
@@ -24,6 +23,12 @@ impl Account {
     pub(in crate::report) fn both(&self, at: Timestamp) -> String {
         let here = at.to_zoned_datetime(self.zone.clone());
         if here.offset().seconds() == 0 { utc(at) } else { format!("{} ({})", utc(at), here.strftime("%Y-%m-%d %H:%M:%S %Z")) }
+    }
+
+    /// The time of day in UTC, with the date where that is another than at the start.
+    pub(in crate::report) fn clock(&self, at: Timestamp) -> String {
+        let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+        at.strftime(if day(at) == day(self.began) { "%H:%M:%S" } else { "%m-%d %H:%M:%S" }).to_string()
     }
 
     /// The heading of the report.
@@ -142,8 +147,7 @@ impl Account {
         if self.ending == Ending::Done {
             // what a runbook says after its last step is what it leaves to people
             let after = self.notes.iter().rev().take_while(|note| note.step.is_none() && note.level == crate::journal::Level::Note);
-            // it may begin with a name, which has no capital
-            let mut after: Vec<String> = after.map(|note| ended(note.text.as_str())).collect();
+            let mut after: Vec<String> = after.map(|note| sentence(note.text.as_str())).collect();
             after.reverse();
             said.extend(after);
         }
@@ -176,17 +180,10 @@ fn were(n: usize, what: &str) -> String {
     format!("{} {}", plural(n, what), if n == 1 { "was" } else { "were" })
 }
 
-/// A fragment as a sentence: a capital, and an end.
+/// A fragment with an end. Its first word may be a name: it stays as it is written.
 fn sentence(text: &str) -> String {
-    let mut characters = text.trim().chars();
-    let Some(first) = characters.next() else { return String::new() };
-    ended(&first.to_uppercase().chain(characters).collect::<String>())
-}
-
-/// A text with an end.
-fn ended(text: &str) -> String {
     let text = text.trim();
-    if text.ends_with(['.', '?', '!', ')']) { text.to_owned() } else { format!("{text}.") }
+    if text.is_empty() || text.ends_with(['.', '?', '!', ')']) { text.to_owned() } else { format!("{text}.") }
 }
 
 impl Fate {
