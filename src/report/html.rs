@@ -149,7 +149,7 @@ fn summary(account: &Account) -> Markup {
     let target = account.target_ms.map(|target| format!("target {}", promised(target))).unwrap_or_default();
     let name = if account.ending == Ending::Done { "Recovery time" } else { "Time so far" };
     html! {
-        p .lead { @for said in account.summary() { (said) " " } }
+        p .lead { @for said in account.summary() { (prose(said.as_str())) " " } }
         dl .figures {
             (figure(name, &seconds(account.times.total), &target))
             (figure("Changes", &account.changes.len().to_string(), &format!("{} found in force by a test", account.tested())))

@@ -76,6 +76,15 @@ impl Axis {
     }
 }
 
+/// A time at the axis, which may lie between two seconds.
+fn on_the_axis(ms: u64) -> String {
+    match ms {
+        0 => "0".to_owned(),
+        1000..60_000 if ms % 1000 > 0 => format!("{} s", ms as f64 / 1000.0),
+        _ => promised(ms),
+    }
+}
+
 /// A place on the axis as SVG takes it.
 fn percent(x: f64) -> String {
     format!("{:.2}%", x.clamp(0.0, 100.0))
@@ -188,7 +197,7 @@ pub(super) fn timeline(account: &Account) -> Markup {
                 }
                 @for tick in axis.ticks() {
                     line .grid x1=(percent(axis.x(tick))) x2=(percent(axis.x(tick))) y1=(TOP - 8) y2=(bottom) {}
-                    text .tick x=(percent(axis.x(tick))) y=(bottom + 16) text-anchor=(anchor(axis.x(tick))) { (if tick == 0 { "0".to_owned() } else { promised(tick) }) }
+                    text .tick x=(percent(axis.x(tick))) y=(bottom + 16) text-anchor=(anchor(axis.x(tick))) { (on_the_axis(tick)) }
                 }
                 @for (n, lane) in lanes.iter().enumerate() {
                     @let indexes = n * each..(n + 1) * each;
