@@ -80,7 +80,7 @@ impl Axis {
 fn on_the_axis(ms: u64) -> String {
     match ms {
         0 => "0".to_owned(),
-        1000..60_000 if ms % 1000 > 0 => format!("{} s", ms as f64 / 1000.0),
+        1000..60_000 if !ms.is_multiple_of(1000) => format!("{} s", ms as f64 / 1000.0),
         _ => promised(ms),
     }
 }
