@@ -2,14 +2,13 @@
 //! is left as it is. With `--from-server` the site file is filled from what the backup server knows of its log shipping; that
 //! only reads.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
 use super::execute::target;
-use super::{CliError, exit};
+use super::{CliError, beside, exit};
 use crate::report::{self, shell_word};
 use crate::script::stdlib;
 use crate::site::Site;
@@ -115,15 +114,8 @@ fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
     if path.symlink_metadata().is_ok() {
         return Ok(false);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut builder = tempfile::Builder::new();
-    // a text for others to read too, which a temporary file is not
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    match file.persist_noclobber(path) {
+    std::fs::create_dir_all(beside::folder(path)).map_err(failed)?;
+    match beside::written(path, text).map_err(failed)?.persist_noclobber(path) {
         Ok(_) => Ok(true),
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(failed(error.error)),

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Wires the rooms together and turns what comes of a run into an exit code.
 
+mod beside;
 mod check;
 mod codes;
 mod completions;

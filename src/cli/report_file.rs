@@ -1,13 +1,13 @@
 //! The report of a run as a file: where it goes is looked at before the run begins, what it says is read from the record
 //! afterwards. It replaces an earlier file of its name whole or not at all.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
 use super::execute::Asked;
-use super::{CliError, Format};
+use super::{CliError, Format, beside};
 use crate::journal;
 use crate::report::account::Account;
 use crate::report::{self, Loudness, Style, html, markdown, shell_word};
@@ -60,7 +60,7 @@ impl ReportFile {
         if file.path.is_dir() {
             return Err(unwritable(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        tempfile::tempfile_in(folder_of(&file.path)).map_err(unwritable)?;
+        tempfile::tempfile_in(beside::folder(&file.path)).map_err(unwritable)?;
         Ok(file)
     }
 
@@ -98,10 +98,6 @@ pub(super) fn account(folder: &Path) -> Result<Account, CliError> {
     Account::of(folder, &read, &TimeZone::system()).ok_or_else(empty)
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Writes a file whole: beside its place first, so that a full disk leaves the earlier one as it was. What is no ordinary
 /// file, such as a pipe, is written to.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
@@ -111,15 +107,5 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     if place.metadata().is_ok_and(|there| !there.is_file()) {
         return std::fs::write(&place, text).map_err(unwritable);
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".cutover-report-");
-    // as any new file is; the system takes away what the user's mask says
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let written = builder.tempfile_in(folder_of(&place)).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        Ok(file)
-    });
-    written.and_then(|file| file.persist(&place).map(drop).map_err(|error| error.error)).map_err(unwritable)
+    beside::written(&place, text).and_then(|file| file.persist(&place).map_err(|error| error.error)).map(drop).map_err(unwritable)
 }

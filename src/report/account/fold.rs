@@ -222,15 +222,7 @@ impl Fold<'_> {
                     // its servers are gone
                     self.account.resume = None;
                 }
-                let shift = Shift {
-                    at,
-                    operator: Text::of(operator),
-                    host: Text::of(host),
-                    program: Text::of(program),
-                    unattended: *unattended,
-                    differs: Vec::new(),
-                    cut: 0,
-                };
+                let shift = Shift::of(at, operator, host, program, *unattended);
                 self.shift(shift, *recovery_time_target_ms);
                 self.ahead.clone_from(steps);
                 self.account.weak = weak.iter().map(|weak| Text::of(weak)).collect();
@@ -244,13 +236,9 @@ impl Fold<'_> {
                 self.account.pauses.push((from, to));
                 (self.account.why, self.account.help) = (None, None);
                 let shift = Shift {
-                    at,
-                    operator: Text::of(operator),
-                    host: Text::of(host),
-                    program: Text::of(program),
-                    unattended: *unattended,
                     differs: differs.iter().map(|differs| Text::of(differs)).collect(),
                     cut: *cut,
+                    ..Shift::of(at, operator, host, program, *unattended)
                 };
                 let told = format!("RESUMED by {}, cutover {program}, {}", shift.who(), sentences::utc(at));
                 self.shift(shift, None);

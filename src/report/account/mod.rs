@@ -89,6 +89,12 @@ pub struct Shift {
 }
 
 impl Shift {
+    /// One that found everything as it was.
+    fn of(at: Timestamp, operator: &str, host: &str, program: &str, unattended: bool) -> Self {
+        let (operator, host, program) = (Text::of(operator), Text::of(host), Text::of(program));
+        Self { at, operator, host, program, unattended, differs: Vec::new(), cut: 0 }
+    }
+
     pub fn who(&self) -> String {
         format!("{} on {}", self.operator, self.host)
     }
