@@ -465,7 +465,7 @@ pub fn meant(call: &Call, sql: &Sql, value: &SqlValue) -> Option<Value> {
             let pieces: Vec<Piece> = pieces.filter(|piece| !matches!(piece, Piece::Constant { text, .. } if text.is_empty())).collect();
             match pieces.as_slice() {
                 [Piece::Data { path, tags, .. }] => Some(Value::Unknown { path: path.clone(), tags: *tags }),
-                _ => Some(Value::Text(Text { pieces })),
+                _ => Some(Value::Text(Text { pieces: pieces.into() })),
             }
         }
     }

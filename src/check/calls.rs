@@ -9,12 +9,6 @@ use super::event::{Call, Run};
 use super::finding::Finding;
 use super::value::{Piece, Text};
 
-/// Every call of a run once, however many ways lead to it.
-pub fn calls<'a>(run: &'a Run<'_>) -> Vec<&'a Call> {
-    let mut seen = std::collections::HashSet::new();
-    run.events.iter().filter(|event| seen.insert(Arc::as_ptr(&event.call))).map(|event| &*event.call).collect()
-}
-
 /// Adds a finding, unless it was found on another way already.
 pub fn once(findings: &mut Vec<Finding>, finding: Finding) {
     let same = |other: &Finding| {

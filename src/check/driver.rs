@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::event::Event;
 use super::order::{self, Memo};
 use super::{CheckError, Checked, Edit, File, Finding, Input, Look, Options, RULES, Related, Run, STDIN, Set, suppress};
 use crate::facts::differ_by_prefix;
@@ -218,8 +217,7 @@ fn follow(loaded: Result<script::Loaded, ScriptErrors>, site: Option<&Site>, mem
 
 fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
     // what is known to be clean from another run is not judged again
-    let events: Vec<Event> = run.events.iter().filter(|event| !event.call.is_clean()).cloned().collect();
-    let fresh = Run { events, called: BTreeSet::new(), ..*run };
+    let fresh = run.with(run.events.iter().filter(|event| !event.call.is_clean()).cloned().collect());
     let before = findings.len();
     for rule in RULES {
         match rule.look {
@@ -232,7 +230,7 @@ fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
     findings[before..].iter_mut().for_each(at_the_call);
     let calls = |finding: &Finding| super::find(finding.rule).is_some_and(|rule| matches!(rule.look, Look::Calls(_)));
     if !findings[before..].iter().any(calls) {
-        fresh.events.iter().for_each(|event| event.call.set_clean());
+        fresh.calls.iter().for_each(|call| call.set_clean());
     }
 }
 

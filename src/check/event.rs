@@ -1,6 +1,7 @@
 //! What can happen in a run: each call of a primitive that some way through a runbook meets, with what is known of its
 //! arguments and of what has happened before. Filled by [`super::order`], read by rules.
 
+use std::collections::{BTreeSet, HashSet};
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +15,7 @@ use crate::primitives::{Class, Primitive, Type};
 use crate::script::{Kind, Script};
 use crate::site::Site;
 use crate::tsql::classify::{self, Classified, PointOfNoReturn};
+use crate::tsql::parameters::{self, Names};
 use crate::tsql::statement::{self, SyntaxError};
 use crate::tsql::syntax::Batch;
 
@@ -50,20 +52,25 @@ pub struct Reading {
     pub rendered: String,
     pub batch: Result<Batch, SyntaxError>,
     classified: OnceLock<Classified>,
+    names: OnceLock<Names>,
     pub no_return: Vec<PointOfNoReturn>,
 }
 
 impl Reading {
     pub fn of(rendered: String) -> Self {
         let batch = statement::parse(&rendered);
-        Self { classified: OnceLock::new(), no_return: classify::points_of_batch(&batch), batch, rendered }
+        let (classified, names) = (OnceLock::new(), OnceLock::new());
+        Self { classified, names, no_return: classify::points_of_batch(&batch), batch, rendered }
     }
-}
 
-impl Reading {
     /// Read or change; worked out when first asked for, since a SELECT is read a second time for it.
     pub fn classified(&self) -> &Classified {
         self.classified.get_or_init(|| classify::classify_parsed(&self.rendered, &self.batch))
+    }
+
+    /// What the host has a say in; read when first asked for.
+    pub fn names(&self) -> &Names {
+        self.names.get_or_init(|| parameters::names(&self.rendered))
     }
 }
 
@@ -259,21 +266,34 @@ pub struct Event {
     pub through: Arc<Vec<(usize, Position)>>,
 }
 
+/// The calls of events, each once.
+pub(super) fn each_once(events: &[Event]) -> Vec<Arc<Call>> {
+    let mut seen = HashSet::new();
+    events.iter().filter(|event| seen.insert(Arc::as_ptr(&event.call))).map(|event| event.call.clone()).collect()
+}
+
 /// All that can happen, in the order of the text as it runs.
 pub struct Run<'a> {
     pub script: &'a Script,
     pub events: Vec<Event>,
+    /// Every call of these events once, however many ways lead to it.
+    pub calls: Vec<Arc<Call>>,
     pub site: Option<&'a Site>,
     /// A runbook from its beginning; else functions looked at one by one, because nothing that is checked calls them:
     /// rules about order say nothing then.
     pub whole: bool,
     /// Functions that are called on some way: file and index.
-    pub called: std::collections::BTreeSet<(usize, usize)>,
+    pub called: BTreeSet<(usize, usize)>,
     /// Closures and functions were followed to their end; else rules that need all of the run say nothing.
     pub complete: bool,
 }
 
 impl Run<'_> {
+    /// The same run, with these of its events alone.
+    pub fn with(&self, events: Vec<Event>) -> Self {
+        Self { calls: each_once(&events), events, called: BTreeSet::new(), ..*self }
+    }
+
     /// True for a call in one of the program's own modules, whose texts are checked where they are made.
     pub fn is_built_in(&self, call: &Call) -> bool {
         self.script.files[call.file].kind == Kind::Embedded

@@ -5,14 +5,15 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::quality::FixedState;
 use rhai::{ASTFlags, Expr, FnCallExpr, ImmutableString, Position, Stmt, Token};
 
 use super::acts::{self, Act, ActKind};
-use super::event::{Call, Event, Facts, Inside, Reading, Run, Sql};
+use super::event::{self, Call, Event, Facts, Inside, Reading, Run, Sql};
 use super::narrow;
 use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
 use super::ways::{Change, Way, Ways, excuse, excused, meet, surely, together, told, unsure};
@@ -92,9 +93,9 @@ type Asked = (usize, usize, Vec<Value>);
 /// Functions that were followed, for scripts that have the same modules in the same order.
 #[derive(Default)]
 pub struct Memo {
-    summaries: RefCell<HashMap<Asked, Rc<Summary>>>,
+    summaries: RefCell<HashMap<Asked, Rc<Summary>, FixedState>>,
     /// T-SQL texts that were read
-    readings: RefCell<HashMap<String, Arc<Reading>>>,
+    readings: RefCell<HashMap<String, Arc<Reading>, FixedState>>,
 }
 
 impl Memo {
@@ -118,16 +119,19 @@ struct Variable {
     version: u64,
 }
 
+/// The variables of a frame at some point; a point that has the same shares them.
+type Variables = Rc<Vec<Variable>>;
+
 struct Frame {
     id: u64,
-    variables: Vec<Variable>,
+    variables: Variables,
     returned: Ways,
     value: Option<Value>,
     loops: Vec<Loop>,
 }
 
 /// Ways that lead to one place, and the variables there.
-type Side = (Ways, Vec<Variable>);
+type Side = (Ways, Variables);
 
 #[derive(Default)]
 struct Loop {
@@ -183,7 +187,13 @@ pub fn functions<'a>(script: &'a Script, memo: &'a Memo, site: Option<&'a Site>,
 
 impl Frame {
     fn new(id: u64) -> Self {
-        Self { id, variables: Vec::new(), returned: Ways::new(), value: None, loops: Vec::new() }
+        Self { id, variables: Rc::default(), returned: Ways::new(), value: None, loops: Vec::new() }
+    }
+}
+
+fn shorten(variables: &mut Variables, depth: usize) {
+    if variables.len() > depth {
+        Rc::make_mut(variables).truncate(depth);
     }
 }
 
@@ -216,12 +226,14 @@ impl<'a> Walk<'a> {
     }
 
     fn into_run(self, site: Option<&'a Site>, whole: bool) -> Run<'a> {
-        let events = self.events.into_iter().map(|(mut event, change)| {
+        let told = |(mut event, change): (Event, Change)| {
             event.must = Facts(change.must.gen_);
             event.may = Facts(change.may.gen_);
             event
-        });
-        Run { script: self.script, events: events.collect(), site, whole, called: self.called, complete: self.complete }
+        };
+        let events: Vec<Event> = self.events.into_iter().map(told).collect();
+        let calls = event::each_once(&events);
+        Run { script: self.script, events, calls, site, whole, called: self.called, complete: self.complete }
     }
 
     // ---- where the run is ----
@@ -256,7 +268,7 @@ impl<'a> Walk<'a> {
 
     fn bind(&mut self, name: &str, value: Value) {
         let version = self.version();
-        self.frame().variables.push(Variable { name: name_of(name), value, version });
+        Rc::make_mut(&mut self.frame().variables).push(Variable { name: name_of(name), value, version });
     }
 
     fn variable(&self, name: &str) -> Option<&Variable> {
@@ -265,14 +277,19 @@ impl<'a> Walk<'a> {
 
     fn set(&mut self, name: &str, value: Value) {
         let version = self.version();
-        if let Some(variable) = self.frame().variables.iter_mut().rev().find(|v| &*v.name == name) {
+        if let Some(variable) = Rc::make_mut(&mut self.frame().variables).iter_mut().rev().find(|v| &*v.name == name) {
             variable.value = value;
             variable.version = version;
         }
     }
 
-    fn snapshot(&mut self) -> Vec<Variable> {
+    fn snapshot(&mut self) -> Variables {
         self.frame().variables.clone()
+    }
+
+    /// Leaves a scope: what was declared in it is gone.
+    fn leave(&mut self, depth: usize) {
+        shorten(&mut self.frame().variables, depth);
     }
 
     /// The run goes on where several sides end: those that are reached, with what each knows of the variables.
@@ -281,11 +298,13 @@ impl<'a> Walk<'a> {
         self.ways = Ways::new();
         let Some((_, first)) = sides.first() else { return };
         let mut all = first.clone();
-        for (index, own) in all.iter_mut().enumerate() {
-            if sides.iter().all(|(_, variables)| variables.get(index).is_none_or(|other| other.version == own.version)) {
+        for index in 0..all.len() {
+            let version = all[index].version;
+            if sides.iter().all(|(_, variables)| variables.get(index).is_none_or(|other| other.version == version)) {
                 continue;
             }
             self.versions += 1;
+            let own = &mut Rc::make_mut(&mut all)[index];
             for (ways, variables) in &mut sides {
                 let Some(variable) = variables.get(index) else { continue };
                 own.value = own.value.or(&variable.value);
@@ -330,7 +349,7 @@ impl<'a> Walk<'a> {
             value = self.statement(stmt);
         }
         if scoped {
-            self.frame().variables.truncate(depth);
+            self.leave(depth);
         }
         value
     }
@@ -424,7 +443,7 @@ impl<'a> Walk<'a> {
                         walk.bind(counter, Value::unknown(Tags::default()));
                     }
                     walk.block(body, true);
-                    walk.frame().variables.truncate(depth);
+                    walk.leave(depth);
                 };
                 match &over {
                     Value::Array(items) if !items.is_empty() && items.len() * self.turns <= TURNS => self.each_item(items, &turn),
@@ -459,7 +478,7 @@ impl<'a> Walk<'a> {
                         self.bind(&name.1, Value::unknown(Tags::CAUGHT));
                     }
                     let caught = self.block(flow.branch.statements(), true);
-                    self.frame().variables.truncate(depth);
+                    self.leave(depth);
                     value = value.or(&caught);
                 }
                 let caught = self.side();
@@ -594,10 +613,11 @@ impl<'a> Walk<'a> {
         sides.iter_mut().flat_map(|(ways, _)| ways).for_each(|way| way.is_told(ended));
         sides.append(&mut around.left);
         for (_, variables) in &mut sides {
-            variables.truncate(depth);
-            for (own, old) in variables.iter_mut().zip(&before.1).filter(|(own, old)| own.version != old.version) {
-                if grows(&old.value, &own.value) {
-                    own.value = Value::unknown(own.value.tags());
+            shorten(variables, depth);
+            for (index, old) in before.1.iter().enumerate() {
+                let changed = variables.get(index).filter(|own| own.version != old.version && grows(&old.value, &own.value));
+                if let Some(tags) = changed.map(|own| own.value.tags()) {
+                    Rc::make_mut(variables)[index].value = Value::unknown(tags);
                 }
             }
         }
@@ -631,7 +651,7 @@ impl<'a> Walk<'a> {
             let around = self.frame().loops.pop().unwrap_or_default();
             let mut sides = vec![self.side()];
             sides.extend(around.again);
-            sides.iter_mut().for_each(|(_, variables)| variables.truncate(depth));
+            sides.iter_mut().for_each(|(_, variables)| shorten(variables, depth));
             left.extend(around.left);
             result = result.or(around.value);
             self.join(sides);
@@ -643,7 +663,7 @@ impl<'a> Walk<'a> {
         self.turns /= items.len();
         self.ways.iter_mut().for_each(|way| way.change.must.gen_ |= done);
         let mut sides = vec![self.side()];
-        left.iter_mut().for_each(|(_, variables): &mut Side| variables.truncate(depth));
+        left.iter_mut().for_each(|(_, variables): &mut Side| shorten(variables, depth));
         sides.append(&mut left);
         sides.iter_mut().flat_map(|(ways, _)| ways).for_each(|way| way.change.may.gen_ |= perhaps);
         excuse(sides.iter_mut().flat_map(|(ways, _)| ways), excused(&before));
@@ -653,7 +673,7 @@ impl<'a> Walk<'a> {
 
     /// What a condition asks, so that the same one asked again is known; false: it is the opposite.
     fn key(&self, condition: &Expr) -> Option<(u64, bool)> {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = FixedState::default().build_hasher();
         let positive = match condition {
             Expr::FnCall(call, _) if matches!(call.op_token, Some(Token::Bang)) => {
                 self.hash(call.args.first()?, &mut hasher)?;
@@ -674,7 +694,7 @@ impl<'a> Walk<'a> {
         Some((hasher.finish(), positive))
     }
 
-    fn hash(&self, expr: &Expr, hasher: &mut DefaultHasher) -> Option<()> {
+    fn hash(&self, expr: &Expr, hasher: &mut impl Hasher) -> Option<()> {
         match expr {
             Expr::BoolConstant(b, _) => b.hash(hasher),
             Expr::IntegerConstant(i, _) => i.hash(hasher),
@@ -868,29 +888,22 @@ impl<'a> Walk<'a> {
     }
 
     fn interpolated(&mut self, parts: &[Expr], position: Position) -> Value {
-        let mut texts = vec![Text::default()];
+        let mut texts: Vec<Vec<Piece>> = vec![Vec::new()];
         let mut values = 0;
         for part in parts {
-            let pieces: Vec<Vec<Piece>> = match part {
-                Expr::StringConstant(text, _) => {
-                    vec![vec![Piece::Constant { text: text.as_str().into(), origin: self.origin(position, values) }]]
-                }
-                other => {
-                    values += 1;
-                    let value = self.expression(other);
-                    let origin = self.origin(other.start_position(), 0);
-                    value.alternatives().iter().map(|one| pieces_of(one, origin)).collect()
-                }
-            };
-            texts = texts
-                .iter()
-                .flat_map(|text| {
-                    pieces.iter().map(|more| Text { pieces: text.pieces.iter().chain(more).cloned().collect() }).collect::<Vec<_>>()
-                })
-                .take(ALTERNATIVES)
-                .collect();
+            if let Expr::StringConstant(text, _) = part {
+                let text: Arc<str> = text.as_str().into();
+                let origin = self.origin(position, values);
+                texts.iter_mut().for_each(|all| all.push(Piece::Constant { text: text.clone(), origin }));
+                continue;
+            }
+            values += 1;
+            let value = self.expression(part);
+            let origin = self.origin(part.start_position(), 0);
+            let pieces: Vec<_> = value.alternatives().iter().map(|one| pieces_of(one, origin)).collect();
+            texts = texts.iter().flat_map(|text| pieces.iter().map(|more| [text, &**more].concat())).take(ALTERNATIVES).collect();
         }
-        one_of(texts.into_iter().map(Value::Text).collect())
+        one_of(texts.into_iter().map(|pieces| Value::Text(Text { pieces: pieces.into() })).collect())
     }
 
     /// `a.b[c].d(e)`: a value and what is taken from it, link by link.
@@ -1127,7 +1140,8 @@ impl<'a> Walk<'a> {
             .zip(args)
             .enumerate()
             .map(|(n, (name, value))| Variable { name: name_of(name), value: value.clone(), version: self.versions + 1 + n as u64 })
-            .collect();
+            .collect::<Vec<_>>()
+            .into();
         inner.versions += args.len() as u64 + 1;
         inner.frames.push(frame);
         let value = inner.block(&function.statements, false);
@@ -1212,7 +1226,7 @@ impl<'a> Walk<'a> {
         }
         self.frames_made += 1;
         let id = self.frames_made;
-        self.frames.push(Frame { variables, ..Frame::new(id) });
+        self.frames.push(Frame { variables: variables.into(), ..Frame::new(id) });
         let here = std::mem::replace(&mut self.file, closure.file);
         let outer = excused(&self.ways);
         let value = self.block(&function.statements, false);
@@ -1229,9 +1243,10 @@ impl<'a> Walk<'a> {
         excuse(ways.iter_mut(), outer);
         meet(&mut self.ways, ways);
         if at_home {
-            for variable in frame.variables.into_iter().take(closure.captured.len()) {
-                if let Some(own) = self.frame().variables.iter_mut().rev().find(|v| v.name == variable.name) {
-                    *own = variable;
+            for variable in frame.variables.iter().take(closure.captured.len()) {
+                let own = self.frame().variables.iter().rposition(|v| v.name == variable.name);
+                if let Some(index) = own.filter(|index| self.frame().variables[*index].version != variable.version) {
+                    Rc::make_mut(&mut self.frame().variables)[index] = variable.clone();
                 }
             }
         }
@@ -1407,7 +1422,7 @@ fn add(a: &Value, b: &Value, at: [Option<Origin>; 2]) -> Value {
                 (Value::Text(_), _) | (_, Value::Text(_))
                     if !matches!((a, b), (Value::Array(_) | Value::Map(_), _) | (_, Value::Array(_) | Value::Map(_))) =>
                 {
-                    let pieces = pieces_of(a, at[0]).into_iter().chain(pieces_of(b, at[1])).collect();
+                    let pieces = [pieces_of(a, at[0]), pieces_of(b, at[1])].concat().into();
                     Value::Text(Text { pieces })
                 }
                 _ => Value::unknown(tags),
@@ -1418,14 +1433,15 @@ fn add(a: &Value, b: &Value, at: [Option<Origin>; 2]) -> Value {
 }
 
 /// What a value adds to a text.
-fn pieces_of(value: &Value, origin: Option<Origin>) -> Vec<Piece> {
-    match value {
-        Value::Text(text) => text.pieces.clone(),
-        Value::Int(number) => vec![Piece::Constant { text: number.to_string().into(), origin }],
-        Value::Bool(value) => vec![Piece::Constant { text: value.to_string().into(), origin }],
-        Value::Unknown { path, tags } => vec![Piece::Data { path: path.clone(), tags: *tags, origin }],
-        other => vec![Piece::Data { path: None, tags: other.tags(), origin }],
-    }
+fn pieces_of(value: &Value, origin: Option<Origin>) -> Arc<[Piece]> {
+    let constant = |text: String| Piece::Constant { text: text.into(), origin };
+    Arc::new([match value {
+        Value::Text(text) => return text.pieces.clone(),
+        Value::Int(number) => constant(number.to_string()),
+        Value::Bool(value) => constant(value.to_string()),
+        Value::Unknown { path, tags } => Piece::Data { path: path.clone(), tags: *tags, origin },
+        other => Piece::Data { path: None, tags: other.tags(), origin },
+    }])
 }
 
 fn property(value: &Value, name: &str) -> Value {

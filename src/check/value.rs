@@ -130,12 +130,12 @@ pub enum Piece {
 /// A text, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Text {
-    pub pieces: Vec<Piece>,
+    pub pieces: Arc<[Piece]>,
 }
 
 impl Text {
     pub fn constant(text: impl Into<Arc<str>>, origin: Option<Origin>) -> Self {
-        Self { pieces: vec![Piece::Constant { text: text.into(), origin }] }
+        Self { pieces: Arc::new([Piece::Constant { text: text.into(), origin }]) }
     }
 
     /// True if no value goes into it.
@@ -151,7 +151,7 @@ impl Text {
     /// The text with [`Text::HOLE`] for each value that goes in.
     pub fn rendered(&self) -> String {
         let mut text = String::new();
-        for piece in &self.pieces {
+        for piece in self.pieces.iter() {
             match piece {
                 Piece::Constant { text: part, .. } => text.push_str(part),
                 Piece::Data { .. } => text.push_str(Self::HOLE),
@@ -167,7 +167,7 @@ impl Text {
     pub fn pieces_at(&self, range: &Range<usize>) -> Vec<(&Piece, Range<usize>)> {
         let mut found = Vec::new();
         let mut at = 0;
-        for piece in &self.pieces {
+        for piece in self.pieces.iter() {
             let length = match piece {
                 Piece::Constant { text, .. } => text.len(),
                 Piece::Data { .. } => Self::HOLE.len(),

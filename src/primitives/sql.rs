@@ -11,7 +11,7 @@ use crate::journal::{Progress, Said};
 use crate::sqlserver::errors::{deciding, meaning};
 use crate::sqlserver::{Batch, Failure, Message, TimeLimit, Value};
 use crate::tsql::classify::{self, NoReturn, classify, is_restore_or_backup, points_of_no_return};
-use crate::tsql::parameters::{PlaceholderValue, bindings, render};
+use crate::tsql::parameters::{NameError, PlaceholderValue, names};
 
 pub(super) const SERVER: Parameter = Parameter::required("server", Type::Text, "the site's name of the server: `\"backup\"`");
 pub(super) const TEXT: Parameter =
@@ -67,13 +67,14 @@ pub(super) fn prepare(call: &Call<'_, '_>) -> Result<Prepared, Raised> {
     let (server, text) = (server(call)?, call.text(1));
     let params = call.arguments.get(2).and_then(|v| v.clone().try_cast::<Map>()).unwrap_or_default();
     let keys: Vec<&str> = params.keys().map(|k| k.as_str()).collect();
-    let wrong = |errors: Vec<crate::tsql::parameters::NameError>| {
+    let wrong = |errors: Vec<NameError>| {
         let error = errors.into_iter().next().expect("an error list is not empty");
         let argument = if error.range().is_some() { 1 } else { 2 };
         Raised::Argument(ArgumentError { argument, key: None, within: error.range(), message: error.to_string(), help: error.help() })
     };
     let holes: BTreeMap<String, PlaceholderValue> = params.iter().map(|(k, v)| (k.to_string(), placeholder(v))).collect();
-    let (bound, rendered) = match (bindings(&text, &keys), render(&text, &holes)) {
+    let names = names(&text);
+    let (bound, rendered) = match (names.bindings(&keys), names.render(&text, &holes)) {
         (Ok(bound), Ok(rendered)) => (bound, rendered),
         (bound, rendered) => {
             let mut errors: Vec<_> = bound.err().into_iter().chain(rendered.err()).flatten().collect();

@@ -153,9 +153,8 @@ impl Lexer<'_> {
     }
 
     fn skip_while(&mut self, test: impl Fn(char) -> bool) {
-        while self.peek().is_some_and(&test) {
-            self.bump();
-        }
+        let rest = self.rest();
+        self.at += rest.find(|c| !test(c)).unwrap_or(rest.len());
     }
 
     fn next(&mut self) -> TokenKind {
@@ -285,9 +284,10 @@ impl Lexer<'_> {
     }
 
     fn operator(&mut self) -> TokenKind {
-        const PAIRS: [&str; 15] = ["<>", "!=", "<=", ">=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "::"];
+        const PAIRS: [&[u8; 2]; 15] =
+            [b"<>", b"!=", b"<=", b">=", b"!<", b"!>", b"+=", b"-=", b"*=", b"/=", b"%=", b"&=", b"|=", b"^=", b"::"];
         const SINGLES: &str = "()+-*/%=<>!&|^~,;.:{}]\\?";
-        if PAIRS.iter().any(|pair| self.rest().starts_with(pair)) {
+        if self.rest().as_bytes().first_chunk().is_some_and(|two| PAIRS.contains(&two)) {
             self.at += 2;
             return TokenKind::Operator;
         }

@@ -250,43 +250,6 @@ fn place(text: &str, before: &[Token]) -> Place {
     if word(1, &AFTER) || fetch || assigned || called { Place::Integer } else { Place::Identifier }
 }
 
-/// Which of the parameters are bound as `@name`, and what is wrong with the rest. `keys` are the parameters' names.
-///
-/// A key counts as mentioned if `@key` or `{key}` occurs; a name that is neither bound nor declared is an error here,
-/// because the server's own (137) comes only after earlier statements of the batch have run.
-pub fn bindings(text: &str, keys: &[&str]) -> Result<Vec<String>, Vec<NameError>> {
-    let names = names(text);
-    let mut errors = Vec::new();
-    let declared = |name: &str| names.declared.iter().any(|mention| mention.name.eq_ignore_ascii_case(name));
-    let mut bound: Vec<String> = Vec::new();
-    for mention in &names.uses {
-        let name = &mention.name;
-        if keys.contains(&name.as_str()) {
-            if !bound.contains(name) {
-                bound.push(name.clone());
-            }
-        } else if !declared(name) {
-            let meant = keys.iter().find(|key| key.eq_ignore_ascii_case(name)).map(|key| (*key).to_owned());
-            errors.push(NameError::Unbound { name: name.clone(), range: mention.range.clone(), meant });
-        }
-    }
-    for mention in &names.declared {
-        if keys.iter().any(|key| key.eq_ignore_ascii_case(&mention.name))
-            && bound.iter().any(|name| name.eq_ignore_ascii_case(&mention.name))
-        {
-            errors.push(NameError::BoundAndDeclared { name: mention.name.clone(), range: mention.range.clone() });
-        }
-    }
-    for key in keys {
-        let mentioned = bound.iter().any(|name| name == key) || names.holes.iter().any(|hole| hole.name == *key);
-        let excused = errors.iter().any(|error| matches!(error, NameError::Unbound { meant: Some(meant), .. } if meant == key));
-        if !mentioned && !excused {
-            errors.push(NameError::NeverMentioned { name: (*key).to_owned() });
-        }
-    }
-    if errors.is_empty() { Ok(bound) } else { Err(errors) }
-}
-
 /// What is written in the place of a `{name}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlaceholderValue {
@@ -306,48 +269,85 @@ pub struct Rendered {
     pub mentioned: Vec<String>,
 }
 
-/// Fills every `{name}`: where T-SQL wants an integer, an integer or text of digits, trimmed; elsewhere a quoted
-/// identifier. Reads the result back and refuses it if a filled hole is not one token of its own.
-pub fn render(text: &str, values: &BTreeMap<String, PlaceholderValue>) -> Result<Rendered, Vec<NameError>> {
-    // most texts have none
-    let holes = if text.contains('{') { names(text).holes } else { Vec::new() };
-    let mut errors = Vec::new();
-    let mut rendered = String::with_capacity(text.len());
-    let mut mentioned: Vec<String> = Vec::new();
-    let mut filled: Vec<(Range<usize>, &Hole)> = Vec::new();
-    let mut at = 0;
-    for hole in &holes {
-        rendered.push_str(&text[at..hole.range.start]);
-        at = hole.range.end;
-        match fill(hole, values) {
-            Ok(shown) => {
-                let start = rendered.len();
-                rendered.push_str(&shown);
-                filled.push((start..rendered.len(), hole));
-            }
-            Err(error) => errors.push(error),
-        }
-        if !mentioned.contains(&hole.name) {
-            mentioned.push(hole.name.clone());
-        }
-    }
-    rendered.push_str(&text[at..]);
-    if errors.is_empty() && !filled.is_empty() {
-        let tokens = lex(&rendered);
-        for (range, hole) in filled {
-            let kind = match hole.place {
-                Place::Integer => TokenKind::Number,
-                Place::Identifier => TokenKind::Bracketed,
-            };
-            let whole = tokens
-                .binary_search_by_key(&range.start, |token| token.start)
-                .is_ok_and(|n| tokens[n].end == range.end && tokens[n].kind == kind);
-            if !whole {
-                errors.push(NameError::Glued { name: hole.name.clone(), range: hole.range.clone() });
+impl Names {
+    /// Which of the parameters are bound as `@name`, and what is wrong with the rest. `keys` are the parameters' names.
+    ///
+    /// A key counts as mentioned if `@key` or `{key}` occurs; a name that is neither bound nor declared is an error here,
+    /// because the server's own (137) comes only after earlier statements of the batch have run.
+    pub fn bindings(&self, keys: &[&str]) -> Result<Vec<String>, Vec<NameError>> {
+        let mut errors = Vec::new();
+        let declared = |name: &str| self.declared.iter().any(|mention| mention.name.eq_ignore_ascii_case(name));
+        let mut bound: Vec<String> = Vec::new();
+        for mention in &self.uses {
+            let name = &mention.name;
+            if keys.contains(&name.as_str()) {
+                if !bound.contains(name) {
+                    bound.push(name.clone());
+                }
+            } else if !declared(name) {
+                let meant = keys.iter().find(|key| key.eq_ignore_ascii_case(name)).map(|key| (*key).to_owned());
+                errors.push(NameError::Unbound { name: name.clone(), range: mention.range.clone(), meant });
             }
         }
+        for mention in &self.declared {
+            if keys.iter().any(|key| key.eq_ignore_ascii_case(&mention.name))
+                && bound.iter().any(|name| name.eq_ignore_ascii_case(&mention.name))
+            {
+                errors.push(NameError::BoundAndDeclared { name: mention.name.clone(), range: mention.range.clone() });
+            }
+        }
+        for key in keys {
+            let mentioned = bound.iter().any(|name| name == key) || self.holes.iter().any(|hole| hole.name == *key);
+            let excused = errors.iter().any(|error| matches!(error, NameError::Unbound { meant: Some(meant), .. } if meant == key));
+            if !mentioned && !excused {
+                errors.push(NameError::NeverMentioned { name: (*key).to_owned() });
+            }
+        }
+        if errors.is_empty() { Ok(bound) } else { Err(errors) }
     }
-    if errors.is_empty() { Ok(Rendered { text: rendered, mentioned }) } else { Err(errors) }
+
+    /// Fills every `{name}` of `text`, whose names these are: where T-SQL wants an integer, an integer or text of digits,
+    /// trimmed; elsewhere a quoted identifier. Reads the result back and refuses it if a filled hole is not one token of its
+    /// own.
+    pub fn render(&self, text: &str, values: &BTreeMap<String, PlaceholderValue>) -> Result<Rendered, Vec<NameError>> {
+        let mut errors = Vec::new();
+        let mut rendered = String::with_capacity(text.len());
+        let mut mentioned: Vec<String> = Vec::new();
+        let mut filled: Vec<(Range<usize>, &Hole)> = Vec::new();
+        let mut at = 0;
+        for hole in &self.holes {
+            rendered.push_str(&text[at..hole.range.start]);
+            at = hole.range.end;
+            match fill(hole, values) {
+                Ok(shown) => {
+                    let start = rendered.len();
+                    rendered.push_str(&shown);
+                    filled.push((start..rendered.len(), hole));
+                }
+                Err(error) => errors.push(error),
+            }
+            if !mentioned.contains(&hole.name) {
+                mentioned.push(hole.name.clone());
+            }
+        }
+        rendered.push_str(&text[at..]);
+        if errors.is_empty() && !filled.is_empty() {
+            let tokens = lex(&rendered);
+            for (range, hole) in filled {
+                let kind = match hole.place {
+                    Place::Integer => TokenKind::Number,
+                    Place::Identifier => TokenKind::Bracketed,
+                };
+                let whole = tokens
+                    .binary_search_by_key(&range.start, |token| token.start)
+                    .is_ok_and(|n| tokens[n].end == range.end && tokens[n].kind == kind);
+                if !whole {
+                    errors.push(NameError::Glued { name: hole.name.clone(), range: hole.range.clone() });
+                }
+            }
+        }
+        if errors.is_empty() { Ok(Rendered { text: rendered, mentioned }) } else { Err(errors) }
+    }
 }
 
 fn fill(hole: &Hole, values: &BTreeMap<String, PlaceholderValue>) -> Result<String, NameError> {
@@ -459,11 +459,12 @@ mod tests {
 
     #[test]
     fn bindings_point_at_what_is_wrong() {
-        assert_eq!(bindings("SELECT @a, @a, @b", &["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(bindings("USE {a}", &["a"]), Ok(vec![]));
-        assert_eq!(bindings("DECLARE @A int; SET @a = 1", &[]), Ok(vec![]));
+        assert_eq!(names("SELECT @a, @a, @b").bindings(&["a", "b"]), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(names("USE {a}").bindings(&["a"]), Ok(vec![]));
+        assert_eq!(names("DECLARE @A int; SET @a = 1").bindings(&[]), Ok(vec![]));
         let wrong = |text: &str, keys: &[&str]| -> Vec<(String, Option<String>)> {
-            bindings(text, keys)
+            names(text)
+                .bindings(keys)
                 .expect_err(text)
                 .iter()
                 .map(|error| (error.to_string(), error.range().map(|range| text[range].to_owned())))
@@ -479,7 +480,7 @@ mod tests {
 
     fn filled(text: &str, values: &[(&str, PlaceholderValue)]) -> Result<String, Vec<String>> {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        render(text, &values).map(|rendered| rendered.text).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        names(text).render(text, &values).map(|rendered| rendered.text).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -526,8 +527,9 @@ mod tests {
             value in "(?s).{0,10}",
         ) {
             let values = [("d".to_owned(), PlaceholderValue::Text(value))].into();
-            let _ = bindings(&text, &["a", "d"]);
-            let _ = render(&text, &values);
+            let names = names(&text);
+            let _ = names.bindings(&["a", "d"]);
+            let _ = names.render(&text, &values);
         }
     }
 }

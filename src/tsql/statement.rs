@@ -88,7 +88,7 @@ pub fn parse(text: &str) -> Result<Batch, SyntaxError> {
 
 /// Reserved words that begin a statement wherever they stand outside parentheses.
 pub(super) fn begins_statement(word: &str) -> bool {
-    const WORDS: [&str; 47] = [
+    const WORDS: [&str; 52] = [
         "ALTER",
         "BACKUP",
         "BEGIN",
@@ -116,6 +116,7 @@ pub(super) fn begins_statement(word: &str) -> bool {
         "IF",
         "INSERT",
         "KILL",
+        "LINENO",
         "LOAD",
         "MERGE",
         "OPEN",
@@ -128,18 +129,25 @@ pub(super) fn begins_statement(word: &str) -> bool {
         "REVERT",
         "REVOKE",
         "ROLLBACK",
+        "SAVE",
         "SELECT",
         "SET",
         "SETUSER",
         "SHUTDOWN",
         "TRUNCATE",
         "UPDATE",
+        "UPDATETEXT",
         "USE",
         "WAITFOR",
+        "WHILE",
+        "WRITETEXT",
     ];
-    const MORE: [&str; 5] = ["WHILE", "WRITETEXT", "UPDATETEXT", "SAVE", "LINENO"];
-    let word = word.to_ascii_uppercase();
-    WORDS.binary_search(&word.as_str()).is_ok() || MORE.contains(&word.as_str())
+    // the longest is RECONFIGURE
+    let mut upper = [0; 11];
+    let Some(upper) = upper.get_mut(..word.len()) else { return false };
+    upper.copy_from_slice(word.as_bytes());
+    upper.make_ascii_uppercase();
+    WORDS.binary_search_by(|known| known.as_bytes().cmp(upper)).is_ok()
 }
 
 const DEPTH_LIMIT: usize = 64;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::check::calls::{calls, once, place};
+use crate::check::calls::{once, place};
 use crate::check::value::{Piece, Text, Value};
 use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 use crate::facts::cmdlets::is_fqdn;
@@ -48,7 +48,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for file in run.script.files.iter().filter(|file| file.kind != Kind::Embedded) {
         compared(file, findings);
     }
-    for call in calls(run) {
+    for call in &run.calls {
         match call.name() {
             "sql" | "query" => {
                 server(run, call, findings);
@@ -111,7 +111,7 @@ fn value_of(run: &Run<'_>, call: &Call, index: usize, key: Option<&str>, value: 
             let mut at = 0;
             // constants that stand side by side are one
             for pieces in text.pieces.chunk_by(|a, b| [a, b].iter().all(|piece| matches!(piece, Piece::Constant { .. }))) {
-                let part = Text { pieces: pieces.to_vec() }.rendered();
+                let part = Text { pieces: pieces.into() }.rendered();
                 if let Some(range) = host(&part).filter(|_| matches!(pieces[0], Piece::Constant { .. })) {
                     report(run, call, index, key, text, &(at + range.start..at + range.end), &part[range], findings);
                 }

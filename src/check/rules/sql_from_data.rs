@@ -45,7 +45,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 fn built(run: &Run<'_>, call: &Call, text: &Text, findings: &mut Vec<Finding>) {
     let written = text.pieces.iter().any(|piece| matches!(piece, Piece::Constant { text, .. } if !text.trim().is_empty()));
     let mut at = 0;
-    for piece in &text.pieces {
+    for piece in text.pieces.iter() {
         match piece {
             Piece::Constant { text, .. } => at += text.len(),
             Piece::Data { tags, .. } => {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::typographic_dash::plain;
-use crate::check::calls::{calls, once, place};
+use crate::check::calls::{once, place};
 use crate::check::{Finding, Look, Rule, Run, Severity, Sql};
 use crate::facts::nearest;
 use crate::tsql::lex::{Token, TokenKind, significant};
@@ -27,7 +27,7 @@ const OPTIONS: &[&str] =
     &["NORECOVERY", "RECOVERY", "STANDBY", "REPLACE", "CHECKSUM", "MOVE", "STATS", "FILE", "INIT", "FORMAT", "COPY_ONLY"];
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    for call in calls(run) {
+    for call in &run.calls {
         let Some(index) = call.index_of("text").filter(|_| !run.is_built_in(call)) else { continue };
         for sql in &call.sql {
             let Some((range, message, help)) = refused(sql) else { continue };

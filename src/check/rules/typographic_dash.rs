@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::check::calls::{calls, in_literal, once, place};
+use crate::check::calls::{in_literal, once, place};
 use crate::check::value::{Text, Value};
 use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::tsql::lex::{TokenKind, lex};
@@ -41,7 +41,7 @@ pub(in crate::check) fn plain(name: &str) -> Option<String> {
 }
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    for call in calls(run) {
+    for call in &run.calls {
         if call.name() == "ps" {
             cmdlet(run, call, findings);
             parameters(run, call, findings);

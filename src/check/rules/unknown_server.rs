@@ -1,7 +1,7 @@
 //! See `unknown-server.md`.
 
 use super::unknown_site_key::tested;
-use crate::check::calls::{calls, once, places};
+use crate::check::calls::{once, places};
 use crate::check::value::Value;
 use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::script::nearest;
@@ -15,7 +15,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     // asked for only when a server is not there
     let asked = std::cell::OnceCell::new();
     let asked = || asked.get_or_init(|| tested(&run.script.files)).as_slice();
-    for call in calls(run) {
+    for call in &run.calls {
         if let (Some(index), Some(value)) = (call.index_of("server"), call.argument("server")) {
             judge(run, call, index, None, value, site, &asked, findings);
         }

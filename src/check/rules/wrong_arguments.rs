@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::check::calls::{calls, once, place};
+use crate::check::calls::{once, place};
 use crate::check::value::{Tags, Value};
 use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::facts::nearest;
 use crate::primitives::arguments::{Closure, Given, Is, MISSING, faults, found_text, type_word};
 use crate::primitives::{ArgumentError, Type};
-use crate::tsql::parameters::{PlaceholderValue, bindings, render};
+use crate::tsql::parameters::{NameError, PlaceholderValue};
 
 pub static WRONG_ARGUMENTS: Rule =
     Rule { slug: "wrong-arguments", severity: Severity::Error, page: include_str!("wrong-arguments.md"), look: Look::Calls(check) };
@@ -81,7 +81,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
         Value::Closure(closure) => Some(Closure { takes: closure.takes, foreign: None }),
         _ => None,
     };
-    for call in calls(run) {
+    for call in &run.calls {
         let faults = faults(call.primitive, &call.given, &closure);
         if faults.is_empty() {
             for (argument, key, message, help) in own(call) {
@@ -204,7 +204,7 @@ fn names(run: &Run<'_>, call: &Call, findings: &mut Vec<Finding>) {
         if keys.is_empty() && !text.contains(['@', '{']) {
             continue;
         }
-        let (bound, rendered) = (bindings(&text, &keys), render(&text, &values));
+        let (bound, rendered) = (sql.names().bindings(&keys), sql.names().render(&text, &values));
         let errors: Vec<_> = bound.as_ref().err().into_iter().chain(rendered.as_ref().err()).flatten().collect();
         // a name that is not given most likely is one that is given and not mentioned
         let in_text = errors.iter().any(|error| error.range().is_some());
@@ -234,9 +234,9 @@ fn fragment(sentence: &str) -> String {
 }
 
 /// The key that a text never mentions.
-fn never_mentioned(run: &Run<'_>, call: &Call, params: usize, error: &crate::tsql::parameters::NameError) -> Range<usize> {
+fn never_mentioned(run: &Run<'_>, call: &Call, params: usize, error: &NameError) -> Range<usize> {
     match error {
-        crate::tsql::parameters::NameError::NeverMentioned { name } => run.key_span(call, params, name),
+        NameError::NeverMentioned { name } => run.key_span(call, params, name),
         _ => run.argument_span(call, params),
     }
 }

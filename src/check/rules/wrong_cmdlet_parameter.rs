@@ -1,7 +1,7 @@
 //! See `wrong-cmdlet-parameter.md`.
 
 use super::typographic_dash::plain;
-use crate::check::calls::{calls, once};
+use crate::check::calls::once;
 use crate::check::value::Value;
 use crate::check::{Call, Edit, Finding, Look, Rule, Run, Severity};
 use crate::facts::cmdlets::{self, Kind, Resolved};
@@ -16,7 +16,7 @@ pub static WRONG_CMDLET_PARAMETER: Rule = Rule {
 };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    for call in calls(run) {
+    for call in &run.calls {
         let Some(cmdlet) = call.cmdlet() else { continue };
         let given: Vec<(String, Known)> = match call.argument("parameters") {
             None => Vec::new(),
