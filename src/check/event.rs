@@ -15,6 +15,7 @@ use crate::primitives::{Class, Primitive, Type};
 use crate::script::{Kind, Script};
 use crate::site::Site;
 use crate::tsql::classify::{self, Classified, PointOfNoReturn};
+use crate::tsql::lex::{self, Token};
 use crate::tsql::parameters::{self, Names};
 use crate::tsql::statement::{self, SyntaxError};
 use crate::tsql::syntax::Batch;
@@ -50,6 +51,8 @@ pub struct Sql {
 pub struct Reading {
     /// the text with [`Text::HOLE`] where data goes in
     pub rendered: String,
+    /// those that mean something
+    pub tokens: Vec<Token>,
     pub batch: Result<Batch, SyntaxError>,
     classified: OnceLock<Classified>,
     names: OnceLock<Names>,
@@ -58,9 +61,10 @@ pub struct Reading {
 
 impl Reading {
     pub fn of(rendered: String) -> Self {
-        let batch = statement::parse(&rendered);
+        let tokens = lex::significant(&rendered);
+        let batch = statement::parse_tokens(&rendered, &tokens);
         let (classified, names) = (OnceLock::new(), OnceLock::new());
-        Self { classified, names, no_return: classify::points_of_batch(&batch), batch, rendered }
+        Self { classified, names, no_return: classify::points_of_batch(&batch), batch, tokens, rendered }
     }
 
     /// Read or change; worked out when first asked for, since a SELECT is read a second time for it.
@@ -70,7 +74,7 @@ impl Reading {
 
     /// What the host has a say in; read when first asked for.
     pub fn names(&self) -> &Names {
-        self.names.get_or_init(|| parameters::names(&self.rendered))
+        self.names.get_or_init(|| parameters::names_of(&self.rendered, &self.tokens))
     }
 }
 

@@ -4,26 +4,27 @@
 
 use rhai::{Expr, Position, Stmt, Token as RhaiToken};
 
+use super::event::Reading;
 use super::rules::leaves;
 use crate::script::SourceFile;
 use crate::script::walk::{self, Node, holds};
-use crate::tsql::lex::{Token, TokenKind, significant};
+use crate::tsql::lex::{Token, TokenKind};
 
 /// Columns that say which database a session is in.
 const COLUMNS: &[&str] = &["DBName", "dbid", "database_id", "database_name", "db", "database"];
 
 /// True for a T-SQL text that asks for the sessions of one database, as far as that can be told.
-pub fn text(text: &str) -> bool {
-    let tokens = significant(text);
+pub fn text(reading: &Reading) -> bool {
+    let (text, tokens) = (reading.rendered.as_str(), reading.tokens.as_slice());
     let named = |token: &Token, names: &[&str]| token.name(text).is_some_and(|name| names.iter().any(|n| name.eq_ignore_ascii_case(n)));
+    let condition = tokens.iter().position(|token| ["WHERE", "ON", "HAVING", "IF"].iter().any(|word| token.is_word(text, word)));
+    let Some(condition) = condition else { return false };
     let by_name = tokens.iter().any(|token| named(token, &["databases", "sysdatabases"]));
     let says = |token: &Token| {
         named(token, &["dbid", "database_id", "db_id", "db_name", "dbname", "database_name", "resource_database_id"])
             || (by_name && named(token, &["name"]))
     };
-    let condition = tokens.iter().position(|token| ["WHERE", "ON", "HAVING", "IF"].iter().any(|word| token.is_word(text, word)));
-    let Some(condition) = condition else { return false };
-    (condition..tokens.len()).filter(|at| says(&tokens[*at])).any(|at| compares(text, &tokens, at))
+    (condition..tokens.len()).filter(|at| says(&tokens[*at])).any(|at| compares(text, tokens, at))
 }
 
 /// True unless what stands there is surely compared otherwise than for equality with a value.
@@ -164,7 +165,7 @@ mod tests {
             "WHERE ISNULL(dbid, 0) = DB_ID(@d)",
             "WHERE dbid <> 1 AND dbid = DB_ID(@d)",
         ] {
-            assert!(text(&format!("SELECT spid FROM sys.sysprocesses p {condition}")), "{condition}");
+            assert!(text(&Reading::of(format!("SELECT spid FROM sys.sysprocesses p {condition}"))), "{condition}");
         }
         for condition in [
             "",
@@ -176,7 +177,7 @@ mod tests {
             "JOIN sys.databases d ON d.database_id = p.dbid",
             "JOIN sys.databases d ON d.database_id = p.dbid WHERE d.name <> @d",
         ] {
-            assert!(!text(&format!("SELECT spid, DB_NAME(dbid), DB_ID() FROM sys.sysprocesses p {condition}")), "{condition}");
+            assert!(!text(&Reading::of(format!("SELECT spid, DB_NAME(dbid), DB_ID() FROM sys.sysprocesses p {condition}"))), "{condition}");
         }
     }
 }

@@ -903,7 +903,8 @@ impl<'a> Walk<'a> {
             let pieces: Vec<_> = value.alternatives().iter().map(|one| pieces_of(one, origin)).collect();
             texts = texts.iter().flat_map(|text| pieces.iter().map(|more| [text, &**more].concat())).take(ALTERNATIVES).collect();
         }
-        one_of(texts.into_iter().map(|pieces| Value::Text(Text { pieces: pieces.into() })).collect())
+        let texts: Vec<Value> = texts.into_iter().map(|pieces| Value::Text(Text { pieces: pieces.into() })).collect();
+        Value::one_of(&texts)
     }
 
     /// `a.b[c].d(e)`: a value and what is taken from it, link by link.
@@ -1080,7 +1081,7 @@ impl<'a> Walk<'a> {
                 let at = [&call.args[0], &call.args[1]].map(|arg| self.origin(arg.start_position(), 0));
                 add(a, b, at)
             }
-            (Some(Token::Bang), [value]) => one_of(value.alternatives().iter().map(negated).collect()),
+            (Some(Token::Bang), [value]) => Value::one_of(&value.alternatives().iter().map(negated).collect::<Vec<_>>()),
             (Some(operator), [a, b]) if mirrored(operator).is_some() => match (constant(a), constant(b)) {
                 (None, Some(constant)) => compared(operator, tags, &constant),
                 (Some(constant), None) => compared(&mirrored(operator).unwrap_or(Token::EqualsTo), tags, &constant),
@@ -1392,17 +1393,6 @@ fn with_key(entries: &[(Arc<str>, Value)], key: &str, value: Value) -> Value {
     Value::Map(Arc::new(all))
 }
 
-fn one_of(mut values: Vec<Value>) -> Value {
-    match values.len() {
-        0 => Value::Unit,
-        1 => values.remove(0),
-        _ => {
-            let first = values.remove(0);
-            values.iter().fold(first, |all, value| all.or(value))
-        }
-    }
-}
-
 /// What `+` makes of two values, which stand at these places.
 fn add(a: &Value, b: &Value, at: [Option<Origin>; 2]) -> Value {
     let tags = a.tags().with(b.tags());
@@ -1429,7 +1419,7 @@ fn add(a: &Value, b: &Value, at: [Option<Origin>; 2]) -> Value {
             });
         }
     }
-    if sums.len() > ALTERNATIVES { Value::unknown(tags) } else { one_of(sums) }
+    if sums.len() > ALTERNATIVES { Value::unknown(tags) } else { Value::one_of(&sums) }
 }
 
 /// What a value adds to a text.
@@ -1464,7 +1454,7 @@ fn property(value: &Value, name: &str) -> Value {
         }
         other => Value::unknown(other.tags()),
     };
-    one_of(value.alternatives().iter().map(one).collect())
+    Value::one_of(&value.alternatives().iter().map(one).collect::<Vec<_>>())
 }
 
 fn indexed(value: &Value, at: &Value) -> Value {
@@ -1482,7 +1472,7 @@ fn indexed(value: &Value, at: &Value) -> Value {
 fn result_of(call: &Call) -> Value {
     match call.name() {
         "sql" | "query" => {
-            let narrow = !call.sql.is_empty() && call.sql.iter().all(|sql| narrow::text(&sql.rendered));
+            let narrow = !call.sql.is_empty() && call.sql.iter().all(|sql| narrow::text(sql));
             let tags = call.sql.iter().fold(Tags::QUERY, |tags, sql| tags.with(state_asked(&sql.rendered)));
             Value::unknown(if narrow { tags.with(Tags::ONE_DATABASE) } else { tags })
         }

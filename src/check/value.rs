@@ -299,16 +299,23 @@ impl Value {
 
     /// What it is one of after two ways meet.
     pub fn or(&self, other: &Value) -> Value {
-        if self == other {
-            return self.clone();
-        }
-        let mut values: Vec<Value> = Vec::new();
-        for value in self.alternatives().iter().chain(other.alternatives()) {
-            if !values.contains(value) {
-                values.push(value.clone());
+        if self == other { self.clone() } else { Self::one_of([self, other]) }
+    }
+
+    /// One of these, each of which may be one of several itself; nothing of none.
+    pub fn one_of<'v>(values: impl IntoIterator<Item = &'v Value>) -> Value {
+        let mut all: Vec<&Value> = Vec::new();
+        for value in values.into_iter().flat_map(Value::alternatives) {
+            if !all.contains(&value) {
+                all.push(value);
             }
         }
-        if values.len() > ALTERNATIVES { Value::unknown(self.tags().with(other.tags())) } else { Value::OneOf(Arc::new(values)) }
+        match all.as_slice() {
+            [] => Value::Unit,
+            [one] => (*one).clone(),
+            many if many.len() > ALTERNATIVES => Value::unknown(many.iter().fold(Tags::default(), |tags, value| tags.with(value.tags()))),
+            many => Value::OneOf(Arc::new(many.iter().copied().cloned().collect())),
+        }
     }
 
     /// True if two values are surely not the same: different constants, or a constant beside a text that cannot be it.

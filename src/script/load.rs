@@ -1,10 +1,12 @@
 //! Reads runbooks, finds their imports, compiles every file and checks it. Modules come first in the line space, in a fixed
 //! order, so that each is compiled and checked once for any number of runbooks.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use memchr::memmem;
 use rhai::{Engine, Expr, Scope, Stmt};
 
 use super::error::{Problem, ScriptError, ScriptErrors};
@@ -167,8 +169,8 @@ fn folder_of(path: Option<&Path>) -> Option<PathBuf> {
 
 /// What stands after `import` in a text, comments and texts among it: too many rather than too few.
 fn mentioned(text: &str) -> impl Iterator<Item = &str> {
-    text.split("import").skip(1).filter_map(|rest| {
-        let rest = rest.trim_start();
+    memmem::find_iter(text.as_bytes(), "import").filter_map(|at| {
+        let rest = text[at + "import".len()..].trim_start();
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '`'))?;
         rest[1..].split(quote).next()
     })
@@ -198,7 +200,7 @@ impl Library {
     /// [`Library::load`].
     pub fn take_in(&mut self, runbooks: &[(Option<PathBuf>, &str)]) {
         let found = self.find_modules(runbooks);
-        let compiled = parallel::map(&found, |(_, module), (): &mut ()| self.compile(module));
+        let compiled = parallel::map(parallel::cores(), &found, |(_, module), (): &mut ()| self.compile(module));
         self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
     }
 
@@ -211,9 +213,14 @@ impl Library {
         let text = read(source)?;
         let found = self.find_modules(&[(folder_of(text.path.as_deref()), &text.text)]);
         let text = Text { first_line: self.lines, ..text };
-        let texts: Vec<&Text> = std::iter::once(&text).chain(found.iter().map(|(_, module)| module)).collect();
-        let mut compiled = parallel::map(&texts, |text, (): &mut ()| self.compile(text));
-        let runbook = compiled.remove(0);
+        let mut texts: Vec<(usize, &Text)> = std::iter::once(&text).chain(found.iter().map(|(_, module)| module)).enumerate().collect();
+        // the largest first, so that the threads end together
+        texts.sort_by_key(|(_, text)| Reverse(text.text.len()));
+        // asking how many cores there are takes as long as a small module
+        let mut compiled = parallel::map(2, &texts, |(at, text), (): &mut ()| (*at, self.compile(text)));
+        compiled.sort_by_key(|(at, _)| *at);
+        let mut compiled = compiled.into_iter().map(|(_, file)| file);
+        let runbook = compiled.next().expect("the runbook is the first of them");
         self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
         Ok(self.put_together(&runbook))
     }
@@ -310,6 +317,11 @@ impl Library {
         errors: &mut Vec<ScriptError>,
         astray: &mut checks::Astray,
     ) {
+        // the program's own modules go well with each other, which the tests see
+        let embedded = |file: usize| files[file].kind == Kind::Embedded;
+        if embedded(index) && imports.iter().all(|import| embedded(import.file)) {
+            return;
+        }
         let key: Vec<_> =
             std::iter::once(index).chain(imports.iter().map(|import| import.file)).map(|f| Arc::as_ptr(&files[f]).addr()).collect();
         if index > 0 && self.fit.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {

@@ -109,7 +109,7 @@ impl Token {
 /// All tokens of a text, white space and comments included; their ranges tile it.
 pub fn lex(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { text, at: 0 };
-    let mut tokens = Vec::new();
+    let mut tokens = Vec::with_capacity(text.len() / 3);
     while lexer.at < text.len() {
         let start = lexer.at;
         let kind = lexer.next();
@@ -121,7 +121,9 @@ pub fn lex(text: &str) -> Vec<Token> {
 
 /// The tokens that mean something: no white space, no comments.
 pub fn significant(text: &str) -> Vec<Token> {
-    lex(text).into_iter().filter(|token| !token.is_trivia()).collect()
+    let mut tokens = lex(text);
+    tokens.retain(|token| !token.is_trivia());
+    tokens
 }
 
 struct Lexer<'t> {

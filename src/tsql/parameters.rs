@@ -108,10 +108,14 @@ impl NameError {
 
 /// Finds every name that the host has a say in: outside strings, comments and delimited names.
 pub fn names(text: &str) -> Names {
-    let tokens = significant(text);
+    names_of(text, &significant(text))
+}
+
+/// As [`names`], of a text whose significant tokens are known.
+pub fn names_of(text: &str, tokens: &[Token]) -> Names {
     let mut names = Names::default();
-    let routine = is_routine(text, &tokens);
-    let mut scope = if starts_with_procedure(text, &tokens) { Scope::ExecTarget } else { Scope::Elsewhere };
+    let routine = is_routine(text, tokens);
+    let mut scope = if starts_with_procedure(text, tokens) { Scope::ExecTarget } else { Scope::Elsewhere };
     let mut open = 0usize;
     for (n, token) in tokens.iter().enumerate() {
         let next_is = |operator: &str| tokens.get(n + 1).is_some_and(|next| next.is_operator(text, operator));

@@ -69,8 +69,12 @@ pub fn meant_keyword(word: &str) -> Option<&'static str> {
 
 /// Reads a batch. `GO` is not T-SQL and gets no special meaning here.
 pub fn parse(text: &str) -> Result<Batch, SyntaxError> {
-    let tokens = significant(text);
-    for token in &tokens {
+    parse_tokens(text, &significant(text))
+}
+
+/// As [`parse`], of a text whose significant tokens are known.
+pub fn parse_tokens(text: &str, tokens: &[Token]) -> Result<Batch, SyntaxError> {
+    for token in tokens {
         match token.kind {
             TokenKind::UnterminatedText | TokenKind::UnterminatedName => {
                 return Err(SyntaxError::Unclosed { range: token.range() });
@@ -154,7 +158,7 @@ const DEPTH_LIMIT: usize = 64;
 
 pub(super) struct Parser<'t> {
     pub(super) text: &'t str,
-    tokens: Vec<Token>,
+    tokens: &'t [Token],
     pub(super) at: usize,
     depth: usize,
 }

@@ -6,7 +6,7 @@ use crate::check::acts::surely_changes;
 use crate::check::value::{Text, Value};
 use crate::check::{Call, Finding, Look, Rule, Run, Severity, Sql};
 use crate::tsql::classify::{Class, classify};
-use crate::tsql::lex::{Token, TokenKind, significant};
+use crate::tsql::lex::{Token, TokenKind};
 use crate::tsql::syntax::{DatabaseChangeKind, Statement, StatementKind};
 
 pub static COMPLIANCE_DATABASE_TOUCHED: Rule = Rule {
@@ -76,7 +76,6 @@ fn named(sql: &Sql) -> Option<Range<usize>> {
     if !text.to_ascii_lowercase().contains(COMPLIANCE) {
         return None;
     }
-    let tokens = significant(text);
     let mut used = None;
     for statement in &sql.batch.as_ref().ok()?.statements {
         if let StatementKind::Use(database) = &statement.kind {
@@ -86,7 +85,7 @@ fn named(sql: &Sql) -> Option<Range<usize>> {
             continue;
         }
         let own = |token: &&Token| token.start >= statement.range.start && token.end <= statement.range.end;
-        let own: Vec<&Token> = tokens.iter().filter(own).collect();
+        let own: Vec<&Token> = sql.tokens.iter().filter(own).collect();
         // `a.b.c` may be somewhere else
         let is_other = own.windows(4).any(|four| four[1].is_operator(text, ".") && four[3].is_operator(text, "."));
         if used.is_some() && matches!(statement.kind, StatementKind::Other { .. }) && !is_other {

@@ -4,7 +4,6 @@ use crate::check::acts::{meant, statements};
 use crate::check::narrow;
 use crate::check::value::{Tags, Value};
 use crate::check::{Finding, Look, Rule, Run, Severity, Sql};
-use crate::tsql::lex::significant;
 use crate::tsql::syntax::{StatementKind, ValueKind};
 
 pub static SESSIONS_KILLED_BLINDLY: Rule = Rule {
@@ -44,10 +43,9 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
 
 /// True if the batch itself asks which database a session is in.
 fn looks_again(sql: &Sql) -> bool {
-    let text = &sql.rendered;
-    significant(text)
+    sql.tokens
         .iter()
-        .filter_map(|token| token.name(text))
+        .filter_map(|token| token.name(&sql.rendered))
         .any(|name| matches!(name.to_ascii_lowercase().as_str(), "dbid" | "database_id" | "db_id" | "db_name" | "dbname"))
 }
 

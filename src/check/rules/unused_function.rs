@@ -28,8 +28,8 @@ fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
         let calls = calls_of(file);
         for function in file.functions.iter().filter(|f| !f.is_closure() && !f.name.starts_with('_')) {
             let name = function.name.as_str();
-            let elsewhere = |caller: &Option<String>| caller.as_deref() != Some(name);
-            if calls.iter().any(|(caller, called, module)| module.is_none() && called == name && elsewhere(caller)) {
+            let elsewhere = |caller: &Option<&str>| *caller != Some(name);
+            if calls.iter().any(|(caller, called, module)| module.is_none() && *called == name && elsewhere(caller)) {
                 continue;
             }
             let why = match (script.does_nothing(), function.private) {
@@ -83,8 +83,8 @@ fn imported(set: &Set<'_>) -> HashMap<PathBuf, BTreeSet<String>> {
                     continue;
                 }
                 let names = imported.entry(path).or_default();
-                let calls = calls_of(file).into_iter().filter(|(_, _, module)| module.as_ref() == Some(&import.alias));
-                names.extend(calls.map(|(_, called, _)| called));
+                let calls = calls_of(file).into_iter().filter(|(_, _, module)| *module == Some(import.alias.as_str()));
+                names.extend(calls.map(|(_, called, _)| called.to_owned()));
             }
         }
     }
@@ -97,9 +97,9 @@ fn beside(script: &Script, file: usize) -> Option<&PathBuf> {
 }
 
 /// Every call and mention of a name: the function it stands in, the name, and the module it is qualified with.
-fn calls_of(file: &SourceFile) -> Vec<(Option<String>, String, Option<String>)> {
+fn calls_of(file: &SourceFile) -> Vec<(Option<&str>, &str, Option<&str>)> {
     let mut calls = Vec::new();
-    let mut look = |list: &[Stmt], caller: Option<&str>| {
+    let mut look = |list, caller| {
         walk::statements(list, &mut |node| {
             let (name, module) = match node {
                 Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)) | Node::Stmt(Stmt::FnCall(call, _)) => {
@@ -109,12 +109,12 @@ fn calls_of(file: &SourceFile) -> Vec<(Option<String>, String, Option<String>)> 
                 Node::Expr(Expr::Variable(parts, _, _)) => (parts.1.as_str(), parts.2.path.first()),
                 _ => return,
             };
-            calls.push((caller.map(str::to_owned), name.to_owned(), module.map(|module| module.name.to_string())));
+            calls.push((caller, name, module.map(|module| module.name.as_str())));
         });
     };
     look(file.ast.statements(), None);
     for function in &file.functions {
-        look(&function.statements, (!function.is_closure()).then_some(&function.name));
+        look(&function.statements, (!function.is_closure()).then_some(function.name.as_str()));
     }
     calls
 }
