@@ -105,7 +105,7 @@ fn group(named: &[(&Path, &str)], site: Option<&Arc<Site>>, options: &Options) -
     let loaded = match sources.as_slice() {
         [source] => {
             let loaded = library.load_first(*source);
-            vec![follow(loaded, site, &mut Memos::default(), Company::Alone)]
+            vec![follow(loaded, site, &mut Memos::default(), false)]
         }
         _ => {
             let texts: Vec<_> = sources.iter().zip(named).map(|(source, (_, text))| (source.folder(), *text)).collect();
@@ -176,25 +176,15 @@ fn address(file: &Arc<SourceFile>) -> usize {
 /// Loads and follows each runbook, on as many threads as there are cores.
 fn each(sources: &[Source<'_>], library: &Library, site: Option<&Site>) -> Vec<Loaded> {
     // what is imported by one of these runbooks is judged by all of them
-    let modules = sources.iter().any(|source| matches!(source, Source::Instead { path, .. } if library.has(path)));
-    let company = if modules { Company::Modules } else { Company::Runbooks };
-    parallel::map(parallel::cores(), sources, |source, memos: &mut Memos| follow(library.load(*source), site, memos, company))
+    let with_modules = sources.iter().any(|source| matches!(source, Source::Instead { path, .. } if library.has(path)));
+    parallel::map(sources, |source, memos: &mut Memos| follow(library.load(*source), site, memos, with_modules))
 }
 
 /// What was followed already, for scripts that have the same modules in the same order.
 #[derive(Default)]
 struct Memos(HashMap<Vec<usize>, Rc<Memo>>);
 
-/// What a runbook is checked with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Company {
-    Alone,
-    Runbooks,
-    /// runbooks, and modules that some of them import
-    Modules,
-}
-
-fn follow(loaded: Result<script::Loaded, ScriptErrors>, site: Option<&Site>, memos: &mut Memos, company: Company) -> Loaded {
+fn follow(loaded: Result<script::Loaded, ScriptErrors>, site: Option<&Site>, memos: &mut Memos, with_modules: bool) -> Loaded {
     let script::Loaded { script, errors } = match loaded {
         Ok(loaded) => loaded,
         Err(ScriptErrors(errors)) => return Loaded { script: None, errors, findings: Vec::new(), called: Vec::new() },
@@ -203,25 +193,20 @@ fn follow(loaded: Result<script::Loaded, ScriptErrors>, site: Option<&Site>, mem
     let modules = script.files.iter().skip(1).map(address).collect();
     let first = !memos.0.contains_key(&modules);
     let memo = memos.0.entry(modules).or_default().clone();
-    let look = || {
-        let mut findings = Vec::new();
-        if script.runbook().whole {
-            look_at_file(&script, 0, site, &mut findings);
-        }
-        findings
-    };
-    let walk = || (!script.does_nothing()).then(|| order::run(&script, &memo, site));
-    // several runbooks have every core at work already
-    let (run, mut findings) = if company == Company::Alone { parallel::both(walk, look) } else { (walk(), look()) };
+    let mut findings = Vec::new();
+    if script.runbook().whole {
+        look_at_file(&script, 0, site, &mut findings);
+    }
     let mut called = Vec::new();
-    if let Some(run) = run {
+    if !script.does_nothing() {
+        let run = order::run(&script, &memo, site);
         rules(&run, &mut findings);
         called = run.called.iter().map(|(file, function)| (address(&script.files[*file]), *function)).collect();
     }
     // a runbook of which there is nothing more to say makes room for the next
     let runbook = script.runbook();
     let more = first
-        || company == Company::Modules
+        || with_modules
         || !errors.is_empty()
         || !findings.is_empty()
         || script.does_nothing()

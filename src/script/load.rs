@@ -1,7 +1,6 @@
 //! Reads runbooks, finds their imports, compiles every file and checks it. Modules come first in the line space, in a fixed
 //! order, so that each is compiled and checked once for any number of runbooks.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -200,11 +199,11 @@ impl Library {
     /// [`Library::load`].
     pub fn take_in(&mut self, runbooks: &[(Option<PathBuf>, &str)]) {
         let found = self.find_modules(runbooks);
-        let compiled = parallel::map(parallel::cores(), &found, |(_, module), (): &mut ()| self.compile(module));
+        let compiled = parallel::map(&found, |(_, module), (): &mut ()| self.compile(module));
         self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
     }
 
-    /// Compiles and checks one runbook, and beside it every module that it imports.
+    /// Compiles and checks one runbook, and every module that it imports.
     ///
     /// # Errors
     /// The runbook cannot be read.
@@ -213,15 +212,10 @@ impl Library {
         let text = read(source)?;
         let found = self.find_modules(&[(folder_of(text.path.as_deref()), &text.text)]);
         let text = Text { first_line: self.lines, ..text };
-        let mut texts: Vec<(usize, &Text)> = std::iter::once(&text).chain(found.iter().map(|(_, module)| module)).enumerate().collect();
-        // the largest first, so that the threads end together
-        texts.sort_by_key(|(_, text)| Reverse(text.text.len()));
-        // asking how many cores there are takes as long as a small module
-        let mut compiled = parallel::map(2, &texts, |(at, text), (): &mut ()| (*at, self.compile(text)));
-        compiled.sort_by_key(|(at, _)| *at);
-        let mut compiled = compiled.into_iter().map(|(_, file)| file);
-        let runbook = compiled.next().expect("the runbook is the first of them");
-        self.modules.extend(found.into_iter().map(|(place, _)| place).zip(compiled));
+        // threads would cost as much as they save: a runbook and its modules are compiled in some milliseconds
+        let runbook = self.compile(&text);
+        let compiled: Vec<_> = found.into_iter().map(|(place, text)| (place, self.compile(&text))).collect();
+        self.modules.extend(compiled);
         Ok(self.put_together(&runbook))
     }
 

@@ -2,18 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{Scope, ScopedJoinHandle};
 
 use super::limits;
 
-/// As many threads as there are cores for this process; the system is asked through several files.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// What `work` makes of each item, in their order, on so many threads; each thread has a state of its own.
-pub fn map<T: Sync, S: Default, R: Send>(threads: usize, items: &[T], work: impl Fn(&T, &mut S) -> R + Sync) -> Vec<R> {
-    let threads = threads.min(items.len());
+/// What `work` makes of each item, in their order, on as many threads as there are cores; each thread has a state of its own.
+pub fn map<T: Sync, S: Default, R: Send>(items: &[T], work: impl Fn(&T, &mut S) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     if threads < 2 {
         let mut state = S::default();
         return items.iter().map(|item| work(item, &mut state)).collect();
@@ -31,28 +25,12 @@ pub fn map<T: Sync, S: Default, R: Send>(threads: usize, items: &[T], work: impl
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            start(scope, turns);
+            let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(limits::STACK).spawn_scoped(scope, turns);
+            thread.expect("a thread starts");
         }
         turns();
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// What two works make, the second on a thread of its own.
-pub fn both<A, B: Send>(here: impl FnOnce() -> A, beside: impl FnOnce() -> B + Send) -> (A, B) {
-    std::thread::scope(|scope| {
-        let thread = start(scope, beside);
-        let here = here();
-        (here, thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
-}
-
-fn start<'scope, R: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> R + Send + 'scope,
-) -> ScopedJoinHandle<'scope, R> {
-    let thread = std::thread::Builder::new().name("check".to_owned()).stack_size(limits::STACK).spawn_scoped(scope, work);
-    thread.expect("a thread starts")
 }
