@@ -165,6 +165,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// The runtime of a run: several threads, since the script blocks on its own.
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    // The allocator asks for pages of 2 MiB. One of them makes `check` quick; here each of a dozen threads would take one or
+    // two for some kilobytes. What a run starts has none either. If the kernel refuses, it all takes more memory.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(CliError::Runtime)
 }
 
