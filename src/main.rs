@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+/// Quick at the little things of `check`; `cli` keeps it from taking too much for the threads of a run.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

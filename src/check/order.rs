@@ -191,6 +191,7 @@ impl Frame {
     }
 }
 
+/// Takes away what stands behind the first `depth` variables.
 fn shorten(variables: &mut Variables, depth: usize) {
     if variables.len() > depth {
         Rc::make_mut(variables).truncate(depth);
