@@ -230,7 +230,7 @@ fn rules(run: &Run<'_>, findings: &mut Vec<Finding>) {
     findings[before..].iter_mut().for_each(at_the_call);
     let calls = |finding: &Finding| super::find(finding.rule).is_some_and(|rule| matches!(rule.look, Look::Calls(_)));
     if !findings[before..].iter().any(calls) {
-        fresh.calls.iter().for_each(|call| call.set_clean());
+        fresh.calls().iter().for_each(|call| call.set_clean());
     }
 }
 

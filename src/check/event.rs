@@ -1,6 +1,7 @@
 //! What can happen in a run: each call of a primitive that some way through a runbook meets, with what is known of its
 //! arguments and of what has happened before. Filled by [`super::order`], read by rules.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -270,18 +271,11 @@ pub struct Event {
     pub through: Arc<Vec<(usize, Position)>>,
 }
 
-/// The calls of events, each once.
-pub(super) fn each_once(events: &[Event]) -> Vec<Arc<Call>> {
-    let mut seen = HashSet::new();
-    events.iter().filter(|event| seen.insert(Arc::as_ptr(&event.call))).map(|event| event.call.clone()).collect()
-}
-
 /// All that can happen, in the order of the text as it runs.
 pub struct Run<'a> {
     pub script: &'a Script,
     pub events: Vec<Event>,
-    /// Every call of these events once, however many ways lead to it.
-    pub calls: Vec<Arc<Call>>,
+    pub(super) calls: OnceCell<Vec<Arc<Call>>>,
     pub site: Option<&'a Site>,
     /// A runbook from its beginning; else functions looked at one by one, because nothing that is checked calls them:
     /// rules about order say nothing then.
@@ -295,7 +289,15 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// The same run, with these of its events alone.
     pub fn with(&self, events: Vec<Event>) -> Self {
-        Self { calls: each_once(&events), events, called: BTreeSet::new(), ..*self }
+        Self { events, calls: OnceCell::new(), called: BTreeSet::new(), ..*self }
+    }
+
+    /// Every call of these events once, however many ways lead to it; found when first asked for.
+    pub fn calls(&self) -> &[Arc<Call>] {
+        self.calls.get_or_init(|| {
+            let mut seen = HashSet::new();
+            self.events.iter().filter(|event| seen.insert(Arc::as_ptr(&event.call))).map(|event| event.call.clone()).collect()
+        })
     }
 
     /// True for a call in one of the program's own modules, whose texts are checked where they are made.

@@ -3,7 +3,7 @@
 //! before. Branches, loops, early returns, `try`, functions of all files, and the closures given to `step`, `wait_until` and
 //! `done_when` are followed; a function is followed once for the same arguments, also over several runbooks.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use foldhash::quality::FixedState;
 use rhai::{ASTFlags, Expr, FnCallExpr, ImmutableString, Position, Stmt, Token};
 
 use super::acts::{self, Act, ActKind};
-use super::event::{self, Call, Event, Facts, Inside, Reading, Run, Sql};
+use super::event::{Call, Event, Facts, Inside, Reading, Run, Sql};
 use super::narrow;
 use super::value::{ALTERNATIVES, Closure, Origin, Piece, Tags, Text, Value};
 use super::ways::{Change, Way, Ways, excuse, excused, meet, surely, together, told, unsure};
@@ -232,8 +232,7 @@ impl<'a> Walk<'a> {
             event.may = Facts(change.may.gen_);
             event
         };
-        let events: Vec<Event> = self.events.into_iter().map(told).collect();
-        let calls = event::each_once(&events);
+        let (events, calls) = (self.events.into_iter().map(told).collect(), OnceCell::new());
         Run { script: self.script, events, calls, site, whole, called: self.called, complete: self.complete }
     }
 

@@ -146,12 +146,7 @@ pub(super) fn begins_statement(word: &str) -> bool {
         "WHILE",
         "WRITETEXT",
     ];
-    // the longest is RECONFIGURE
-    let mut upper = [0; 11];
-    let Some(upper) = upper.get_mut(..word.len()) else { return false };
-    upper.copy_from_slice(word.as_bytes());
-    upper.make_ascii_uppercase();
-    WORDS.binary_search_by(|known| known.as_bytes().cmp(upper)).is_ok()
+    WORDS.binary_search_by(|known| known.bytes().cmp(word.bytes().map(|byte| byte.to_ascii_uppercase()))).is_ok()
 }
 
 const DEPTH_LIMIT: usize = 64;

@@ -8,7 +8,7 @@ use crate::check::value::{Piece, Text, Value};
 use crate::check::{Call, Finding, Look, Rule, Run, Severity};
 use crate::facts::cmdlets::is_fqdn;
 use crate::script::{Kind, SourceFile};
-use crate::tsql::lex::{Token, TokenKind, lex};
+use crate::tsql::lex::{Token, TokenKind};
 
 pub static LITERAL_HOST: Rule =
     Rule { slug: "literal-host", severity: Severity::Warning, page: include_str!("literal-host.md"), look: Look::Calls(check) };
@@ -48,7 +48,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     for file in run.script.files.iter().filter(|file| file.kind != Kind::Embedded) {
         compared(file, findings);
     }
-    for call in &run.calls {
+    for call in run.calls() {
         match call.name() {
             "sql" | "query" => {
                 server(run, call, findings);
@@ -129,7 +129,7 @@ fn statement(run: &Run<'_>, call: &Call, sql: &crate::check::Sql, findings: &mut
     let Some(index) = call.index_of("text").filter(|_| sql.rendered.contains(['\'', '['])) else { return };
     // `[server]` of a linked server stands among them
     let literal = |token: &&Token| matches!(token.kind, TokenKind::Text | TokenKind::NationalText | TokenKind::Bracketed);
-    for token in lex(&sql.rendered).iter().filter(literal) {
+    for token in sql.tokens.iter().filter(literal) {
         let literal = token.text(&sql.rendered);
         // `[server].database.schema.name`; by itself it names a table or a column
         let behind = sql.rendered[token.end..].split(|c: char| c.is_whitespace() || c == ',').next().unwrap_or_default();

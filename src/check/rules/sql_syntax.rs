@@ -27,7 +27,7 @@ const OPTIONS: &[&str] =
     &["NORECOVERY", "RECOVERY", "STANDBY", "REPLACE", "CHECKSUM", "MOVE", "STATS", "FILE", "INIT", "FORMAT", "COPY_ONLY"];
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    for call in &run.calls {
+    for call in run.calls() {
         let Some(index) = call.index_of("text").filter(|_| !run.is_built_in(call)) else { continue };
         for sql in &call.sql {
             let Some((range, message, help)) = refused(sql) else { continue };
@@ -45,10 +45,9 @@ pub(super) fn refused(sql: &Sql) -> Option<Wrong> {
     if !sql.text.is_constant() || plain(&sql.rendered).is_some() {
         return None;
     }
-    let text = sql.rendered.as_str();
-    clients(text).or_else(|| match &sql.batch {
+    clients(sql).or_else(|| match &sql.batch {
         Ok(batch) => batch.statements.iter().enumerate().find_map(|(nth, statement)| misread(sql, nth, statement)),
-        Err(error) => surely(text, error),
+        Err(error) => surely(sql, error),
     })
 }
 
@@ -139,12 +138,12 @@ fn query(text: &str, range: &Range<usize>) -> Option<Wrong> {
 }
 
 /// A line that holds GO alone: a word of the client tools.
-fn clients(text: &str) -> Option<Wrong> {
+fn clients(sql: &Sql) -> Option<Wrong> {
+    let (text, tokens) = (sql.rendered.as_str(), sql.tokens.as_slice());
     let begins = |line: &str| line.trim_start().get(..2).is_some_and(|word| word.eq_ignore_ascii_case("GO"));
     if !text.lines().any(begins) {
         return None;
     }
-    let tokens = significant(text);
     let line_of = |token: &Token| text[..token.start].matches('\n').count();
     let go = tokens.iter().enumerate().find(|(at, token)| {
         let alone = |other: Option<&Token>| other.is_none_or(|other| line_of(other) != line_of(token));
@@ -157,7 +156,8 @@ fn clients(text: &str) -> Option<Wrong> {
 }
 
 /// What is wrong, if SQL Server surely refuses it too.
-fn surely(text: &str, error: &SyntaxError) -> Option<Wrong> {
+fn surely(sql: &Sql, error: &SyntaxError) -> Option<Wrong> {
+    let (text, tokens) = (sql.rendered.as_str(), sql.tokens.as_slice());
     let told = |help: &str| Some((error.range(), error.to_string(), help.to_owned()));
     match error {
         SyntaxError::Unclosed { .. } => told("close it where it ends, with the character it began with"),
@@ -173,7 +173,6 @@ fn surely(text: &str, error: &SyntaxError) -> Option<Wrong> {
             }
         }
         SyntaxError::Near { range, .. } => {
-            let tokens = significant(text);
             let begins = |token: &Token| {
                 let meant = meant_keyword(token.text(text)).filter(|_| token.kind == TokenKind::Word)?;
                 Some((token.range(), format!("no statement begins with `{}`", token.text(text)), format!("write `{meant}`")))
@@ -194,7 +193,7 @@ fn surely(text: &str, error: &SyntaxError) -> Option<Wrong> {
                 [.., last] => last,
                 [] => return None,
             };
-            let read = READ_WHOLE.contains(&keyword) && (keyword != "ALTER" || is_alter_database(text, &tokens));
+            let read = READ_WHOLE.contains(&keyword) && (keyword != "ALTER" || is_alter_database(text, tokens));
             if read {
                 told(&format!("correct the {keyword}: its page in the SQL Server documentation has the whole grammar"))
             } else {

@@ -41,7 +41,7 @@ pub(in crate::check) fn plain(name: &str) -> Option<String> {
 }
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    for call in &run.calls {
+    for call in run.calls() {
         if call.name() == "ps" {
             cmdlet(run, call, findings);
             parameters(run, call, findings);

@@ -83,7 +83,7 @@ const VERBS: &[&str] = &[
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     let shell = run.site.and_then(|site| site.powershell.as_ref());
     let allowed = |name: &str| shell.is_some_and(|shell| shell.allow.iter().any(|a| a.eq_ignore_ascii_case(name)));
-    for call in run.calls.iter().filter(|call| call.name() == "ps") {
+    for call in run.calls().iter().filter(|call| call.name() == "ps") {
         let (Some(index), Some(value)) = (call.index_of("cmdlet"), call.argument("cmdlet")) else { continue };
         for value in value.alternatives() {
             let Value::Text(text) = value else { continue };

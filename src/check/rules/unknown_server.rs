@@ -15,7 +15,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
     // asked for only when a server is not there
     let asked = std::cell::OnceCell::new();
     let asked = || asked.get_or_init(|| tested(&run.script.files)).as_slice();
-    for call in &run.calls {
+    for call in run.calls() {
         if let (Some(index), Some(value)) = (call.index_of("server"), call.argument("server")) {
             judge(run, call, index, None, value, site, &asked, findings);
         }

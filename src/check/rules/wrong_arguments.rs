@@ -81,7 +81,7 @@ fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
         Value::Closure(closure) => Some(Closure { takes: closure.takes, foreign: None }),
         _ => None,
     };
-    for call in &run.calls {
+    for call in run.calls() {
         let faults = faults(call.primitive, &call.given, &closure);
         if faults.is_empty() {
             for (argument, key, message, help) in own(call) {
@@ -199,12 +199,11 @@ fn names(run: &Run<'_>, call: &Call, findings: &mut Vec<Finding>) {
     let keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
     let values: BTreeMap<String, PlaceholderValue> = entries.iter().map(|(key, value)| (key.to_string(), placeholder(value))).collect();
     let params = call.index_of("params");
-    for sql in &call.sql {
-        let Some(text) = sql.text.as_constant() else { continue };
-        if keys.is_empty() && !text.contains(['@', '{']) {
+    for sql in call.sql.iter().filter(|sql| sql.text.is_constant()) {
+        if keys.is_empty() && !sql.rendered.contains(['@', '{']) {
             continue;
         }
-        let (bound, rendered) = (sql.names().bindings(&keys), sql.names().render(&text, &values));
+        let (bound, rendered) = (sql.names().bindings(&keys), sql.names().render(&sql.rendered, &values));
         let errors: Vec<_> = bound.as_ref().err().into_iter().chain(rendered.as_ref().err()).flatten().collect();
         // a name that is not given most likely is one that is given and not mentioned
         let in_text = errors.iter().any(|error| error.range().is_some());

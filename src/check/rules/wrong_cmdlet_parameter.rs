@@ -16,7 +16,7 @@ pub static WRONG_CMDLET_PARAMETER: Rule = Rule {
 };
 
 fn check(run: &Run<'_>, findings: &mut Vec<Finding>) {
-    for call in &run.calls {
+    for call in run.calls() {
         let Some(cmdlet) = call.cmdlet() else { continue };
         let given: Vec<(String, Known)> = match call.argument("parameters") {
             None => Vec::new(),
